@@ -1,0 +1,69 @@
+"""What happened in an account, in order: API calls, deliveries, invocations, clock moves, faults."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEvent:
+    """One thing that happened.
+
+    ``kind`` is one of ``api``, ``delivery``, ``invocation``, ``deployment``, ``clock``, ``fault``,
+    ``gap`` (something we do not emulate). ``subject`` names it (``s3:PutObject``,
+    ``invoice-intake``), ``detail`` is JSON-able. ``account_id`` is whose resource it touched.
+    """
+
+    sequence: int
+    at: dt.datetime
+    kind: str
+    subject: str
+    account_id: str
+    region: str
+    outcome: str = "ok"
+    detail: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The event as plain JSON types, ``at`` in RFC 3339 with milliseconds."""
+        return {**asdict(self), "at": self.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+
+
+class Timeline:
+    """Append-only, in memory, safe across threads; the oldest go first when it is full."""
+
+    def __init__(self, now: Callable[[], dt.datetime], *, limit: int = 200_000) -> None:
+        self._now = now
+        self._limit = limit
+        self._sequence = itertools.count(1)
+        self._events: list[TimelineEvent] = []
+        self._lock = threading.Lock()
+
+    def add(
+        self,
+        kind: str,
+        subject: str,
+        *,
+        account_id: str,
+        region: str,
+        outcome: str = "ok",
+        **detail: Any,
+    ) -> TimelineEvent:
+        """Record that something happened now."""
+        with self._lock:
+            event = TimelineEvent(
+                next(self._sequence), self._now(), kind, subject, account_id, region, outcome, detail
+            )
+            self._events.append(event)
+            if len(self._events) > self._limit:
+                del self._events[: self._limit // 10]
+        return event
+
+    def since(self, sequence: int = 0) -> list[TimelineEvent]:
+        """Events after ``sequence``, oldest first."""
+        with self._lock:
+            return [event for event in self._events if event.sequence > sequence]

@@ -1,0 +1,111 @@
+"""What an execution environment is asked to be, and what its owner can do with it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import Protocol
+
+
+class IsolationLevel(IntEnum):
+    """How well strangers' code is kept in. Found by doing each step, never by reading settings."""
+
+    NONE = 1
+    """Resource limits only: trusted code only."""
+    LANDLOCK = 2
+    """Files, foreign TCP ports and signals denied; UDP still leaves."""
+    NAMESPACES = 3
+    """Own user, mount, process and network namespaces; memory by limit and watchdog."""
+    CGROUPS = 4
+    """As NAMESPACES, with memory and processes accounted by the kernel."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentSpec:
+    """One execution environment.
+
+    ``code_dir`` becomes /var/task and ``layer_dir`` (layers already merged) /opt, both read-only.
+    ``variables`` is the whole environment the function sees. ``command`` is None for Python, which
+    forks from the warmed parent and runs the runtime interface client in place; the other runtimes
+    give the argv to exec inside. ``memory_mb`` is the function's memory, ``tmp_mb`` the size of /tmp.
+    ``gateway_port`` is where the AWS endpoint listens inside. ``time_offset_s`` is how far the
+    account's clock is ahead of the wall.
+    """
+
+    environment_id: str
+    code_dir: Path
+    variables: Mapping[str, str]
+    memory_mb: int
+    gateway_port: int
+    tmp_mb: int = 512
+    layer_dir: Path | None = None
+    command: tuple[str, ...] | None = None
+    time_offset_s: float = 0.0
+    max_processes: int = 64
+    preload: frozenset[str] = field(default_factory=lambda: frozenset({"boto3"}))
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How an environment ended. ``out_of_memory`` when the kernel or the watchdog killed it for memory."""
+
+    status: int | None
+    signal: int | None
+    out_of_memory: bool = False
+
+
+class Environment(Protocol):
+    """A started environment. Its listening sockets live in its own private network.
+
+    The owner serves ``runtime_api`` (TCP 9001 inside), ``gateway`` (TCP ``gateway_port`` inside) and
+    ``otlp`` (TCP 4318), and reads ``xray`` (UDP 2000). ``output`` is the read end of the pipe that
+    both stdout and stderr go to.
+    """
+
+    environment_id: str
+    level: IsolationLevel
+    runtime_api: socket.socket
+    gateway: socket.socket
+    otlp: socket.socket
+    xray: socket.socket
+    output: int
+
+    def fileno(self) -> int:
+        """A descriptor that becomes readable when the environment has ended."""
+
+    def exited(self) -> Exit | None:
+        """How it ended, or None while it lives."""
+
+    def freeze(self) -> None:
+        """Stop every process in it, as Lambda does between invocations."""
+
+    def thaw(self) -> None:
+        """Let it run again."""
+
+    def memory_peak_mb(self) -> int:
+        """The most memory its processes have held together, in MB, rounded up."""
+
+    def cpu_time_s(self) -> float:
+        """CPU seconds used by the whole environment so far."""
+
+    def kill(self) -> None:
+        """End every process in it, daemons included, and wait until they are gone. Idempotent."""
+
+
+class Spawner(Protocol):
+    """Starts environments. Safe across threads."""
+
+    level: IsolationLevel
+
+    def spawn(self, spec: EnvironmentSpec) -> Environment:
+        """Start an environment; returns as soon as its sockets exist, before the function's init.
+
+        Raises:
+            EnvironmentFault: the environment could not be started.
+        """
+
+    def close(self) -> None:
+        """Kill every environment started here."""
