@@ -1,0 +1,117 @@
+"""Everything a lab's ``checks.py`` imports, and the only thing it may import of ours.
+
+A lab declares its checks in the order in which they run::
+
+    from graders.api import FUN, V, Sandbox, Finding, check, failed, parameters, passed
+
+    @parameters
+    def draw(random):
+        return {"currency": random.choice(["EUR", "SEK"])}
+
+    @check(id="f1", points=15, dimension=FUN, visibility=V, needs={"LX"})
+    def prices_are_exact(sandbox: Sandbox) -> Finding:
+        \"\"\"Every basket gets its exact price.\"\"\"
+        quote = sandbox.invoke(sandbox.output("QuoteFunctionArn"), {...})
+        sandbox.did("lambda:Invoke", "quote Q-1: 2 parcels to zone EU")
+        ...
+
+A missing resource (:class:`ResourceNotFound`) is a failed finding. Any other exception is inconclusive:
+ours to repair, and the learner keeps the attempt.
+"""
+
+from __future__ import annotations
+
+from graders.checks import Check, check, overlay, parameters, stack_parameters
+from graders.errors import NotAssessed, PathNotAlive, PositiveControlFailed, ResourceNotFound
+from graders.findings import (
+    Did,
+    Dimension,
+    Finding,
+    Meaning,
+    Outcome,
+    Saw,
+    Visibility,
+    failed,
+    inconclusive,
+    not_assessed,
+    partial,
+    passed,
+)
+from graders.functions import FunctionView, Invocation
+from graders.sandbox import Sandbox, Stack, StackResource
+from graders.telemetry import InvocationRecord, LogEvent, Mark
+from graders.template import Resource, Template
+from graders.waiting import Count
+from sandbox.errors import DeploymentFailed
+
+FUN = Dimension.FUN
+RES = Dimension.RES
+SEC = Dimension.SEC
+OBS = Dimension.OBS
+IAC = Dimension.IAC
+PERF = Dimension.PERF
+COST = Dimension.COST
+DIAG = Dimension.DIAG
+
+V = Visibility.V
+N = Visibility.N
+H = Visibility.H
+
+
+def control(alive: object, what: str) -> None:
+    """Assert that our own path works: a fixture, a client, a probe that does not touch the learner's code.
+
+    Raises:
+        PositiveControlFailed: it does not; the check becomes inconclusive and is run again.
+    """
+    if not alive:
+        raise PositiveControlFailed(what)
+
+
+__all__ = [
+    "COST",
+    "DIAG",
+    "FUN",
+    "IAC",
+    "OBS",
+    "PERF",
+    "RES",
+    "SEC",
+    "Check",
+    "Count",
+    "DeploymentFailed",
+    "Did",
+    "Dimension",
+    "Finding",
+    "FunctionView",
+    "H",
+    "Invocation",
+    "InvocationRecord",
+    "LogEvent",
+    "Mark",
+    "Meaning",
+    "N",
+    "NotAssessed",
+    "Outcome",
+    "PathNotAlive",
+    "PositiveControlFailed",
+    "Resource",
+    "ResourceNotFound",
+    "Sandbox",
+    "Saw",
+    "Stack",
+    "StackResource",
+    "Template",
+    "V",
+    "Visibility",
+    "check",
+    "control",
+    "failed",
+    "inconclusive",
+    "not_assessed",
+    "overlay",
+    "parameters",
+    "partial",
+    "passed",
+    "stack_parameters",
+]

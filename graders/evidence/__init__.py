@@ -1,0 +1,1 @@
+"""What a finding rests on: AWS answers read carefully, secrets kept out."""

@@ -1,0 +1,337 @@
+"""What a check holds in its hand: one learner's stack in one account."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from graders import faults, telemetry
+from graders.errors import PathNotAlive, ResourceNotFound
+from graders.findings import Did, Saw
+from graders.functions import FunctionView, Invocation, describe, invoke, renew_environments
+from graders.telemetry import InvocationRecord, LogEvent, Mark
+from graders.template import Template
+from graders.waiting import Count, Waiting
+from sandbox.account import Account, Quiet
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class StackResource:
+    """One resource of the deployed stack."""
+
+    logical_id: str
+    physical_id: str
+    type: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A deployed stack as its owner sees it."""
+
+    name: str
+    outputs: Mapping[str, str]
+    parameters: Mapping[str, str]
+    resources: tuple[StackResource, ...]
+    template: Template
+    account_leftovers: frozenset[str] = frozenset()
+
+    def physical_id(self, logical_id: str) -> str | None:
+        """The physical id of a resource, or None when the stack has no such resource."""
+        return next((item.physical_id for item in self.resources if item.logical_id == logical_id), None)
+
+
+class Stacks(Protocol):
+    """Deploys the submission; a check reaches it through :class:`Sandbox` only."""
+
+    def deploy_again(self, stack: Stack) -> tuple[str, ...]:
+        """Deploy the same artefact to the same stack; returns the logical ids that changed."""
+
+    def second(self, stack: Stack) -> Stack:
+        """Deploy the same artefact beside the first under another stack name."""
+
+    def delete(self, stack: Stack) -> tuple[str, ...]:
+        """Delete a stack with the grader's data in it; returns what is left behind."""
+
+
+@dataclass(slots=True)
+class Sandbox:
+    """One learner's stack, ready to be asked questions.
+
+    Resources are found through the outputs and parameters that the lab's contract names. Evidence
+    recorded with :meth:`did` and :meth:`saw` goes into the finding unless the finding brings its own.
+    """
+
+    account: Account
+    stack: Stack
+    parameters: Mapping[str, Any]
+    seed: int
+    check_id: str = ""
+    lab_version: str = ""
+    stacks: Stacks | None = None
+    hints: Mapping[str, str] = field(default_factory=dict)
+    did_log: list[Did] = field(default_factory=list)
+    saw_log: list[Saw] = field(default_factory=list)
+    _random: random.Random | None = None
+    _faults: faults.Faults | None = None
+
+    # --- what was deployed
+
+    @property
+    def random(self) -> random.Random:
+        """Randomness of this check: the same for the same lab version, seed and check id."""
+        if self._random is None:
+            self._random = random.Random(f"{self.lab_version}/{self.seed}/{self.check_id}")
+        return self._random
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """The stack's outputs."""
+        return self.stack.outputs
+
+    @property
+    def template(self) -> Template:
+        """The learner's template as written and as processed. Static checks only."""
+        return self.stack.template
+
+    @property
+    def region(self) -> str:
+        """The region the stack is in."""
+        return self.account.region
+
+    @property
+    def account_id(self) -> str:
+        """The learner's account id."""
+        return self.account.account_id
+
+    def output(self, name: str) -> str:
+        """The value of a stack output that the contract names.
+
+        Raises:
+            ResourceNotFound: the stack has no such output; the check fails with a hint.
+        """
+        value = self.stack.outputs.get(name, "")
+        if not value:
+            present = ", ".join(f"`{key}`" for key in self.stack.outputs) or "none"
+            raise ResourceNotFound(
+                f"The stack has no output `{name}`; its outputs are: {present}.",
+                hint=self.hints.get(name) or f"The contract names the output `{name}`.",
+                look=("Outputs in template.yaml",),
+            )
+        return value
+
+    def client(self, service: str, *, region: str = "", fixture: bool = False) -> Any:
+        """A boto3 client acting as the grader, an administrator of the account."""
+        return self.account.client(service, region=region, fixture=fixture)
+
+    def keys(self) -> Mapping[str, str]:
+        """The learner's own access keys, for a check that has to act as the account's owner."""
+        keys = self.account.keys
+        return {
+            "aws_access_key_id": keys.access_key_id,
+            "aws_secret_access_key": keys.secret_access_key,
+            "aws_session_token": keys.session_token,
+        }
+
+    def url(self, address: str) -> str:
+        """An AWS address (API, function URL, queue) as one that answers from the grader."""
+        return self.account.url(address)
+
+    # --- functions
+
+    def function(self, name: str) -> FunctionView:
+        """A function by logical id of the template, name or ARN (alias ARNs included).
+
+        Raises:
+            ResourceNotFound: there is no such function.
+        """
+        return describe(self.client("lambda"), self.stack.physical_id(name) or name)
+
+    def invoke(self, function: str, payload: Any, *, asynchronous: bool = False) -> Invocation:
+        """Invoke a function (logical id, name or ARN) with a JSON payload, or bytes as they are.
+
+        A function error is a result, not an exception: look at ``function_error``.
+
+        Raises:
+            ResourceNotFound: there is no such function.
+        """
+        target = self.stack.physical_id(function) or function
+        return invoke(self.client("lambda"), target, payload, asynchronous=asynchronous)
+
+    @contextmanager
+    def new_environments(self, function: str) -> Iterator[None]:
+        """Have every later invocation start in a new environment; the configuration is restored."""
+        with renew_environments(self.client("lambda"), self.stack.physical_id(function) or function):
+            yield
+
+    @contextmanager
+    def update_environment(self, function: str, **variables: str) -> Iterator[None]:
+        """Set environment variables of a function, which also forces new environments; undone at the end."""
+        target = self.stack.physical_id(function) or function
+        with renew_environments(self.client("lambda"), target, variables):
+            yield
+
+    # --- time
+
+    def now(self) -> dt.datetime:
+        """The account's time, aware, in UTC."""
+        return self.account.now()
+
+    def settle(self, timeout_s: float = 30.0) -> Quiet:
+        """Wait until nothing runs and nothing is due now."""
+        return self.account.settle(timeout_s)
+
+    def advance(self, seconds: float) -> Quiet:
+        """Let account time pass: what falls due on the way happens, in order."""
+        return self.account.advance(seconds)
+
+    def eventually(self, predicate: Callable[[], T], budget_s: float = 10.0) -> T:
+        """The first truthy value of ``predicate`` within ``budget_s`` seconds of account time, else its last.
+
+        Give retries room: an asynchronous invocation's second retry comes after about 3 minutes.
+        """
+        return Waiting(self.account).eventually(predicate, budget_s)
+
+    def never(
+        self,
+        predicate: Callable[[], object],
+        window_s: float,
+        *,
+        control: Callable[[], object] | None = None,
+    ) -> bool:
+        """Whether ``predicate`` stays false over the whole window of account time.
+
+        ``control`` is a stimulus with an observation that must be truthy on any working solution; it
+        runs first, and without its effect "nothing happened" would prove nothing.
+
+        Raises:
+            PathNotAlive: the control had no effect; the check is not assessed and earns nothing.
+        """
+        if control is not None and not control():
+            raise PathNotAlive(
+                "A stimulus that must have an effect on any working solution had none, "
+                "so that nothing happened here proves nothing."
+            )
+        return Waiting(self.account).never(predicate, window_s)
+
+    def exactly(
+        self, n: int, count: Callable[[], int], settle_s: float = 8.0, budget_s: float = 10.0
+    ) -> Count:
+        """Whether ``count`` reaches ``n`` and stays there for the settle time. Truthy when it does."""
+        return Waiting(self.account).exactly(n, count, settle_s, budget_s)
+
+    # --- observations
+
+    def mark(self) -> Mark:
+        """This moment, for ``since=`` of the observations below."""
+        return telemetry.mark(self.account)
+
+    def timeline(self, since: Mark | None = None) -> list[dict[str, Any]]:
+        """What happened in the account, oldest first. Emulator only; a real account gives an empty list."""
+        return self.account.timeline(since.sequence if since else 0)
+
+    def invocations(self, function: str, since: Mark | None = None) -> list[InvocationRecord]:
+        """The invocations of a function as the platform recorded them, oldest first.
+
+        Counted from the platform's own record, never from what the function printed.
+        """
+        return telemetry.invocations(self.account, self.function(function), since)
+
+    def logs(self, group: str, since: Mark | None = None) -> list[LogEvent]:
+        """The events of a log group, oldest first; empty when there is no such group."""
+        return telemetry.logs(self.account, group, since)
+
+    # --- evidence
+
+    def did(self, api: str, what: str) -> Did:
+        """Record something this check did, stamped with account time. ``api`` is ``s3:PutObject``."""
+        entry = Did(api, what, _clock(self.account.now()))
+        self.did_log.append(entry)
+        return entry
+
+    def saw(self, source: str, what: str, *, since: dt.datetime | Mark | None = None) -> Saw:
+        """Record something this check observed, stamped with account time or the span since a moment."""
+        at = _clock(self.account.now())
+        start = since.at if isinstance(since, Mark) else since
+        entry = Saw(source, what, f"{_clock(start)}–{at}" if start else at)
+        self.saw_log.append(entry)
+        return entry
+
+    # --- faults and further stacks
+
+    @contextmanager
+    def fault(self, name: str, **settings: Any) -> Iterator[None]:
+        """A fault for the time of the block, always undone.
+
+        ``deny`` takes away a right by AWS API: ``fault("deny", function="Intake", actions=["dynamodb:*"],
+        resources=["*"])``. ``throttle`` sets a function's reserved concurrency: ``fault("throttle",
+        function="Intake", concurrency=0)``. Every other name is a switch of the emulator.
+
+        Raises:
+            NotAssessed: this backend has no such fault.
+        """
+        if self._faults is None:
+            self._faults = faults.Faults(self.account)
+        if "function" in settings:
+            settings["function"] = self.function(settings["function"])
+        with self._faults.on(name, **settings):
+            yield
+
+    def deploy_again(self) -> tuple[str, ...]:
+        """Deploy the same artefact to the same stack; returns the logical ids that changed."""
+        assert self.stacks is not None, "the runner gives every sandbox its stacks"
+        return self.stacks.deploy_again(self.stack)
+
+    def second_stack(self) -> AbstractContextManager[Sandbox]:
+        """The same artefact deployed beside the first, under another stack name; deleted at the end.
+
+        Raises:
+            DeploymentFailed: on entering; carries the stack's events and the first cause as ``reason``.
+        """
+        return self._second_stack()
+
+    @contextmanager
+    def _second_stack(self) -> Iterator[Sandbox]:
+        assert self.stacks is not None, "the runner gives every sandbox its stacks"
+        stack = self.stacks.second(self.stack)
+        try:
+            yield Sandbox(
+                account=self.account,
+                stack=stack,
+                parameters=self.parameters,
+                seed=self.seed,
+                check_id=self.check_id,
+                lab_version=self.lab_version,
+                stacks=self.stacks,
+                hints=self.hints,
+                did_log=self.did_log,
+                saw_log=self.saw_log,
+            )
+        finally:
+            self.stacks.delete(stack)
+
+    # --- small things every check needs
+
+    @staticmethod
+    def json_lines(events: Iterable[LogEvent]) -> list[dict[str, Any]]:
+        """Those log events that are one JSON object each, parsed."""
+        found = []
+        for event in events:
+            try:
+                value = json.loads(event.message)
+            except ValueError:
+                continue
+            if isinstance(value, dict):
+                found.append(value)
+        return found
+
+
+def _clock(moment: dt.datetime) -> str:
+    return moment.strftime("%H:%M:%S.") + f"{moment.microsecond // 1000:03d}"
