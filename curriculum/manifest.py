@@ -1,0 +1,199 @@
+"""``lab.toml``: what a lab is, as data. Strict, and all problems are told together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from curriculum.tables import Key, Reader, flag, number, one_of, some_of, text, texts
+
+LEVELS = ("associate", "practitioner", "senior", "architect")
+RUNTIMES = ("python", "nodejs", "java", "go")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An output, parameter or file that the contract names."""
+
+    name: str
+    description: str
+    example: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Something worth reading."""
+
+    title: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a lab is.
+
+    ``gate_points`` is what deploying from clean is worth. ``leftovers`` are the CloudFormation types
+    that may outlive the stack. ``assessed_later`` gives, by check id, why its mutants can't be judged yet.
+    """
+
+    code: str
+    title: str
+    version: str
+    summary: str
+    level: str
+    minutes: int
+    runtimes: tuple[str, ...]
+    services: tuple[str, ...]
+    competencies: tuple[str, ...]
+    objectives: tuple[str, ...]
+    skills: tuple[str, ...]
+    template: str
+    files: tuple[str, ...]
+    limit_bytes: int
+    gate_points: float
+    time_limit_s: float
+    leftovers: tuple[str, ...]
+    outputs: tuple[Named, ...]
+    parameters: tuple[Named, ...]
+    seeded_files: tuple[Named, ...]
+    assessed_later: Mapping[str, str]
+    docs: tuple[Document, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """One text in a file, occurring exactly once, and what replaces it."""
+
+    path: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A mutant or an alternative: an overlay on a reference solution."""
+
+    name: str
+    what: str
+    base: str
+    folder: Path
+    delete: tuple[str, ...] = ()
+    replacements: tuple[Replacement, ...] = ()
+    must_fail: tuple[str, ...] = ()
+    may_fail: tuple[str, ...] = ()
+    deploys: bool = field(default=True)
+
+
+_LAB = {
+    "code": Key(text),
+    "title": Key(text),
+    "version": Key(text),
+    "summary": Key(text),
+    "level": Key(one_of(*LEVELS)),
+    "minutes": Key(number),
+    "runtimes": Key(some_of(*RUNTIMES)),
+    "services": Key(texts),
+    "competencies": Key(texts),
+    "objectives": Key(texts, []),
+    "skills": Key(texts, []),
+}
+_SUBMISSION = {
+    "template": Key(text, "template.yaml"),
+    "files": Key(texts, ["template.yaml"]),
+    "limit_mb": Key(number, 10),
+}
+_GRADING = {"gate_points": Key(number), "time_limit_s": Key(number, 180), "leftovers": Key(texts, [])}
+_NAMED = {"name": Key(text), "description": Key(text), "example": Key(text, "")}
+_FILE = {"path": Key(text), "description": Key(text)}
+_DOC = {"title": Key(text), "url": Key(text)}
+_SECTIONS = ("lab", "submission", "grading", "contract", "assessed_later", "docs")
+
+_REPLACE = {
+    "path": Key(text),
+    "old": Key(text),
+    "new": Key(lambda value: "" if isinstance(value, str) else "should be a text"),
+}
+_ALTERNATIVE = {"what": Key(text), "base": Key(text, "reference-python"), "delete": Key(texts, [])}
+_MUTANT = {
+    **_ALTERNATIVE,
+    "must_fail": Key(texts),
+    "may_fail": Key(texts, []),
+    "deploys": Key(flag, True),
+}
+
+
+def read_manifest(path: Path, shown_as: str) -> Manifest:
+    """The manifest in a ``lab.toml``.
+
+    Raises:
+        ManifestInvalid: something is wrong with it; carries every problem.
+    """
+    reader = Reader.open(path, shown_as)
+    reader.sections(_SECTIONS)
+    lab = reader.table("lab", _LAB)
+    submission = reader.table("submission", _SUBMISSION)
+    grading = reader.table("grading", _GRADING)
+    contract = reader.data.get("contract", {})
+    reader.check(
+        "contract", contract, {key: Key(lambda _: "", []) for key in ("outputs", "parameters", "files")}
+    )
+    outputs = reader.tables("contract.outputs", _NAMED)
+    parameters = reader.tables("contract.parameters", _NAMED)
+    files = reader.tables("contract.files", _FILE)
+    docs = reader.tables("docs", _DOC)
+    later = reader.data.get("assessed_later", {})
+    if not isinstance(later, Mapping) or not all(isinstance(value, str) for value in later.values()):
+        reader.problems.append(f"{shown_as}: [assessed_later] should give a reason for each check id.")
+        later = {}
+    reader.finish()
+    return Manifest(
+        code=lab["code"],
+        title=lab["title"],
+        version=lab["version"],
+        summary=lab["summary"],
+        level=lab["level"],
+        minutes=int(lab["minutes"]),
+        runtimes=tuple(lab["runtimes"]),
+        services=tuple(lab["services"]),
+        competencies=tuple(lab["competencies"]),
+        objectives=tuple(lab["objectives"]),
+        skills=tuple(lab["skills"]),
+        template=submission["template"],
+        files=tuple(submission["files"]),
+        limit_bytes=int(submission["limit_mb"] * 1_000_000),
+        gate_points=grading["gate_points"],
+        time_limit_s=grading["time_limit_s"],
+        leftovers=tuple(grading["leftovers"]),
+        outputs=tuple(Named(**item) for item in outputs),
+        parameters=tuple(Named(**item) for item in parameters),
+        seeded_files=tuple(Named(item["path"], item["description"]) for item in files),
+        assessed_later=dict(later),
+        docs=tuple(Document(**item) for item in docs),
+    )
+
+
+def read_variant(folder: Path, shown_as: str, *, mutant: bool) -> Variant:
+    """A mutant (``mutant.toml``) or an alternative (``alternative.toml``).
+
+    Raises:
+        ManifestInvalid: something is wrong with it; carries every problem.
+    """
+    name = "mutant.toml" if mutant else "alternative.toml"
+    reader = Reader.open(folder / name, f"{shown_as}/{name}")
+    keys = _MUTANT if mutant else _ALTERNATIVE
+    table = {key: value for key, value in reader.data.items() if key != "replace"}
+    values = reader.check("", table, keys)
+    replacements = reader.tables("replace", _REPLACE)
+    reader.finish()
+    return Variant(
+        name=folder.name,
+        what=values["what"],
+        base=values["base"],
+        folder=folder,
+        delete=tuple(values["delete"]),
+        replacements=tuple(Replacement(**item) for item in replacements),
+        must_fail=tuple(values.get("must_fail", ())),
+        may_fail=tuple(values.get("may_fail", ())),
+        deploys=values.get("deploys", True),
+    )

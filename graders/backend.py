@@ -1,0 +1,43 @@
+"""What grading needs of the world: accounts, and stacks deployed into them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from sandbox.account import Account
+
+
+class Backend(Protocol):
+    """Opens accounts and deploys submissions to them."""
+
+    def open(self) -> Account:
+        """A new, empty account.
+
+        Raises:
+            EnvironmentFault: none is to be had.
+        """
+
+    def build(self, files: Mapping[str, bytes], template: str) -> Any:
+        """Build a submission once; the artefact is only handed on to :meth:`deploy`.
+
+        Raises:
+            BadSubmission: the files can't be used; says which and why.
+            EnvironmentFault: our build machinery broke.
+        """
+
+    def deploy(self, account: Account, artefact: Any, stack_name: str, parameters: Mapping[str, str]) -> None:
+        """Create or update a stack and wait for it. Deploying what is there already changes nothing.
+
+        Raises:
+            DeploymentFailed: CloudFormation refused it or rolled back.
+            BadSubmission: the template can't be packaged.
+            EnvironmentFault: our machinery broke.
+        """
+
+    def delete(self, account: Account, stack_name: str) -> None:
+        """Delete a stack and wait.
+
+        Raises:
+            DeploymentFailed: something could not be deleted.
+        """

@@ -1,0 +1,1 @@
+"""One report, many shapes: the promised JSON document, JUnit, a self-contained page, a terminal."""

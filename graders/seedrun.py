@@ -1,0 +1,315 @@
+"""One submission, one seed, one fresh account: deploy, ask every question, clean up."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from curriculum.loader import Lab
+from graders import shared
+from graders.backend import Backend
+from graders.checks import Check, LabChecks
+from graders.evidence.masking import Mask
+from graders.findings import Finding, Outcome, failed, inconclusive, not_assessed, passed
+from graders.judging import judge, result
+from graders.progress import Progress, ProgressEvent
+from graders.sandbox import Sandbox, Stack
+from graders.scoring import CheckResult
+from graders.stacks import RunStacks
+from graders.submission import Submission
+from graders.template import parse_template
+from sandbox.account import Account
+from sandbox.errors import BadSubmission, DeploymentFailed, EnvironmentFault
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One span of a run, in wall time."""
+
+    name: str
+    started_at: str
+    duration_s: float
+    seed: int
+
+
+@dataclass(slots=True)
+class SeedRun:
+    """Grades a submission under one seed. Use it once.
+
+    ``only`` limits the checks to these ids and what they build on. ``thorough`` also judges what takes
+    a second deployment and the deletion (G3, G4).
+    """
+
+    lab: Lab
+    checks: LabChecks
+    submission: Submission
+    seed: int
+    backend: Backend
+    progress: Progress
+    only: frozenset[str] | None = None
+    thorough: bool = False
+    keep: bool = False
+    results: dict[str, CheckResult] = field(default_factory=dict)
+    phases: list[Phase] = field(default_factory=list)
+    isolation: dict[str, Any] = field(default_factory=dict)
+    runtimes: tuple[str, ...] = ()
+    backend_name: str = ""
+    kept: Account | None = None
+    _stack: Stack | None = None
+
+    def run(self) -> SeedRun:
+        """Run it; every outcome, our own failures included, is in :attr:`results` afterwards."""
+        try:
+            self._run()
+        except EnvironmentFault as error:
+            log.warning("environment_fault", seed=self.seed, error=str(error))
+            self._give_up(str(error))
+        except (
+            Exception
+        ) as error:  # the boundary where our own defect becomes inconclusive, not a lost attempt
+            log.exception("grading_broke", seed=self.seed)
+            self._give_up(f"{type(error).__name__}: {error}")
+        return self
+
+    @property
+    def ordered(self) -> tuple[CheckResult, ...]:
+        """The results in the order a learner reads them: gate, checks, conditions."""
+        order = ["G2", *(check.id for check in self.checks.checks), "G1", "G3", "G4", "G5", "G6"]
+        return tuple(self.results[check_id] for check_id in order if check_id in self.results)
+
+    @property
+    def wanted(self) -> tuple[Check, ...]:
+        """The checks of this run, with what they build on."""
+        if self.only is None:
+            return self.checks.checks
+        ids = closure(self.checks, self.only)
+        return tuple(check for check in self.checks.checks if check.id in ids)
+
+    def _run(self) -> None:
+        with self._phase("account"):
+            account = self.backend.open()
+        try:
+            self.backend_name = account.backend
+            self.isolation = dict(account.isolation)
+            sandbox = self._deploy(account)
+            if sandbox is not None:
+                self._ask(sandbox)
+                if self.thorough:
+                    self._clean_up(sandbox)
+        finally:
+            if self.keep:
+                self.kept = account
+            else:
+                account.close()
+
+    def _deploy(self, account: Account) -> Sandbox | None:
+        parameters = self.checks.parameters(self.lab.manifest.version, self.seed)
+        submission = self.submission.with_files(self.checks.overlay(parameters))
+        try:
+            self._unpack(submission)
+            with self._phase("build"):
+                artefact = self.backend.build(submission.files, self.lab.manifest.template)
+            stacks = RunStacks(
+                self.backend,
+                account,
+                artefact,
+                self.checks.stack_parameters(parameters),
+                parse_template(submission.files[self.lab.manifest.template]),
+            )
+            with self._phase("deploy"):
+                self._stack = stacks.first(self._stack_name())
+        except (BadSubmission, DeploymentFailed) as error:
+            self._refuse(error, account)
+            return None
+        template = self._stack.template
+        self.runtimes = tuple(
+            sorted(
+                {
+                    str(item.get("Runtime"))
+                    for item in template.resources("AWS::Lambda::Function")
+                    if item.get("Runtime")
+                }
+            )
+        )
+        self._record(
+            shared.result(
+                "G2", shared.deployed(self._stack.name, len(self._stack.resources)), worth=self._gate
+            )
+        )
+        if self.only is None:
+            self._record(shared.result("G5", shared.no_secrets(self.submission.files, template)))
+            self._record(shared.result("G6", shared.no_admin(template)))
+        return Sandbox(
+            account=account,
+            stack=self._stack,
+            parameters=parameters,
+            seed=self.seed,
+            lab_version=self.lab.manifest.version,
+            stacks=stacks,
+            hints={
+                item.name: f"The contract asks for it: {item.description}"
+                for item in self.lab.manifest.outputs
+            },
+        )
+
+    def _unpack(self, submission: Submission) -> None:
+        """G1; raises BadSubmission so that nothing is deployed from files that can't be used."""
+        limit = self.lab.manifest.limit_bytes
+        if submission.size_bytes > limit:
+            finding = failed(
+                f"The submission has {submission.size_bytes / 1e6:.1f} MB.",
+                expected=f"at most {limit / 1e6:.0f} MB",
+                hint="Leave out dependencies; requirements.txt is installed for you.",
+            )
+            self._record(shared.result("G1", finding))
+            raise BadSubmission(f"The submission is larger than {limit / 1e6:.0f} MB.")
+        if self.lab.manifest.template not in submission.files:
+            raise BadSubmission(
+                f"There is no {self.lab.manifest.template}.",
+                where=self.lab.manifest.template,
+                what_to_do="Put the SAM or CloudFormation template at the top of the submission.",
+            )
+        try:
+            parse_template(submission.files[self.lab.manifest.template])
+        except ValueError as error:
+            raise BadSubmission(
+                str(error), where=self.lab.manifest.template, what_to_do="Repair the line it names."
+            ) from error
+        if self.only is None:
+            count = len(submission.files)
+            self._record(
+                shared.result("G1", passed(f"{count} files, {submission.size_bytes / 1000:.0f} kB."))
+            )
+
+    def _refuse(self, error: BadSubmission | DeploymentFailed, account: Account) -> None:
+        gaps = sorted({event["subject"] for event in account.timeline() if event["kind"] == "gap"})
+        if gaps and isinstance(error, DeploymentFailed):
+            self._give_up(f"The template uses {', '.join(gaps[:3])}, which this backend does not emulate.")
+            return
+        self._record(shared.result("G2", shared.refused(error), worth=self._gate))
+        for check in self.wanted:
+            self._record(result(check, not_assessed("The stack did not deploy.", blocked=True)))
+
+    def _ask(self, sandbox: Sandbox) -> None:
+        keys = sandbox.account.keys
+        mask = Mask.of((keys.secret_access_key, keys.session_token))
+        deadline = time.monotonic() + self.lab.manifest.time_limit_s
+        wanted = self.wanted
+        with self._phase("checks"):
+            for index, check in enumerate(wanted, 1):
+                if time.monotonic() > deadline:
+                    over = f"The run used up its {self.lab.manifest.time_limit_s:.0f} s before this check."
+                    self._record(result(check, not_assessed(over, blocked=True)), index, len(wanted))
+                    continue
+                sandbox.account.settle(timeout_s=1.0)
+                asked = Sandbox(
+                    account=sandbox.account,
+                    stack=sandbox.stack,
+                    parameters=sandbox.parameters,
+                    seed=sandbox.seed,
+                    check_id=check.id,
+                    lab_version=sandbox.lab_version,
+                    stacks=sandbox.stacks,
+                    hints=sandbox.hints,
+                )
+                self._record(judge(check, asked, self.results, mask), index, len(wanted))
+
+    def _clean_up(self, sandbox: Sandbox) -> None:
+        with self._phase("redeploy"):
+            self._record(self._condition("G3", lambda: shared.redeploy(sandbox)))
+        if self.keep:
+            return
+        assert sandbox.stacks is not None
+        stacks, allowed = sandbox.stacks, self.lab.manifest.leftovers
+        with self._phase("delete"):
+            self._record(
+                self._condition("G4", lambda: shared.leaves_nothing(stacks.delete(sandbox.stack), allowed))
+            )
+
+    @staticmethod
+    def _condition(check_id: str, question: Any) -> CheckResult:
+        try:
+            finding: Finding = question()
+        except Exception as error:  # as for a check: what breaks here is ours
+            log.warning("condition_broke", check=check_id, error=str(error), exc_info=True)
+            finding = inconclusive(f"The check could not be finished: {type(error).__name__}: {error}")
+        return shared.result(check_id, finding)
+
+    def _give_up(self, reason: str) -> None:
+        told = f"Our environment failed, so this is not counted: {reason}"
+        if "G2" not in self.results:
+            self._record(shared.result("G2", inconclusive(told), worth=self._gate))
+        for check in self.wanted:
+            if check.id not in self.results:
+                self._record(result(check, inconclusive(told)))
+
+    def _record(self, found: CheckResult, index: int = 0, total: int = 0) -> None:
+        self.results[found.id] = found
+        if total:
+            self.progress(
+                ProgressEvent(
+                    "checks",
+                    "done",
+                    self.seed,
+                    found.finding.headline,
+                    found.id,
+                    found.title,
+                    str(found.outcome),
+                    index,
+                    total,
+                )
+            )
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        at = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        started = time.monotonic()
+        self.progress(ProgressEvent(name, "started", self.seed))
+        status = "failed"
+        try:
+            yield
+            status = "done"
+        finally:
+            duration_s = round(time.monotonic() - started, 3)
+            self.phases.append(Phase(name, at, duration_s, self.seed))
+            self.progress(ProgressEvent(name, status, self.seed, elapsed_s=duration_s))
+
+    def _stack_name(self) -> str:
+        # Drawn per seed, so that nothing can be built on a known stack name (G8).
+        drawn = random.Random(f"stack/{self.lab.manifest.version}/{self.seed}")
+        return f"{drawn.choice('abcdefghijklmnopqrstuvwxyz')}{drawn.getrandbits(28):07x}"
+
+    @property
+    def _gate(self) -> float:
+        return self.lab.manifest.gate_points
+
+
+def closure(checks: LabChecks, ids: Collection[str]) -> frozenset[str]:
+    """These checks and everything they build on."""
+    by_id = {check.id: check for check in checks.checks}
+    found: set[str] = set()
+    waiting = [check_id for check_id in ids if check_id in by_id]
+    while waiting:
+        check_id = waiting.pop()
+        if check_id not in found:
+            found.add(check_id)
+            waiting += by_id[check_id].after
+    return frozenset(found)
+
+
+def inconclusive_ids(run: SeedRun) -> frozenset[str]:
+    """The checks of a run that could not be judged, conditions left out."""
+    return frozenset(
+        item.id
+        for item in run.results.values()
+        if item.outcome is Outcome.INCONCLUSIVE and not item.is_condition
+    )

@@ -1,0 +1,166 @@
+"""The stacks of one run: deployed, described, deployed again beside, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graders.backend import Backend
+from graders.evidence.aws import is_missing
+from graders.sandbox import Stack, StackResource
+from graders.template import Template, parse_template
+from sandbox.account import Account
+from sandbox.errors import DeploymentFailed
+
+
+@dataclass(slots=True)
+class RunStacks:
+    """Deploys one artefact into one account, as often as checks ask for."""
+
+    backend: Backend
+    account: Account
+    artefact: Any
+    parameters: Mapping[str, str]
+    written: Mapping[str, Any]
+    second_parameters: Mapping[str, str] = field(default_factory=dict)
+
+    def first(self, name: str) -> Stack:
+        """Deploy the submission under test."""
+        return self._deploy(name)
+
+    def second(self, stack: Stack) -> Stack:
+        """Deploy the same artefact beside the first."""
+        return self._deploy(f"{stack.name}-twin")
+
+    def deploy_again(self, stack: Stack) -> tuple[str, ...]:
+        """Deploy the same artefact to the same stack; returns the logical ids that changed."""
+        before = self._versions(stack.name)
+        self.backend.deploy(self.account, self.artefact, stack.name, self.parameters)
+        after = self._versions(stack.name)
+        return tuple(sorted(key for key in before | after if before.get(key) != after.get(key)))
+
+    def delete(self, stack: Stack) -> tuple[str, ...]:
+        """Delete a stack, buckets emptied first; returns what is left behind, as ``Type name``.
+
+        On AWS a bucket that holds objects can't be deleted. The grader put them there, so the
+        grader takes them out.
+        """
+        for item in stack.resources:
+            if item.type == "AWS::S3::Bucket" and item.physical_id:
+                self._empty(item.physical_id)
+        self.account.settle(timeout_s=5.0)
+        try:
+            self.backend.delete(self.account, stack.name)
+        except DeploymentFailed as error:
+            return (f"AWS::CloudFormation::Stack {stack.name} ({error.reason})",)
+        kept = [
+            f"{item.type} {item.physical_id}"
+            for item in stack.resources
+            if item.type in _STILL_THERE and _STILL_THERE[item.type](self.account, item.physical_id)
+        ]
+        groups = [
+            f"AWS::Logs::LogGroup {name}"
+            for name in sorted(log_groups(self.account) - stack.account_leftovers)
+            if any(name.endswith(f"/{owner}") for owner in _names(stack)) or name in _names(stack)
+        ]
+        return tuple(dict.fromkeys(kept + groups))
+
+    def _deploy(self, name: str) -> Stack:
+        groups = log_groups(self.account)
+        self.backend.deploy(self.account, self.artefact, name, self.parameters)
+        return self.describe(name, groups)
+
+    def describe(self, name: str, groups: frozenset[str] = frozenset()) -> Stack:
+        """A deployed stack as CloudFormation tells it."""
+        client = self.account.client("cloudformation")
+        found = client.describe_stacks(StackName=name)["Stacks"][0]
+        processed = client.get_template(StackName=name, TemplateStage="Processed")["TemplateBody"]
+        return Stack(
+            name=name,
+            outputs={item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", ())},
+            parameters=dict(self.parameters),
+            resources=tuple(
+                StackResource(
+                    item["LogicalResourceId"],
+                    item.get("PhysicalResourceId", ""),
+                    item["ResourceType"],
+                    item["ResourceStatus"],
+                )
+                for item in self._resources(name)
+            ),
+            template=Template(
+                self.written, processed if isinstance(processed, dict) else parse_template(processed)
+            ),
+            account_leftovers=groups,
+        )
+
+    def _resources(self, name: str) -> list[dict[str, Any]]:
+        client = self.account.client("cloudformation")
+        page = client.list_stack_resources(StackName=name)
+        found = list(page["StackResourceSummaries"])
+        while page.get("NextToken"):
+            page = client.list_stack_resources(StackName=name, NextToken=page["NextToken"])
+            found += page["StackResourceSummaries"]
+        return found
+
+    def _versions(self, name: str) -> dict[str, tuple[str, str]]:
+        return {
+            item["LogicalResourceId"]: (
+                item.get("PhysicalResourceId", ""),
+                str(item.get("LastUpdatedTimestamp", "")),
+            )
+            for item in self._resources(name)
+        }
+
+    def _empty(self, bucket: str) -> None:
+        client = self.account.client("s3")
+        try:
+            while True:
+                page = client.list_object_versions(Bucket=bucket, MaxKeys=1000)
+                found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+                if not found:
+                    return
+                keys = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
+                client.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+        except Exception as error:  # narrowed at once: a bucket that is gone is empty
+            if not is_missing(error):
+                raise
+
+
+def log_groups(account: Account) -> frozenset[str]:
+    """The names of all log groups in the account."""
+    client = account.client("logs")
+    page = client.describe_log_groups()
+    found = {item["logGroupName"] for item in page["logGroups"]}
+    while page.get("nextToken"):
+        page = client.describe_log_groups(nextToken=page["nextToken"])
+        found |= {item["logGroupName"] for item in page["logGroups"]}
+    return frozenset(found)
+
+
+def _names(stack: Stack) -> frozenset[str]:
+    return frozenset(item.physical_id for item in stack.resources if item.physical_id)
+
+
+def _exists(service: str, operation: str, argument: str) -> Any:
+    def exists(account: Account, physical_id: str) -> bool:
+        try:
+            getattr(account.client(service), operation)(**{argument: physical_id})
+        except Exception as error:  # narrowed at once: only "does not exist" is an answer
+            if is_missing(error):
+                return False
+            raise
+        return True
+
+    return exists
+
+
+# What keeps data or costs money when it stays; how to ask whether it is still there.
+_STILL_THERE = {
+    "AWS::S3::Bucket": _exists("s3", "head_bucket", "Bucket"),
+    "AWS::DynamoDB::Table": _exists("dynamodb", "describe_table", "TableName"),
+    "AWS::Lambda::Function": _exists("lambda", "get_function", "FunctionName"),
+    "AWS::SQS::Queue": _exists("sqs", "get_queue_attributes", "QueueUrl"),
+    "AWS::IAM::Role": _exists("iam", "get_role", "RoleName"),
+}
