@@ -65,18 +65,19 @@ def _documents(lab: Lab) -> Iterator[Problem]:
 
 def _imports(lab: Lab) -> Iterator[Problem]:
     for node in ast.walk(ast.parse(lab.checks_path.read_bytes())):
-        names = []
         if isinstance(node, ast.Import):
             names = [item.name for item in node.names]
         elif isinstance(node, ast.ImportFrom):
-            names = ["." if node.level else node.module or ""]
+            names = ["." if node.level else node.module or "."]
+        else:
+            continue
         for name in names:
             top = name.split(".")[0]
             if name == "graders.api" or (top in sys.stdlib_module_names and top not in _NETWORK):
                 continue
             yield Problem(
                 f"checks.py, line {node.lineno}",
-                f"imports {name or '.'}; a check may use graders.api and the standard library, without network",
+                f"imports {name}; a check may use graders.api and the standard library, without network",
             )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from sandbox.account import Account
+from sandbox.errors import EnvironmentFault
 
 
 class Backend(Protocol):
@@ -41,3 +43,14 @@ class Backend(Protocol):
         Raises:
             DeploymentFailed: something could not be deleted.
         """
+
+
+@contextmanager
+def open_backend(provider: str) -> Iterator[Backend]:
+    """The backend of a provider (``emulated`` or ``aws``), closed at the end with all it started.
+
+    Raises:
+        EnvironmentFault: this provider is not to be had here.
+    """
+    raise EnvironmentFault(f"The provider `{provider}` is not available here.")
+    yield

@@ -78,6 +78,11 @@ class Verified:
         return set(self._must_fail) <= set(self.failed)
 
     @property
+    def missed(self) -> list[str]:
+        """Checks that this mutant should have failed and did not."""
+        return [key for key in self._must_fail if key not in self.failed]
+
+    @property
     def by_behaviour(self) -> bool:
         """A check that looks at behaviour noticed it."""
         return any(not self.runs[0][key].static for key in self._must_fail if key in self.failed)
@@ -138,7 +143,7 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Every good solution has all points, every assessed mutant dies, nothing flips, no starter passes."""
+        """Good solutions have all points, assessed mutants die, nothing flips, no starter passes."""
         good = [*self.of("reference"), *self.of("alternative")]
         return (
             bool(self.of("reference"))

@@ -1,0 +1,79 @@
+"""``coldstart grade``: grade a folder and say what was seen."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from cli.output import DONE, NOT_PASSED, OUR_FAULT, errors_for_humans, out, print_json, progress
+from cli.watching import Watcher
+from curriculum.loader import Catalogue
+from graders.backend import open_backend
+from graders.report import html, junit, terminal
+from graders.runner import Graded, grade
+from graders.submission import read_folder
+
+_EXIT = {"passed": DONE, "not_passed": NOT_PASSED, "inconclusive": OUR_FAULT}
+
+
+@click.command("grade", help="Grade the submission in DIR against lab SLUG.")
+@click.argument("slug")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--seed", type=click.IntRange(min=0), help="Repeat the grading of this seed; by default a fresh one."
+)
+@click.option("--only", metavar="CHECK", multiple=True, help="Ask this check alone, on one seed. Repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="The report as one JSON document on stdout.")
+@click.option(
+    "--junit", "junit_file", type=click.Path(path_type=Path, dir_okay=False), help="Also as JUnit XML."
+)
+@click.option("--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Also as a page.")
+@click.option("--provider", type=click.Choice(["emulated", "aws"]), default="emulated", show_default=True)
+@click.option("--keep", is_flag=True, help="Keep the first seed's account until Enter is pressed.")
+def command(
+    slug: str,
+    folder: Path,
+    seed: int | None,
+    only: tuple[str, ...],
+    as_json: bool,
+    junit_file: Path | None,
+    html_file: Path | None,
+    provider: str,
+    keep: bool,
+) -> None:
+    """Grade a folder."""
+    with errors_for_humans():
+        lab = Catalogue().get_lab(slug)
+        submission = read_folder(folder)
+        with open_backend(provider) as backend, Watcher(progress) as watcher:
+            graded = grade(lab, submission, backend, seed=seed, only=only, keep=keep, progress=watcher)
+            watcher.stop()
+            if junit_file:
+                junit_file.write_text(junit.render(graded.report), "utf-8")
+            if html_file:
+                html_file.write_text(html.render(graded.report), "utf-8")
+            if as_json:
+                print_json(graded.report)
+            else:
+                terminal.render(graded.report, out)
+            _hold(graded)
+    raise SystemExit(_EXIT[graded.outcome])
+
+
+def _hold(graded: Graded) -> None:
+    """Keep what was asked to be kept until Enter is pressed or input ends."""
+    for account in graded.kept:
+        progress.print(f"\nKept: account {account.account_id} in {account.region}", markup=False)
+        progress.print(f"export AWS_ENDPOINT_URL={account.endpoint_url}", markup=False)
+        progress.print(f"export AWS_ACCESS_KEY_ID={account.keys.access_key_id}", markup=False)
+        progress.print(f"export AWS_SECRET_ACCESS_KEY={account.keys.secret_access_key}", markup=False)
+        if account.keys.session_token:
+            progress.print(f"export AWS_SESSION_TOKEN={account.keys.session_token}", markup=False)
+        progress.print(f"export AWS_DEFAULT_REGION={account.region}", markup=False)
+    if graded.kept:
+        progress.print("Press Enter to end it.")
+        sys.stdin.readline()
+    for account in graded.kept:
+        account.close()
