@@ -36,10 +36,10 @@ def lint(lab: Lab) -> tuple[Problem, ...]:
     """Everything that is wrong with a lab's folder; empty when nothing is."""
     problems = list(_documents(lab))
     try:
+        problems += _imports(lab)
         checks = load_checks(lab.checks_path)
-    except LabBroken as error:
+    except (LabBroken, SyntaxError, OSError) as error:
         return (*problems, Problem("checks.py", str(error)))
-    problems += _imports(lab)
     problems += _points(lab, checks)
     problems += _contract(lab, checks)
     problems += _seeds(lab, checks)

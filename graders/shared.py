@@ -54,7 +54,7 @@ def result(check_id: str, finding: Finding, *, worth: float = 0.0) -> CheckResul
 def deployed(stack_name: str, resources: int) -> Finding:
     """G2 when the stack is there."""
     return passed(
-        f"The stack deployed with {resources} resources.",
+        f"The stack deployed with {_count(resources, 'resource')}.",
         saw=Saw("cloudformation:DescribeStacks", f"{stack_name}: CREATE_COMPLETE"),
     )
 
@@ -97,7 +97,7 @@ def redeploy(sandbox: Sandbox) -> Finding:
         )
     if changed:
         return failed(
-            f"The second deployment of the same artefact changed {len(changed)} resources.",
+            f"The second deployment of the same artefact changed {_count(len(changed), 'resource')}.",
             saw=[Saw("cloudformation:ListStackResources", ", ".join(changed))],
             look=["Values that differ at each deployment, such as times or random names"],
         )
@@ -109,7 +109,7 @@ def leaves_nothing(left: Sequence[str], allowed: Sequence[str]) -> Finding:
     bad = [item for item in left if item.split(" ", 1)[0] not in allowed]
     if bad:
         return failed(
-            f"{len(bad)} things outlived the stack.",
+            f"{_count(len(bad), 'thing')} outlived the stack.",
             saw=[Saw("after DeleteStack", item) for item in bad[:3]],
             look=["DeletionPolicy, and log groups that no template declares"],
             hint="A function whose log group is not in the template leaves it behind for ever.",
@@ -123,7 +123,7 @@ def no_secrets(files: Mapping[str, bytes], template: Template) -> Finding:
     if not found:
         return passed("No secret-looking literal was found.")
     return failed(
-        f"{len(found)} secret-looking literals.",
+        f"{_count(len(found), 'secret-looking literal')}.",
         saw=[Saw(where, what) for where, what in found[:3]],
         look=[where for where, _ in found[:1]],
         hint="Keep secrets in Secrets Manager or an SSM SecureString parameter and read them at run time.",
@@ -147,7 +147,7 @@ def no_admin(template: Template) -> Finding:
     if not found:
         return passed("No statement allows every action, or passing any role.")
     return failed(
-        f"{len(found)} statements allow too much.",
+        f"{_count(len(found), 'statement')} with too many rights.",
         saw=found[:3],
         look=[found[0].source],
         hint="Name the actions the function calls and the resources it calls them on.",
@@ -203,6 +203,10 @@ def _secrets_in_variables(template: Template) -> Iterator[tuple[str, str]]:
                     and ":" not in value
                 ):
                     yield f"environment of {item.logical_id}", f"variable {name} holds a literal"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -70,7 +70,7 @@ def _dimensions(report: Report) -> Iterator[str]:
         earned = sum(item["points"] for item in items)
         share = earned / possible if possible else 0.0
         level = "" if share >= 0.8 else ' class="mid"' if share >= 0.6 else ' class="low"'
-        number = f"{points(earned)}/{points(possible)}" if possible else "not assessed"
+        number = f"{points(earned)}/{points(possible)}" if possible else "–"
         yield (
             f'<div><div class="row"><span>{name}</span><span class="num">{number}</span></div>'
             f'<div class="bar"><i{level} style="width:{share:.0%}"></i></div></div>'
@@ -141,10 +141,10 @@ def _lines(entries: Iterable[Any]) -> Iterator[str]:
             yield f'<li>{_e(entry["pattern"])}<span class="like">{_e(entry["likelihood"])}</span></li>'
         else:
             source = entry.get("api") or entry.get("source") or ""
-            at = f"<time>{_e(entry['at'])}</time>" if entry.get("at") else "<time></time>"
+            at = f"<time>{_e(entry['at']).replace('–', '–<wbr>')}</time>" if entry.get("at") else ""
             yield (
-                f'<li class="ev">{at}<span class="what"><span class="src">{_e(source)}</span>'
-                f"{_e(entry['what'])}</span></li>"
+                f'<li class="ev{"" if at else " plain"}">{at}<span class="what">'
+                f'<span class="src">{_e(source)}</span>{_e(entry["what"])}</span></li>'
             )
 
 

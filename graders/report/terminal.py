@@ -31,7 +31,7 @@ def render(report: Mapping[str, Any], console: Console) -> None:
         table.add_column(justify=justify)
     for item in report["checks"]:
         style = _STYLES[item["outcome"]]
-        earned = f"{points(item['points'])}/{points(item['worth'])}" if item["worth"] else ""
+        earned = f"{points(item['points'])}/{points(item['points_possible'])}" if item["worth"] else ""
         table.add_row(
             Text(f"{_MARKS[item['outcome']]} {item['id']}", style=style),
             Text(item["title"]),

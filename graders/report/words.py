@@ -17,7 +17,7 @@ DIMENSIONS = {
     "RES": "Resilience",
     "SEC": "Security",
     "OBS": "Observability",
-    "IAC": "Template and delivery",
+    "IAC": "Delivery",
     "PERF": "Performance",
     "COST": "Cost",
     "DIAG": "Diagnosis",
@@ -82,7 +82,9 @@ def _why(report: Mapping[str, Any]) -> str:
     checks = report["checks"]
     if any(item["id"] == "G2" and item["outcome"] == "failed" for item in checks):
         return "The stack has to deploy before anything else can be assessed."
-    unmet = [item["id"] for item in checks if item["worth"] == 0 and item["outcome"] == "failed"]
+    unmet = [
+        item["title"].rstrip(".") for item in checks if not item["worth"] and item["outcome"] == "failed"
+    ]
     if unmet:
-        return f"Unmet conditions: {', '.join(unmet)}."
+        return f"A pass also needs this condition: {'; '.join(unmet)}."
     return "A pass takes 80 % of the points, and 60 % of the security points, on every seed."

@@ -16,6 +16,7 @@ from graders.template import parse_template
 from sandbox.account import AccessKeys, Quiet
 from sandbox.errors import BadSubmission, DeploymentFailed, EnvironmentFault
 
+KEYS = AccessKeys("AKIAFAKEFAKEFAKEFAKE", "a-secret-that-must-not-be-seen", "")
 NOON = dt.datetime(2031, 3, 30, 12, tzinfo=dt.UTC)
 
 
@@ -44,7 +45,7 @@ class FakeAccount:
     name: str = "fake"
     region: str = "eu-west-1"
     endpoint_url: str = "http://127.0.0.1:1"
-    keys: AccessKeys = AccessKeys("AKIAFAKEFAKEFAKEFAKE", "a-secret-that-must-not-be-seen", "")
+    keys: AccessKeys = KEYS
     backend: str = "emulated"
     isolation: Mapping[str, Any] = field(default_factory=lambda: {"level": 4, "name": "cgroups"})
     runtimes: Mapping[str, str] = field(default_factory=dict)
@@ -159,6 +160,14 @@ class FakeAccount:
         }
 
 
+def _processed(template: dict[str, Any]) -> dict[str, Any]:
+    resources = {
+        key: {**value, "Type": value["Type"].replace("::Serverless::", "::Lambda::")}
+        for key, value in template["Resources"].items()
+    }
+    return {**template, "Resources": resources}
+
+
 _one_at_a_time = threading.Lock()
 
 
@@ -217,7 +226,7 @@ class FakeBackend:
         name = f"{stack_name}-{logical}"
         account.groups.add(f"/aws/lambda/{name}")
         account.stacks[stack_name] = {
-            "template": template,
+            "template": _processed(template),
             "outputs": dict.fromkeys(template.get("Outputs", {}), name),
             "resources": [
                 {
