@@ -13,7 +13,7 @@ from curriculum.loader import Catalogue
 from graders.backend import open_backend
 from graders.report import html, junit, terminal
 from graders.runner import Graded, grade
-from graders.submission import read_folder
+from sandbox.submissions import read_folder
 
 _EXIT = {"passed": DONE, "not_passed": NOT_PASSED, "inconclusive": OUR_FAULT}
 

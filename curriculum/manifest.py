@@ -48,7 +48,6 @@ class Manifest:
     competencies: tuple[str, ...]
     objectives: tuple[str, ...]
     skills: tuple[str, ...]
-    template: str
     files: tuple[str, ...]
     limit_bytes: int
     gate_points: float
@@ -99,7 +98,6 @@ _LAB = {
     "skills": Key(texts, []),
 }
 _SUBMISSION = {
-    "template": Key(text, "template.yaml"),
     "files": Key(texts, ["template.yaml"]),
     "limit_mb": Key(number, 10),
 }
@@ -159,7 +157,6 @@ def read_manifest(path: Path, shown_as: str) -> Manifest:
         competencies=tuple(lab["competencies"]),
         objectives=tuple(lab["objectives"]),
         skills=tuple(lab["skills"]),
-        template=submission["template"],
         files=tuple(submission["files"]),
         limit_bytes=int(submission["limit_mb"] * 1_000_000),
         gate_points=grading["gate_points"],

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from sandbox.account import Account
 from sandbox.errors import EnvironmentFault
+from sandbox.submissions import Submission
 
 
 class Backend(Protocol):
@@ -20,7 +21,7 @@ class Backend(Protocol):
             EnvironmentFault: none is to be had.
         """
 
-    def build(self, files: Mapping[str, bytes], template: str) -> Any:
+    def build(self, submission: Submission) -> Any:
         """Build a submission once; the artefact is only handed on to :meth:`deploy`.
 
         Raises:

@@ -20,8 +20,8 @@ from graders.progress import Progress, ProgressEvent, nobody, one_at_a_time
 from graders.report.document import document
 from graders.scoring import combine
 from graders.seedrun import SeedRun, inconclusive_ids
-from graders.submission import Submission
 from sandbox.account import Account
+from sandbox.submissions import Submission
 
 RERUNS = 2
 _SEEDS = 2**31

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,10 +23,10 @@ from graders.progress import Progress, ProgressEvent
 from graders.sandbox import Sandbox, Stack
 from graders.scoring import CheckResult
 from graders.stacks import RunStacks
-from graders.submission import Submission
-from graders.template import parse_template
 from sandbox.account import Account
 from sandbox.errors import BadSubmission, DeploymentFailed, EnvironmentFault
+from sandbox.submissions import Submission
+from sandbox.templates import parse_template
 
 log = structlog.get_logger()
 
@@ -115,15 +115,15 @@ class SeedRun:
         parameters = self.checks.parameters(self.lab.manifest.version, self.seed)
         submission = self.submission.with_files(self.checks.overlay(parameters))
         try:
-            self._unpack(submission)
+            written = self._unpack(submission)
             with self._phase("build"):
-                artefact = self.backend.build(submission.files, self.lab.manifest.template)
+                artefact = self.backend.build(submission)
             stacks = RunStacks(
                 self.backend,
                 account,
                 artefact,
                 self.checks.stack_parameters(parameters),
-                parse_template(submission.files[self.lab.manifest.template]),
+                written,
             )
             with self._phase("deploy"):
                 self._stack = stacks.first(self._stack_name())
@@ -161,34 +161,23 @@ class SeedRun:
             },
         )
 
-    def _unpack(self, submission: Submission) -> None:
-        """G1; raises BadSubmission so that nothing is deployed from files that can't be used."""
+    def _unpack(self, submission: Submission) -> Mapping[str, Any]:
+        """G1, and the template as written; raises BadSubmission where files can't be used."""
         limit = self.lab.manifest.limit_bytes
-        if submission.size_bytes > limit:
+        size = sum(map(len, submission.files.values()))
+        if size > limit:
             finding = failed(
-                f"The submission has {submission.size_bytes / 1e6:.1f} MB.",
+                f"The submission has {size / 1e6:.1f} MB.",
                 expected=f"at most {limit / 1e6:.0f} MB",
                 hint="Leave out dependencies; requirements.txt is installed for you.",
             )
             self._record(shared.result("G1", finding))
             raise BadSubmission(f"The submission is larger than {limit / 1e6:.0f} MB.")
-        if self.lab.manifest.template not in submission.files:
-            raise BadSubmission(
-                f"There is no {self.lab.manifest.template}.",
-                where=self.lab.manifest.template,
-                what_to_do="Put the SAM or CloudFormation template at the top of the submission.",
-            )
-        try:
-            parse_template(submission.files[self.lab.manifest.template])
-        except ValueError as error:
-            raise BadSubmission(
-                str(error), where=self.lab.manifest.template, what_to_do="Repair the line it names."
-            ) from error
+        path = submission.template
+        written = parse_template(path, submission.files[path]).values
         if self.only is None:
-            count = len(submission.files)
-            self._record(
-                shared.result("G1", passed(f"{count} files, {submission.size_bytes / 1000:.0f} kB."))
-            )
+            self._record(shared.result("G1", passed(f"{len(submission.files)} files, {size / 1000:.0f} kB.")))
+        return written
 
     def _refuse(self, error: BadSubmission | DeploymentFailed, account: Account) -> None:
         gaps = sorted({event["subject"] for event in account.timeline() if event["kind"] == "gap"})

@@ -9,9 +9,10 @@ from typing import Any
 from graders.backend import Backend
 from graders.evidence.aws import is_missing
 from graders.sandbox import Stack, StackResource
-from graders.template import Template, parse_template
+from graders.template import Template
 from sandbox.account import Account
 from sandbox.errors import DeploymentFailed
+from sandbox.templates import parse_template
 
 
 @dataclass(slots=True)
@@ -89,9 +90,7 @@ class RunStacks:
                 )
                 for item in self._resources(name)
             ),
-            template=Template(
-                self.written, processed if isinstance(processed, dict) else parse_template(processed)
-            ),
+            template=Template(self.written, _values(processed)),
             account_leftovers=groups,
         )
 
@@ -137,6 +136,11 @@ def log_groups(account: Account) -> frozenset[str]:
         page = client.describe_log_groups(nextToken=page["nextToken"])
         found |= {item["logGroupName"] for item in page["logGroups"]}
     return frozenset(found)
+
+
+def _values(body: Any) -> Mapping[str, Any]:
+    """A template body as boto3 gives it: a mapping for JSON, text for YAML."""
+    return body if isinstance(body, Mapping) else parse_template("processed template", body.encode()).values
 
 
 def _names(stack: Stack) -> frozenset[str]:

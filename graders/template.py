@@ -1,4 +1,4 @@
-"""Reading CloudFormation templates as data: comments and formatting never reach a check."""
+"""Templates as checks see them: data, without comments and formatting."""
 
 from __future__ import annotations
 
@@ -6,49 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import yaml
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms (``!Ref``, ``!GetAtt`` …) as their long ones."""
-
-
-def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    value: Any
-    if isinstance(node, yaml.ScalarNode):
-        value = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        assert isinstance(node, yaml.MappingNode)
-        value = loader.construct_mapping(node, deep=True)
-    if suffix == "GetAtt" and isinstance(value, str):
-        value = value.split(".", 1)
-    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
-
-
-_Loader.add_multi_constructor("!", _short_form)
-# Versions such as 2012-10-17 are texts in a template, never dates.
-_Loader.yaml_implicit_resolvers = {
-    key: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for key, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def parse_template(text: str | bytes) -> dict[str, Any]:
-    """A template's data, from JSON or YAML.
-
-    Raises:
-        ValueError: it is neither, or not a mapping; says where.
-    """
-    try:
-        data = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise ValueError(f"The template is not valid YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise ValueError("The template is not a mapping of sections such as Resources.")
-    return data
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from graders.labs import load_checks
 from graders.progress import nobody
 from graders.runner import run_seed
 from graders.scoring import CheckResult, score
-from graders.submission import Submission
+from sandbox.submissions import Submission
 
 _LOST = frozenset({Outcome.FAILED, Outcome.PARTIAL})
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from graders.template import parse_template
 from sandbox.account import AccessKeys, Quiet
 from sandbox.errors import BadSubmission, DeploymentFailed, EnvironmentFault
+from sandbox.submissions import Submission
+from sandbox.templates import parse_template
 
 KEYS = AccessKeys("AKIAFAKEFAKEFAKEFAKE", "a-secret-that-must-not-be-seen", "")
 NOON = dt.datetime(2031, 3, 30, 12, tzinfo=dt.UTC)
@@ -204,10 +205,11 @@ class FakeBackend:
         self.opened.append(account)
         return account
 
-    def build(self, files: Mapping[str, bytes], template: str) -> Any:
-        if "src/app.py" not in files:
+    def build(self, submission: Submission) -> Any:
+        if "src/app.py" not in submission.files:
             raise BadSubmission("There is no handler.", where="src/app.py", what_to_do="Write one.")
-        return dict(files), parse_template(files[template])
+        path = submission.template
+        return dict(submission.files), parse_template(path, submission.files[path]).values
 
     def deploy(self, account: Any, artefact: Any, stack_name: str, parameters: Mapping[str, str]) -> None:
         files, template = artefact

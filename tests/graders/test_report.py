@@ -11,7 +11,7 @@ from rich.console import Console
 from curriculum.loader import Lab
 from graders.report import html, junit, terminal
 from graders.runner import grade
-from graders.submission import Submission
+from sandbox.submissions import Submission
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from curriculum.loader import Lab
 from graders.errors import UnknownCheck
 from graders.progress import ProgressEvent
 from graders.runner import grade, seeds_from
-from graders.submission import Submission
+from sandbox.submissions import Submission
 
 ChangedLab = Callable[[Mapping[str, str]], Lab]
 
@@ -99,11 +99,11 @@ def test_a_failed_gate_leaves_the_rest_unassessed_and_their_points_possible(lab:
 @pytest.mark.parametrize(
     ("files", "told"),
     [
-        ({"src/app.py": b"x"}, "no template.yaml"),
-        ({"template.yaml": b"Resources: [", "src/app.py": b"x"}, "not valid YAML"),
-        ({"template.yaml": b"just text", "src/app.py": b"x"}, "not a mapping"),
-        ({"template.yaml": b"Resources: {}"}, "no handler"),
-        ({"template.yaml": b"Resources: {}", "big": b"x" * 10_000_001}, "larger than 10 MB"),
+        ({"src/app.py": b"x"}, "no template.yaml, template.yml"),
+        ({"template.yaml": b"Resources: [", "src/app.py": b"x"}, "YAML"),
+        ({"template.yaml": b"just text", "src/app.py": b"x"}, "template"),
+        ({"template.yaml": b"Resources: {Q: {Type: X}}"}, "no handler"),
+        ({"template.yaml": b"x", "big": b"x" * 10_000_001}, "larger than 10 MB"),
     ],
 )
 def test_bad_files_fail_the_gate_and_say_why(
