@@ -205,6 +205,14 @@ class Catalogue:
                 return track
         raise UnknownTrack(slug)
 
+    @cached_property
+    def competencies(self) -> dict[str, str]:
+        """What a competency code stands for."""
+        reader = Reader.open(HOME / "competencies.toml", "curriculum/competencies.toml")
+        found = {code: reader.table(code, {"title": Key(text)})["title"] for code in reader.data}
+        reader.finish()
+        return found
+
     def _read(self, folder: Path) -> Lab:
         return Lab(folder.name, folder, read_manifest(folder / "lab.toml", f"labs/{folder.name}/lab.toml"))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from curriculum.errors import ManifestInvalid
-from curriculum.loader import Lab
+from curriculum.loader import Catalogue, Lab
 from graders.checks import LabChecks
 from graders.errors import LabBroken
 from graders.findings import Visibility
@@ -51,6 +51,9 @@ def _documents(lab: Lab) -> Iterator[Problem]:
     for name in ("brief.md", "contract.md", "checks.py"):
         if not (lab.folder / name).is_file():
             yield Problem(name, "is missing")
+    unknown = set(lab.manifest.competencies) - Catalogue().competencies.keys()
+    if unknown:
+        yield Problem("lab.toml", f"names the competencies {', '.join(sorted(unknown))}, which do not exist")
     for runtime in lab.manifest.runtimes:
         if runtime not in lab.starters:
             yield Problem("starter", f"has no {runtime} folder, though the lab accepts {runtime}")
