@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
+from sandbox import builds, deployment
 from sandbox.account import Account
+from sandbox.deployment import Deployment
 from sandbox.errors import EnvironmentFault
 from sandbox.submissions import Submission
 
@@ -21,21 +25,22 @@ class Backend(Protocol):
             EnvironmentFault: none is to be had.
         """
 
-    def build(self, submission: Submission) -> Any:
-        """Build a submission once; the artefact is only handed on to :meth:`deploy`.
+    def build(self, account: Account, submission: Submission) -> Any:
+        """Build a submission once; the package is only handed on to :meth:`deploy`.
 
         Raises:
             BadSubmission: the files can't be used; says which and why.
             EnvironmentFault: our build machinery broke.
         """
 
-    def deploy(self, account: Account, artefact: Any, stack_name: str, parameters: Mapping[str, str]) -> None:
+    def deploy(
+        self, account: Account, package: Any, stack_name: str, parameters: Mapping[str, str]
+    ) -> Deployment:
         """Create or update a stack and wait for it. Deploying what is there already changes nothing.
 
         Raises:
             DeploymentFailed: CloudFormation refused it or rolled back.
-            BadSubmission: the template can't be packaged.
-            EnvironmentFault: our machinery broke.
+            EnvironmentFault: the cause is something we do not emulate, or the account broke.
         """
 
     def delete(self, account: Account, stack_name: str) -> None:
@@ -44,6 +49,32 @@ class Backend(Protocol):
         Raises:
             DeploymentFailed: something could not be deleted.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxBackend:
+    """Accounts of a provider, with submissions built and deployed as `sam` does. ``cache`` keeps builds."""
+
+    open_account: Callable[[], Account]
+    cache: Path
+
+    def open(self) -> Account:
+        """A new account of the provider."""
+        return self.open_account()
+
+    def build(self, account: Account, submission: Submission) -> builds.Package:
+        """Build for the runtimes that this account has."""
+        return builds.build(submission, self.cache, runtimes=account.runtimes)
+
+    def deploy(
+        self, account: Account, package: builds.Package, stack_name: str, parameters: Mapping[str, str]
+    ) -> Deployment:
+        """Deploy by a change set."""
+        return deployment.deploy(account, package, stack_name=stack_name, parameters=parameters)
+
+    def delete(self, account: Account, stack_name: str) -> None:
+        """Delete the stack and wait until it is gone."""
+        deployment.delete(account, stack_name)
 
 
 @contextmanager

@@ -41,7 +41,7 @@ class Stack:
     parameters: Mapping[str, str]
     resources: tuple[StackResource, ...]
     template: Template
-    account_leftovers: frozenset[str] = frozenset()
+    log_groups_before: frozenset[str] = frozenset()
 
     def physical_id(self, logical_id: str) -> str | None:
         """The physical id of a resource, or None when the stack has no such resource."""

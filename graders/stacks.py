@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from graders.backend import Backend
@@ -21,10 +21,9 @@ class RunStacks:
 
     backend: Backend
     account: Account
-    artefact: Any
+    package: Any
     parameters: Mapping[str, str]
     written: Mapping[str, Any]
-    second_parameters: Mapping[str, str] = field(default_factory=dict)
 
     def first(self, name: str) -> Stack:
         """Deploy the submission under test."""
@@ -36,10 +35,11 @@ class RunStacks:
 
     def deploy_again(self, stack: Stack) -> tuple[str, ...]:
         """Deploy the same artefact to the same stack; returns the logical ids that changed."""
-        before = self._versions(stack.name)
-        self.backend.deploy(self.account, self.artefact, stack.name, self.parameters)
-        after = self._versions(stack.name)
-        return tuple(sorted(key for key in before | after if before.get(key) != after.get(key)))
+        again = self.backend.deploy(self.account, self.package, stack.name, self.parameters)
+        if not again.changed:
+            return ()
+        touched = {str(event["LogicalResourceId"]) for event in again.events}
+        return tuple(sorted(touched - {stack.name})) or (stack.name,)
 
     def delete(self, stack: Stack) -> tuple[str, ...]:
         """Delete a stack, buckets emptied first; returns what is left behind, as ``Type name``.
@@ -62,55 +62,25 @@ class RunStacks:
         ]
         groups = [
             f"AWS::Logs::LogGroup {name}"
-            for name in sorted(log_groups(self.account) - stack.account_leftovers)
+            for name in sorted(log_groups(self.account) - stack.log_groups_before)
             if any(name.endswith(f"/{owner}") for owner in _names(stack)) or name in _names(stack)
         ]
         return tuple(dict.fromkeys(kept + groups))
 
     def _deploy(self, name: str) -> Stack:
         groups = log_groups(self.account)
-        self.backend.deploy(self.account, self.artefact, name, self.parameters)
-        return self.describe(name, groups)
-
-    def describe(self, name: str, groups: frozenset[str] = frozenset()) -> Stack:
-        """A deployed stack as CloudFormation tells it."""
-        client = self.account.client("cloudformation")
-        found = client.describe_stacks(StackName=name)["Stacks"][0]
-        processed = client.get_template(StackName=name, TemplateStage="Processed")["TemplateBody"]
+        found = self.backend.deploy(self.account, self.package, name, self.parameters)
         return Stack(
-            name=name,
-            outputs={item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", ())},
+            name=found.stack_name,
+            outputs=found.outputs,
             parameters=dict(self.parameters),
             resources=tuple(
-                StackResource(
-                    item["LogicalResourceId"],
-                    item.get("PhysicalResourceId", ""),
-                    item["ResourceType"],
-                    item["ResourceStatus"],
-                )
-                for item in self._resources(name)
+                StackResource(logical_id, item.physical_id, item.type, item.status)
+                for logical_id, item in found.resources.items()
             ),
-            template=Template(self.written, _values(processed)),
-            account_leftovers=groups,
+            template=Template(self.written, _values(found.template_processed)),
+            log_groups_before=groups,
         )
-
-    def _resources(self, name: str) -> list[dict[str, Any]]:
-        client = self.account.client("cloudformation")
-        page = client.list_stack_resources(StackName=name)
-        found = list(page["StackResourceSummaries"])
-        while page.get("NextToken"):
-            page = client.list_stack_resources(StackName=name, NextToken=page["NextToken"])
-            found += page["StackResourceSummaries"]
-        return found
-
-    def _versions(self, name: str) -> dict[str, tuple[str, str]]:
-        return {
-            item["LogicalResourceId"]: (
-                item.get("PhysicalResourceId", ""),
-                str(item.get("LastUpdatedTimestamp", "")),
-            )
-            for item in self._resources(name)
-        }
 
     def _empty(self, bucket: str) -> None:
         client = self.account.client("s3")

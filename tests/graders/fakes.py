@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.account import AccessKeys, Quiet
+from sandbox.deployment import Deployment, Resource
 from sandbox.errors import BadSubmission, DeploymentFailed, EnvironmentFault
 from sandbox.submissions import Submission
 from sandbox.templates import parse_template
@@ -109,15 +110,6 @@ class FakeAccount:
 
     def client(self, service: str, *, region: str = "", fixture: bool = False) -> Any:
         return {
-            "cloudformation": Service(
-                describe_stacks=self._describe_stacks,
-                get_template=lambda StackName, TemplateStage: {
-                    "TemplateBody": self.stacks[StackName]["template"]
-                },
-                list_stack_resources=lambda StackName, **_: {
-                    "StackResourceSummaries": self.stacks[StackName]["resources"]
-                },
-            ),
             "logs": Service(
                 describe_log_groups=lambda **_: {
                     "logGroups": [{"logGroupName": name} for name in sorted(self.groups)]
@@ -130,10 +122,6 @@ class FakeAccount:
                 get_function_configuration=self._configuration,
             ),
         }[service]
-
-    def _describe_stacks(self, StackName: str) -> Any:
-        outputs = self.stacks[StackName]["outputs"]
-        return {"Stacks": [{"Outputs": [{"OutputKey": k, "OutputValue": v} for k, v in outputs.items()]}]}
 
     def _function(self, name: str) -> dict[str, Any]:
         for stack in self.stacks.values():
@@ -205,13 +193,15 @@ class FakeBackend:
         self.opened.append(account)
         return account
 
-    def build(self, submission: Submission) -> Any:
+    def build(self, account: Any, submission: Submission) -> Any:
         if "src/app.py" not in submission.files:
             raise BadSubmission("There is no handler.", where="src/app.py", what_to_do="Write one.")
         path = submission.template
         return dict(submission.files), parse_template(path, submission.files[path]).values
 
-    def deploy(self, account: Any, artefact: Any, stack_name: str, parameters: Mapping[str, str]) -> None:
+    def deploy(
+        self, account: Any, artefact: Any, stack_name: str, parameters: Mapping[str, str]
+    ) -> Deployment:
         files, template = artefact
         self.on_deploy(account)
         if "Broken" in template["Resources"]:
@@ -227,17 +217,8 @@ class FakeBackend:
         )
         name = f"{stack_name}-{logical}"
         account.groups.add(f"/aws/lambda/{name}")
+        changed = stack_name not in account.stacks
         account.stacks[stack_name] = {
-            "template": _processed(template),
-            "outputs": dict.fromkeys(template.get("Outputs", {}), name),
-            "resources": [
-                {
-                    "LogicalResourceId": logical,
-                    "PhysicalResourceId": name,
-                    "ResourceType": "AWS::Lambda::Function",
-                    "ResourceStatus": "CREATE_COMPLETE",
-                }
-            ],
             "functions": {
                 name: {
                     "code": files["src/app.py"].decode(),
@@ -245,6 +226,16 @@ class FakeBackend:
                 }
             },
         }
+
+        return Deployment(
+            stack_name=stack_name,
+            stack_id=f"arn:{stack_name}",
+            outputs=dict.fromkeys(template.get("Outputs", {}), name),
+            resources={logical: Resource("AWS::Lambda::Function", name, "CREATE_COMPLETE")},
+            events=(),
+            template_processed=_processed(template),
+            changed=changed,
+        )
 
     def delete(self, account: Any, stack_name: str) -> None:
         if self.forgets_to_delete:
