@@ -131,8 +131,8 @@ def run_seed(
             seed,
             backend,
             progress,
-            only if whole else open_ids - {"G2"},
-            thorough and whole,
+            only if whole else open_ids,
+            thorough and (whole or bool(open_ids & {"G3", "G4"})),
         ).run()
         run.phases += again.phases
         for check_id in again.results:

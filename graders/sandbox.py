@@ -7,7 +7,7 @@ import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from graders import faults, telemetry
@@ -79,17 +79,23 @@ class Sandbox:
     hints: Mapping[str, str] = field(default_factory=dict)
     did_log: list[Did] = field(default_factory=list)
     saw_log: list[Saw] = field(default_factory=list)
-    _random: random.Random | None = None
-    _faults: faults.Faults | None = None
+    random_of_check: random.Random | None = None
+    open_faults: faults.Faults | None = None
+
+    def for_check(self, check_id: str) -> Sandbox:
+        """The same stack for one check, with an empty record of evidence."""
+        return replace(
+            self, check_id=check_id, did_log=[], saw_log=[], random_of_check=None, open_faults=None
+        )
 
     # --- what was deployed
 
     @property
     def random(self) -> random.Random:
         """Randomness of this check: the same for the same lab version, seed and check id."""
-        if self._random is None:
-            self._random = random.Random(f"{self.lab_version}/{self.seed}/{self.check_id}")
-        return self._random
+        if self.random_of_check is None:
+            self.random_of_check = random.Random(f"{self.lab_version}/{self.seed}/{self.check_id}")
+        return self.random_of_check
 
     @property
     def outputs(self) -> Mapping[str, str]:
@@ -277,11 +283,11 @@ class Sandbox:
         Raises:
             NotAssessed: this backend has no such fault.
         """
-        if self._faults is None:
-            self._faults = faults.Faults(self.account)
+        if self.open_faults is None:
+            self.open_faults = faults.Faults(self.account)
         if "function" in settings:
             settings["function"] = self.function(settings["function"])
-        with self._faults.on(name, **settings):
+        with self.open_faults.on(name, **settings):
             yield
 
     def deploy_again(self) -> tuple[str, ...]:
@@ -302,18 +308,8 @@ class Sandbox:
         assert self.stacks is not None, "the runner gives every sandbox its stacks"
         stack = self.stacks.second(self.stack)
         try:
-            yield Sandbox(
-                account=self.account,
-                stack=stack,
-                parameters=self.parameters,
-                seed=self.seed,
-                check_id=self.check_id,
-                lab_version=self.lab_version,
-                stacks=self.stacks,
-                hints=self.hints,
-                did_log=self.did_log,
-                saw_log=self.saw_log,
-            )
+            # Evidence of the twin belongs to the same check, so the records are shared.
+            yield replace(self, stack=stack, random_of_check=None, open_faults=None)
         finally:
             self.stacks.delete(stack)
 

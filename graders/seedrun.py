@@ -16,6 +16,7 @@ from curriculum.loader import Lab
 from graders import shared
 from graders.backend import Backend
 from graders.checks import Check, LabChecks
+from graders.deadline import Deadline
 from graders.evidence.masking import Mask
 from graders.findings import Finding, Outcome, failed, inconclusive, not_assessed, passed
 from graders.judging import judge, result
@@ -187,26 +188,15 @@ class SeedRun:
     def _ask(self, sandbox: Sandbox) -> None:
         keys = sandbox.account.keys
         mask = Mask.of((keys.secret_access_key, keys.session_token))
-        deadline = time.monotonic() + self.lab.manifest.time_limit_s
         wanted = self.wanted
-        with self._phase("checks"):
+        with self._phase("checks"), Deadline(sandbox.account, self.lab.manifest.time_limit_s) as deadline:
             for index, check in enumerate(wanted, 1):
-                if time.monotonic() > deadline:
-                    over = f"The run used up its {self.lab.manifest.time_limit_s:.0f} s before this check."
-                    self._record(result(check, not_assessed(over, blocked=True)), index, len(wanted))
-                    continue
-                sandbox.account.settle(timeout_s=1.0)
-                asked = Sandbox(
-                    account=sandbox.account,
-                    stack=sandbox.stack,
-                    parameters=sandbox.parameters,
-                    seed=sandbox.seed,
-                    check_id=check.id,
-                    lab_version=sandbox.lab_version,
-                    stacks=sandbox.stacks,
-                    hints=sandbox.hints,
-                )
-                self._record(judge(check, asked, self.results, mask), index, len(wanted))
+                if not deadline.passed:
+                    sandbox.account.settle(timeout_s=1.0)
+                    found = judge(check, sandbox.for_check(check.id), self.results, mask)
+                if deadline.passed:
+                    found = result(check, deadline.finding())
+                self._record(found, index, len(wanted))
 
     def _clean_up(self, sandbox: Sandbox) -> None:
         with self._phase("redeploy"):
@@ -236,6 +226,9 @@ class SeedRun:
         for check in self.wanted:
             if check.id not in self.results:
                 self._record(result(check, inconclusive(told)))
+        if self.thorough:
+            for check_id in ("G3", "G4"):
+                self.results.setdefault(check_id, shared.result(check_id, inconclusive(told)))
 
     def _record(self, found: CheckResult, index: int = 0, total: int = 0) -> None:
         self.results[found.id] = found
@@ -292,9 +285,5 @@ def closure(checks: LabChecks, ids: Collection[str]) -> frozenset[str]:
 
 
 def inconclusive_ids(run: SeedRun) -> frozenset[str]:
-    """The checks of a run that could not be judged, conditions left out."""
-    return frozenset(
-        item.id
-        for item in run.results.values()
-        if item.outcome is Outcome.INCONCLUSIVE and not item.is_condition
-    )
+    """The checks of a run that could not be judged."""
+    return frozenset(item.id for item in run.results.values() if item.outcome is Outcome.INCONCLUSIVE)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from graders.findings import Dimension, Finding, Outcome, Saw, Visibility, failed, inconclusive, passed
+from graders.findings import Dimension, Finding, Saw, Visibility, failed, passed
 from graders.sandbox import Sandbox
 from graders.scoring import CheckResult
 from graders.template import Template
@@ -154,11 +154,6 @@ def no_admin(template: Template) -> Finding:
     )
 
 
-def unfinished(ids: Iterable[str], reason: str) -> list[CheckResult]:
-    """Conditions that could not be judged because our machinery broke."""
-    return [result(check_id, inconclusive(reason)) for check_id in ids]
-
-
 def statements(template: Template) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every IAM policy statement in a processed template, with the resource that holds it."""
     for item in template.resources("AWS::IAM::Role", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
@@ -173,11 +168,6 @@ def statements(template: Template) -> Iterator[tuple[str, Mapping[str, Any]]]:
                 for statement in _as_list(document.get("Statement")):
                     if isinstance(statement, Mapping):
                         yield item.logical_id, statement
-
-
-def is_lost(finding: Finding) -> bool:
-    """Whether a gate's finding stops everything below it."""
-    return finding.outcome is not Outcome.PASSED
 
 
 def _secrets_in_files(files: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:

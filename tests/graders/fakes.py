@@ -59,6 +59,8 @@ class FakeAccount:
     faults: list[str] = field(default_factory=list)
     closed: bool = False
     busy: bool = False
+    running: tuple[str, ...] = ()
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def now(self) -> dt.datetime:
         return NOON + dt.timedelta(seconds=self.elapsed_s)
@@ -71,7 +73,7 @@ class FakeAccount:
         while self.due and self.due[0][0] <= self.elapsed_s:
             self.due.pop(0)[1]()
         upcoming = self.due[0][0] - self.elapsed_s if self.due else None
-        return Quiet(not self.busy, self.now(), next_due_s=upcoming)
+        return Quiet(not self.busy, self.now(), self.running, upcoming)
 
     def advance(self, seconds: float, timeout_s: float = 60.0) -> Quiet:
         target = self.elapsed_s + seconds
@@ -107,6 +109,7 @@ class FakeAccount:
 
     def close(self) -> None:
         self.closed = True
+        self.ended.set()
 
     def client(self, service: str, *, region: str = "", fixture: bool = False) -> Any:
         return {
@@ -184,12 +187,13 @@ class FakeBackend:
     opened: list[FakeAccount] = field(default_factory=list)
     on_deploy: Callable[[FakeAccount], None] = lambda account: None
     forgets_to_delete: bool = False
+    running: tuple[str, ...] = ()
 
     def open(self) -> FakeAccount:
         if self.no_account > 0:
             self.no_account -= 1
             raise EnvironmentFault("no account is free")
-        account = FakeAccount(self.capabilities)
+        account = FakeAccount(self.capabilities, running=self.running)
         self.opened.append(account)
         return account
 

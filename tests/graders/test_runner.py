@@ -10,6 +10,8 @@ from curriculum.loader import Lab
 from graders.errors import UnknownCheck
 from graders.progress import ProgressEvent
 from graders.runner import grade, seeds_from
+from graders.skeleton import skeleton
+from sandbox.errors import EnvironmentFault
 from sandbox.submissions import Submission
 
 ChangedLab = Callable[[Mapping[str, str]], Lab]
@@ -38,6 +40,13 @@ def second(sandbox):
     """The second."""
     {body}
 '''
+
+
+# Waits on the account itself, which the deadline ends.
+WAITS = "sandbox.account.ended.wait(); raise RuntimeError('account is gone')"
+SHORT = skeleton("say-hello", "X01")["lab.toml"].replace(
+    "gate_points = 10", "gate_points = 10\ntime_limit_s = 0.05"
+)
 
 
 def reference(lab: Lab) -> Submission:
@@ -152,6 +161,43 @@ def test_a_check_that_stays_inconclusive_is_run_three_times_and_spares_the_attem
     assert report["outcome"] == "inconclusive"
     assert len(backend.opened) == 3
     assert by_id(report)["f1"]["outcome"] == "passed"
+
+
+def test_a_condition_that_could_not_be_judged_is_judged_on_a_fresh_account(lab: Lab, backend: Any) -> None:
+    deployments: list[int] = []
+
+    def breaks_once(account: Any) -> None:
+        deployments.append(1)
+        if len(deployments) == 2:
+            raise EnvironmentFault("lost on the second deployment")
+
+    backend.on_deploy = breaks_once
+
+    report = grade(lab, reference(lab), backend, seed=5, seeds=1).report
+
+    assert (report["outcome"], by_id(report)["G3"]["outcome"]) == ("passed", "passed")
+    assert len(backend.opened) == 2
+
+
+def test_code_that_runs_past_the_time_limit_costs_its_points(changed_lab: ChangedLab, backend: Any) -> None:
+    lab = changed_lab({"checks.py": TWO_CHECKS.format(body=WAITS), "lab.toml": SHORT})
+    backend.running = ("invoke Greeter",)
+
+    report = grade(lab, reference(lab), backend, seed=5, seeds=1, conditions=False).report
+
+    assert report["outcome"] == "not_passed"
+    assert "still running then: invoke Greeter" in by_id(report)["f2"]["headline"]
+    assert report["points_possible"] == 100
+
+
+def test_a_run_that_stands_still_through_our_fault_is_inconclusive(
+    changed_lab: ChangedLab, backend: Any
+) -> None:
+    lab = changed_lab({"checks.py": TWO_CHECKS.format(body=WAITS), "lab.toml": SHORT})
+
+    report = grade(lab, reference(lab), backend, seed=5, seeds=1, conditions=False).report
+
+    assert report["outcome"] == "inconclusive"
 
 
 def test_one_check_alone_runs_with_what_it_builds_on(lab: Lab, backend: Any) -> None:
