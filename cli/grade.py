@@ -13,12 +13,12 @@ from curriculum.loader import Catalogue
 from graders.backend import open_backend
 from graders.report import html, junit, terminal
 from graders.runner import Graded, grade
-from sandbox.submissions import read_folder
+from sandbox.submissions import read_folder, read_zip
 
 _EXIT = {"passed": DONE, "not_passed": NOT_PASSED, "inconclusive": OUR_FAULT}
 
 
-@click.command("grade", help="Grade the submission in DIR against lab SLUG.")
+@click.command("grade", help="Grade the submission in DIR (a folder, or a zip of it) against lab SLUG.")
 @click.argument("slug")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
@@ -46,7 +46,7 @@ def command(
     """Grade a folder."""
     with errors_for_humans():
         lab = Catalogue().get_lab(slug)
-        submission = read_folder(folder)
+        submission = read_zip(folder) if folder.is_file() else read_folder(folder)
         with open_backend(provider) as backend, Watcher(progress) as watcher:
             graded = grade(lab, submission, backend, seed=seed, only=only, keep=keep, progress=watcher)
             watcher.stop()

@@ -45,6 +45,9 @@ def summary(lab: Lab) -> dict[str, Any]:
 
 
 def _list(catalogue: Catalogue) -> None:
+    if not catalogue.labs:
+        out.print("There are no labs yet. `coldstart lab new SLUG` writes one.", markup=False)
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("Code", "Lab", "Level", "Minutes", "Runtimes", "Slug"):
         table.add_column(title, justify="right" if title == "Minutes" else "left")

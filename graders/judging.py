@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from dataclasses import replace
 
 import structlog
 
@@ -11,18 +12,20 @@ from graders.checks import Check
 from graders.errors import NotAssessed, PathNotAlive, PositiveControlFailed, ResourceNotFound
 from graders.evidence.aws import error_code, is_missing
 from graders.evidence.masking import Mask
-from graders.findings import Finding, Outcome, Saw, failed, inconclusive, not_assessed
+from graders.findings import Did, Finding, Outcome, Saw, failed, inconclusive, not_assessed
 from graders.sandbox import Sandbox
 from graders.scoring import CheckResult
 from sandbox.errors import DeploymentFailed
 
 log = structlog.get_logger()
 
+EVIDENCE_LIMIT = 12
+
 
 def judge(check: Check, sandbox: Sandbox, earlier: Mapping[str, CheckResult], mask: Mask) -> CheckResult:
     """A check's result; whatever the check raises becomes an outcome."""
     finding = _blocked(check, sandbox, earlier) or _asked(check, sandbox)
-    return result(check, mask.finding(finding))
+    return result(check, mask.finding(_short(finding)))
 
 
 def result(check: Check, finding: Finding) -> CheckResult:
@@ -30,6 +33,18 @@ def result(check: Check, finding: Finding) -> CheckResult:
     return CheckResult(
         check.id, check.title, check.dimension, check.visibility, check.points, finding, check.static
     )
+
+
+def _short(finding: Finding) -> Finding:
+    """A finding a person can read: the first entries of long evidence, and how many more there were."""
+    did, saw = finding.did, finding.saw
+    if len(did) > EVIDENCE_LIMIT:
+        more = Did("…", f"and {len(did) - EVIDENCE_LIMIT + 1} more", did[-1].at)
+        did = (*did[: EVIDENCE_LIMIT - 1], more)
+    if len(saw) > EVIDENCE_LIMIT:
+        rest = Saw("…", f"and {len(saw) - EVIDENCE_LIMIT + 1} more", saw[-1].at)
+        saw = (*saw[: EVIDENCE_LIMIT - 1], rest)
+    return replace(finding, did=did, saw=saw)
 
 
 def _blocked(check: Check, sandbox: Sandbox, earlier: Mapping[str, CheckResult]) -> Finding | None:

@@ -81,6 +81,7 @@ class Sandbox:
     saw_log: list[Saw] = field(default_factory=list)
     random_of_check: random.Random | None = None
     open_faults: faults.Faults | None = None
+    cursor: telemetry.Cursor = field(default_factory=telemetry.Cursor)
 
     def for_check(self, check_id: str) -> Sandbox:
         """The same stack for one check, with an empty record of evidence."""
@@ -237,7 +238,7 @@ class Sandbox:
 
     def mark(self) -> Mark:
         """This moment, for ``since=`` of the observations below."""
-        return telemetry.mark(self.account)
+        return telemetry.mark(self.account, self.cursor)
 
     def timeline(self, since: Mark | None = None) -> list[dict[str, Any]]:
         """What happened in the account, oldest first. Emulator only; a real account gives an empty list."""

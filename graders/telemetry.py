@@ -39,10 +39,19 @@ class LogEvent:
     stream: str
 
 
-def mark(account: Account) -> Mark:
+@dataclass(slots=True)
+class Cursor:
+    """How far somebody has read an account's timeline, so that only the rest is fetched."""
+
+    sequence: int = 0
+
+
+def mark(account: Account, cursor: Cursor) -> Mark:
     """This moment."""
-    events = account.timeline()
-    return Mark(account.now(), events[-1]["sequence"] if events else 0)
+    events = account.timeline(cursor.sequence)
+    if events:
+        cursor.sequence = events[-1]["sequence"]
+    return Mark(account.now(), cursor.sequence)
 
 
 def invocations(account: Account, function: FunctionView, since: Mark | None) -> list[InvocationRecord]:

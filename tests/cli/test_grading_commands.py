@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,6 +144,15 @@ def test_bad_input_exits_2_without_a_traceback(labs: Path, backend: Any, argumen
     assert result.exit_code == 2
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
+
+
+def test_a_zip_is_graded_like_its_folder(labs: Path, backend: Any, tmp_path: Path) -> None:
+    reference = labs / "say-hello" / "solutions" / "reference-python"
+    archive = shutil.make_archive(str(tmp_path / "mine"), "zip", reference)
+
+    assert run(cli.grade.command, "x01", archive).exit_code == 0
+    (tmp_path / "not.zip").write_text("no zip")
+    assert run(cli.grade.command, "x01", tmp_path / "not.zip").exit_code == 2
 
 
 def test_one_check_alone(labs: Path, backend: Any) -> None:

@@ -130,6 +130,17 @@ def test_a_failure_at_something_we_do_not_emulate_is_ours(account: Any) -> None:
     assert "kinesis:SplitShard" in finding.reason
 
 
+def test_long_evidence_is_cut_and_says_how_much_there_was(account: Any) -> None:
+    def body(sandbox: Sandbox) -> Finding:
+        for number in range(60):
+            sandbox.did("lambda:Invoke", f"call {number}")
+        return failed("Nothing arrived.")
+
+    did = outcome(account, body).did
+
+    assert (len(did), did[-1].what) == (12, "and 49 more")
+
+
 def test_secrets_never_reach_a_finding(account: Any) -> None:
     secret = account.keys.secret_access_key
     finding = judge(

@@ -14,7 +14,7 @@ from graders.faults import Faults
 from graders.functions import FunctionView, Invocation, describe, invoke, renew_environments, split
 from graders.sandbox import Stack, StackResource
 from graders.stacks import RunStacks
-from graders.telemetry import invocations, logs, mark
+from graders.telemetry import Cursor, invocations, logs, mark
 from graders.template import Template
 
 ALIAS = "arn:aws:lambda:eu-west-1:111122223333:function:quote:live"
@@ -109,7 +109,7 @@ def test_the_report_line_is_read_by_name() -> None:
 
 def test_invocations_are_counted_from_the_platforms_record_since_a_moment(account: Any) -> None:
     account.happened("invocation", "quote")
-    start = mark(account)
+    start = mark(account, Cursor())
     account.happened("invocation", "quote:live")
     account.happened("invocation", "quote-other")
     account.happened("api", "quote")
