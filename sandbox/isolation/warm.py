@@ -1,0 +1,166 @@
+"""The warmed Python parent: the runtime's libraries imported once, and how a fork becomes a function."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+RUNTIME = "/var/runtime"
+TASK = "/var/task"
+# Clients whose service models are read ahead; the others are read when a function first asks.
+SERVICES = (
+    "s3",
+    "dynamodb",
+    "sqs",
+    "sns",
+    "events",
+    "lambda",
+    "logs",
+    "ssm",
+    "secretsmanager",
+    "sts",
+)
+# For code that brings its own copy of something the parent has imported: a fresh interpreter.
+COLD_START = """
+import os, sys
+sys.path.insert(0, "/var/runtime")
+from awslambdaric import __main__ as client
+sys.path.remove("/var/runtime")
+sys.path[:0] = os.environ.pop("COLDSTART_PATH").split(":")
+sys.argv[:] = ["/var/runtime/bootstrap", os.environ["_HANDLER"]]
+client.main(sys.argv)
+"""
+
+
+def function_path(version: str) -> list[str]:
+    """What Lambda puts before the standard library.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/python-package.html (search path)
+    """
+    return [TASK, f"/opt/python/lib/python{version}/site-packages", "/opt/python", RUNTIME]
+
+
+def import_runtime() -> None:
+    """Import the runtime client and boto3 under their final paths, and read common service models."""
+    sys.path.insert(0, RUNTIME)
+    importlib.import_module("awslambdaric.__main__")
+    importlib.import_module("awslambdaric.bootstrap")
+    boto3 = importlib.import_module("boto3")
+    loaders = importlib.import_module("botocore.loaders")
+    _remember(loaders.Loader, "load_service_model")
+    _remember(loaders.Loader, "load_data_with_path")
+    _remember(loaders.Loader, "determine_latest_version")
+    session = boto3.session.Session(
+        aws_access_key_id="warm", aws_secret_access_key="warm", region_name="us-east-1"
+    )
+    for service in SERVICES:
+        session.client(service)
+    for service in ("s3", "dynamodb", "sqs", "sns"):
+        session.resource(service)
+    del session
+    gc.collect()
+    gc.freeze()
+
+
+def _remember(cls: Any, method: str) -> None:
+    """Share one method's answers between all instances; botocore itself keeps them per session.
+
+    The key holds the search paths, so an AWS_DATA_PATH of the function's own still counts.
+    """
+    original: Callable[..., Any] = getattr(cls, method)
+    answers: dict[Any, Any] = {}
+
+    def remembered(self: Any, *args: Any, **kwargs: Any) -> Any:
+        key = (tuple(self.search_paths), args, tuple(sorted(kwargs.items())))
+        if key not in answers:
+            answers[key] = original(self, *args, **kwargs)
+        return answers[key]
+
+    remembered.__name__ = method
+    setattr(cls, method, remembered)
+
+
+def imported_names() -> frozenset[str]:
+    """Top-level names that a fork already holds, besides our own package."""
+    names = {name.partition(".")[0] for name in sys.modules}
+    return frozenset(names - {"sandbox", "__main__"})
+
+
+def must_start_cold(directories: list[Path], imported: frozenset[str]) -> bool:
+    """Whether the code brings its own copy of something that a fork would already hold."""
+    for directory in directories:
+        try:
+            entries = os.listdir(directory)
+        except FileNotFoundError:
+            continue
+        for entry in entries:
+            name = entry.partition(".")[0]
+            if name in imported and (entry == name or entry.endswith((".py", ".so", ".pyc"))):
+                return True
+    return False
+
+
+def become_function(variables: dict[str, str], version: str, remap: Callable[[str], str] = str) -> NoReturn:
+    """Run the runtime interface client in place, in a fork that is already confined."""
+    status = 0
+    try:
+        _forget_ourselves(variables, [remap(path) for path in function_path(version)])
+        client = sys.modules["awslambdaric.__main__"]
+        client.main(sys.argv)
+    except SystemExit as stop:
+        status = stop.code if isinstance(stop.code, int) else 1
+    except BaseException:  # The edge of the process: what a runtime prints when its client breaks.
+        sys.excepthook(*sys.exc_info())
+        status = 1
+    finally:
+        _flush()
+    os._exit(status)
+
+
+def _forget_ourselves(variables: dict[str, str], path: list[str]) -> None:
+    """Make the process look as if the runtime had just started it."""
+    os.environ.clear()
+    os.environ.update(variables)
+    time.tzset()
+    os.chdir(path[0])
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    random.seed()
+    standard = [entry for entry in sys.path if "/lib/python3" in entry and RUNTIME not in entry]
+    sys.path[:] = [*path, *standard]
+    sys.path_importer_cache.clear()
+    importlib.invalidate_caches()
+    for name in [name for name in sys.modules if name.partition(".")[0] == "sandbox"]:
+        del sys.modules[name]
+    sys.argv[:] = ["/var/runtime/bootstrap", variables.get("_HANDLER", "")]
+    bootstrap = sys.modules["awslambdaric.bootstrap"]
+    # These two are read from the environment when the module is imported.
+    bootstrap._AWS_LAMBDA_LOG_FORMAT = bootstrap.LogFormat.from_str(  # type: ignore[attr-defined]
+        variables.get("AWS_LAMBDA_LOG_FORMAT")
+    )
+    bootstrap._AWS_LAMBDA_LOG_LEVEL = bootstrap._get_log_level_from_env_var(  # type: ignore[attr-defined]
+        variables.get("AWS_LAMBDA_LOG_LEVEL")
+    )
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            continue  # Nobody reads any more.
+
+
+def warm_up() -> frozenset[str]:
+    """Import everything and say which names a fork holds."""
+    random.seed(0)
+    import_runtime()
+    return imported_names()
