@@ -18,6 +18,8 @@ from graders.labs import load_checks
 FULL_POINTS = 100
 BRIEF_WORDS = 120
 _OUTPUT_READ = re.compile(r"""\.output\(\s*["'](\w+)["']""")
+_CODE = re.compile(r"[A-Z]+(_[A-Z]+)+")
+_AWS_STATUS = ("_COMPLETE", "_FAILED", "_IN_PROGRESS", "_REQUEST", "_ONLY")
 _NETWORK = frozenset({"socket", "subprocess", "urllib", "http", "ctypes", "multiprocessing"})
 
 
@@ -101,6 +103,10 @@ def _contract(lab: Lab, checks: LabChecks) -> Iterator[Problem]:
     for item in (*lab.manifest.outputs, *lab.manifest.parameters):
         if item.name not in told:
             yield Problem("contract.md", f"does not mention {item.name}")
+    for code in sorted(_codes(lab) - set(re.findall(r"\w+", told))):
+        yield Problem(
+            "contract.md", f"does not mention {code}, which checks.py asks for: a hidden requirement"
+        )
     declared = {item.name for item in lab.manifest.parameters}
     files = {item.name for item in lab.manifest.seeded_files}
     try:
@@ -113,6 +119,18 @@ def _contract(lab: Lab, checks: LabChecks) -> Iterator[Problem]:
         yield Problem("lab.toml", f"[[contract.parameters]] and stack_parameters() disagree about {name}")
     for name in sorted(replaced ^ files):
         yield Problem("lab.toml", f"[[contract.files]] and overlay() disagree about {name}")
+
+
+def _codes(lab: Lab) -> set[str]:
+    """Texts in the checks that look like codes of the contract, such as ``UNKNOWN_ZONE``."""
+    return {
+        node.value
+        for node in ast.walk(ast.parse(lab.checks_path.read_bytes()))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and _CODE.fullmatch(node.value)
+        and not node.value.endswith(_AWS_STATUS)
+    }
 
 
 def _seeds(lab: Lab, checks: LabChecks) -> Iterator[Problem]:

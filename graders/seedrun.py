@@ -103,8 +103,8 @@ class SeedRun:
             self.isolation = dict(account.isolation)
             sandbox = self._deploy(account)
             if sandbox is not None:
-                self._ask(sandbox)
-                if self.thorough:
+                in_time = self._ask(sandbox)
+                if self.thorough and in_time:
                     self._clean_up(sandbox)
         finally:
             if self.keep:
@@ -185,7 +185,8 @@ class SeedRun:
         for check in self.wanted:
             self._record(result(check, not_assessed("The stack did not deploy.", blocked=True)))
 
-    def _ask(self, sandbox: Sandbox) -> None:
+    def _ask(self, sandbox: Sandbox) -> bool:
+        """Ask every check; false when the run overran its time and its account is gone."""
         keys = sandbox.account.keys
         mask = Mask.of((keys.secret_access_key, keys.session_token))
         wanted = self.wanted
@@ -197,6 +198,7 @@ class SeedRun:
                 if deadline.passed:
                     found = result(check, deadline.finding())
                 self._record(found, index, len(wanted))
+        return not deadline.passed
 
     def _clean_up(self, sandbox: Sandbox) -> None:
         with self._phase("redeploy"):

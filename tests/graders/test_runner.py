@@ -183,7 +183,7 @@ def test_code_that_runs_past_the_time_limit_costs_its_points(changed_lab: Change
     lab = changed_lab({"checks.py": TWO_CHECKS.format(body=WAITS), "lab.toml": SHORT})
     backend.running = ("invoke Greeter",)
 
-    report = grade(lab, reference(lab), backend, seed=5, seeds=1, conditions=False).report
+    report = grade(lab, reference(lab), backend, seed=5, seeds=1).report
 
     assert report["outcome"] == "not_passed"
     assert "still running then: invoke Greeter" in by_id(report)["f2"]["headline"]

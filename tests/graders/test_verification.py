@@ -8,8 +8,10 @@ import pytest
 from curriculum.errors import ManifestInvalid
 from curriculum.loader import Lab
 from graders.authoring import lint
+from graders.skeleton import skeleton
 from graders.verification import verify
 
+CHECKS = skeleton("say-hello", "X01")["checks.py"]
 ChangedLab = Callable[[Mapping[str, str]], Lab]
 
 
@@ -99,6 +101,7 @@ def test_an_overlay_that_does_not_fit_is_an_error(changed_lab: ChangedLab, backe
         ),
         ({"mutants/hardcoded-greeting/mutant.toml": 'what = "x"\nmust_fial = ["f1"]\n'}, "mean `must_fail`"),
         ({"contract.md": "# Contract\n"}, "does not mention FunctionArn"),
+        ({"checks.py": CHECKS + '\nCODE = "UNKNOWN_ZONE"\n'}, "does not mention UNKNOWN_ZONE"),
     ],
 )
 def test_lint_says_what_is_wrong(changed_lab: ChangedLab, changed: dict[str, str], problem: str) -> None:
