@@ -1,0 +1,31 @@
+"""What can go wrong with records, as one family."""
+
+from __future__ import annotations
+
+
+class RecordsError(Exception):
+    """Base of every error that records raise on purpose."""
+
+
+class NotFound(RecordsError):
+    """There is no such record, or it belongs to somebody else."""
+
+    def __init__(self, kind: str, key: object) -> None:
+        self.kind = kind
+        self.key = key
+        super().__init__(f"There is no {kind} {key}.")
+
+
+class AlreadyOpen(RecordsError):
+    """A learner's attempt at a lab waits or runs already."""
+
+    def __init__(self, lab: str, attempt_id: int) -> None:
+        self.lab = lab
+        self.attempt_id = attempt_id
+        super().__init__(
+            "Another attempt at this lab is being graded. Submit again when its report is there."
+        )
+
+
+class LoginTaken(RecordsError):
+    """The login is in use."""

@@ -1,0 +1,57 @@
+"""The one reader of environment variables, into a frozen Settings."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+REPOSITORY = Path(__file__).resolve().parent
+
+
+class Settings(BaseSettings):
+    """How this installation runs. Each is set by the variable ``COLDSTART_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix="COLDSTART_", frozen=True, extra="ignore")
+
+    home: Path = Field(REPOSITORY / "var", description="Where data lives that outlasts a run.")
+    database_url: str = Field("", description="SQLAlchemy URL; SQLite in the home folder when empty.")
+    secret_key: str = Field("", description="Signs sessions; made and kept in the home folder when empty.")
+    host: str = Field("127.0.0.1", description="The address the portal listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="The port the portal listens on.")
+    processes: int = Field(1, ge=1, description="Server processes of the portal.")
+    concurrency: int = Field(1, ge=1, description="Gradings that one worker runs at a time.")
+    lease_s: float = Field(15, gt=0, description="Seconds after which a silent worker's job is taken over.")
+    labs_folder: Path = Field(REPOSITORY / "labs", description="The folder of lab folders.")
+    provider: str = Field("emulated", description="Where submissions are deployed: emulated or aws.")
+    sign_up: bool = Field(True, description="Whether visitors may create accounts.")
+    secure_cookies: bool = Field(False, description="Send the session cookie over HTTPS only.")
+    upload_limit_bytes: int = Field(20_000_000, gt=0, description="The largest request the portal reads.")
+
+    @property
+    def database(self) -> str:
+        """The database's URL."""
+        return self.database_url or f"sqlite:///{self.home.absolute() / 'coldstart.db'}"
+
+    def signing_key(self) -> str:
+        """The key that signs sessions: the setting, or one made once and kept readable by the owner only."""
+        if self.secret_key:
+            return self.secret_key
+        path = self.home / "secret_key"
+        self.home.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            # Written whole beside it, then linked: of two that start at once the first one's key stays.
+            fresh = self.home / f".secret_key.{os.getpid()}"
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w") as stream:
+                stream.write(secrets.token_hex(32))
+            try:
+                os.link(fresh, path)
+            except FileExistsError:
+                pass
+            finally:
+                fresh.unlink()
+        return path.read_text("ascii").strip()
