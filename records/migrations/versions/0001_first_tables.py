@@ -172,7 +172,6 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
         sqlite_autoincrement=True,
-        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_events_attempt_id_id"), "events", ["attempt_id", "id"], unique=False)
     op.create_table(

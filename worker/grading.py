@@ -1,0 +1,28 @@
+"""What the worker needs of grading: one call, from stored files to a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from curriculum.loader import Catalogue
+from graders.backend import Backend
+from graders.progress import ProgressEvent
+from graders.runner import grade
+from sandbox.submissions import read_zip
+
+Report = Mapping[str, Any]
+OnProgress = Callable[[Mapping[str, Any]], None]
+Grade = Callable[[str, bytes, OnProgress], Report]
+
+
+def grader(catalogue: Catalogue, backend: Backend) -> Grade:
+    """Grades a submission's zip against a lab of the catalogue."""
+
+    def run(lab: str, archive: bytes, on_progress: OnProgress) -> Report:
+        def watch(event: ProgressEvent) -> None:
+            on_progress(event.as_json())
+
+        return grade(catalogue.get_lab(lab), read_zip(archive), backend, progress=watch).report
+
+    return run
