@@ -93,11 +93,12 @@ def start_spawner(
     except BaseException:
         process.kill()
         process.wait()
-        with contextlib.suppress(OSError):
-            os.rmdir(str(config["staging"]))
         raise
     finally:
         ready.close()
+        # The roots staged there have moved; the spawner no longer needs the directory.
+        with contextlib.suppress(OSError):
+            os.rmdir(str(config["staging"]))
     return process
 
 

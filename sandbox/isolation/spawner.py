@@ -81,7 +81,6 @@ def _enter_namespaces(config: dict[str, Any], ready: socket.socket) -> NoReturn:
     os.closerange(3, alive.fileno())
     os.closerange(alive.fileno() + 1, 256)
     _pid, status = os.waitpid(child, 0)
-    view.remove_staging(config["staging"])
     if config["cgroups"]:
         cgroups.remove_base(os.getpid())
     os._exit(status != 0)

@@ -8,7 +8,6 @@ template and pivots into it; ``/.host`` goes with the old root.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,12 +149,6 @@ def enter(code_dir: str, layer_dir: str | None, tmp_mb: int) -> None:
     kernel.mount("tmp", TEMPLATE + "/tmp", "tmpfs", flags, options)
     kernel.mount("proc", TEMPLATE + "/proc", "proc", flags | kernel.MS_NOEXEC)
     kernel.pivot_root(TEMPLATE)
-
-
-def remove_staging(staging: str) -> None:
-    """Remove the directory the roots were staged on."""
-    with contextlib.suppress(OSError):
-        os.rmdir(staging)
 
 
 def _is_below(path: str, directory: str) -> bool:
