@@ -1,0 +1,89 @@
+"""Composition root: settings → services → Flask app. ``flask --app app``, or ``app:asgi`` for a server."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from a2wsgi import WSGIMiddleware
+from flask import Flask
+from itsdangerous import URLSafeTimedSerializer
+
+from curriculum.loader import Catalogue
+from portal import factory
+from portal.services import Services
+from portal.submissions.services import SubmissionService
+from portal.submissions.streams import Streams
+from portal.users.services import Accounts
+from records.database import Database
+from records.people import People
+from records.queue import Queue
+from records.store import Store
+from settings import Settings
+
+_WSGI_THREADS = 16
+
+
+class Portal:
+    """Everything the portal is made of, built from settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.database = Database(settings.database)
+        self.store = Store(self.database)
+        self.streams = URLSafeTimedSerializer(settings.signing_key(), salt="attempt-stream")
+
+    @cached_property
+    def flask(self) -> Flask:
+        """The WSGI application."""
+        settings = self.settings
+        services = Services(
+            # Read anew for each request: a lab that an author saves is there at once.
+            catalogue=lambda: Catalogue(settings.labs_folder),
+            accounts=Accounts(People(self.database), self.store, now, settings.sign_up),
+            submissions=SubmissionService(self.store, now),
+            store=self.store,
+            queue=Queue(self.database, now, timedelta(seconds=settings.lease_s)),
+            streams=self.streams,
+            now=now,
+        )
+        return factory.create(
+            services,
+            secret_key=settings.signing_key(),
+            upload_limit_bytes=settings.upload_limit_bytes,
+            secure_cookies=settings.secure_cookies,
+        )
+
+    @cached_property
+    def asgi(self) -> Streams:
+        """The ASGI application: event streams as coroutines, all else on threads."""
+        threaded: Any = WSGIMiddleware(self.flask, workers=_WSGI_THREADS)
+        return Streams(threaded, self.store, self.streams)
+
+
+def now() -> datetime:
+    """The present, aware and in UTC."""
+    return datetime.now(UTC)
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The Flask application of these settings, its database up to date."""
+    portal = Portal(settings or Settings())
+    portal.database.upgrade()
+    return portal.flask
+
+
+_lock = threading.Lock()
+_served: list[Portal] = []
+
+
+async def asgi(scope: Any, receive: Any, send: Any) -> None:
+    """The ASGI entry point; put together at the first call, after the server has forked."""
+    with _lock:
+        if not _served:
+            portal = Portal(Settings())
+            portal.database.upgrade()
+            _served.append(portal)
+    await _served[0].asgi(scope, receive, send)

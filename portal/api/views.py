@@ -1,0 +1,105 @@
+"""The HTTP API under ``/api/v1``: the same services as the pages, authenticated by token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, g, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from curriculum.loader import Lab
+from portal.errors import answer
+from portal.services import services
+from records.people import User
+from records.store import Attempt
+
+bp = Blueprint("api", __name__, url_prefix="/api/v1")
+
+
+@bp.before_request
+def authenticate() -> ResponseReturnValue | None:
+    """Every call carries `Authorization: Bearer <token>`."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    user = (
+        services().accounts.people.of_token(token, services().now()) if scheme.lower() == "bearer" else None
+    )
+    if user is None:
+        return answer(401, "Send a valid token as `Authorization: Bearer cst_…`.")
+    g.api_user = user
+    return None
+
+
+@bp.get("/labs")
+def labs() -> ResponseReturnValue:
+    """All labs."""
+    return jsonify(labs=[_lab(lab) for lab in services().catalogue().labs])
+
+
+@bp.get("/labs/<slug>")
+def lab(slug: str) -> ResponseReturnValue:
+    """One lab with its brief."""
+    found = services().catalogue().get_lab(slug)
+    return jsonify({**_lab(found), "brief": found.brief, "contract": found.contract})
+
+
+@bp.post("/labs/<slug>/submissions")
+def submit(slug: str) -> ResponseReturnValue:
+    """Hand in a zip: the request's body."""
+    found = services().catalogue().get_lab(slug)
+    attempt = services().submissions.submit(_user().id, found, "api", request.get_data())
+    return jsonify(_attempt(attempt)), 201
+
+
+@bp.get("/attempts")
+def attempts() -> ResponseReturnValue:
+    """The caller's attempts, newest first."""
+    found = services().store.attempts_of(_user().id, request.args.get("lab"))
+    return jsonify(attempts=[_attempt(item) for item in found])
+
+
+@bp.get("/attempts/<int:attempt_id>")
+def attempt(attempt_id: int) -> ResponseReturnValue:
+    """One attempt."""
+    return jsonify(_attempt(services().store.attempt(attempt_id, _user().id)))
+
+
+@bp.get("/attempts/<int:attempt_id>/report")
+def report(attempt_id: int) -> ResponseReturnValue:
+    """An attempt's report, `coldstart.report/1`."""
+    found = services().store.report(services().store.attempt(attempt_id, _user().id).id)
+    return jsonify(found) if found is not None else answer(404, "There is no report for this attempt yet.")
+
+
+def _user() -> User:
+    return g.api_user  # type: ignore[no-any-return]
+
+
+def _lab(found: Lab) -> dict[str, Any]:
+    manifest = found.manifest
+    return {
+        "slug": found.slug,
+        "code": found.code,
+        "title": found.title,
+        "version": manifest.version,
+        "level": manifest.level,
+        "minutes": manifest.minutes,
+        "summary": manifest.summary,
+        "runtimes": list(manifest.runtimes),
+        "services": list(manifest.services),
+    }
+
+
+def _attempt(found: Attempt) -> dict[str, Any]:
+    moments = {"queued_at": found.queued_at, "started_at": found.started_at, "closed_at": found.closed_at}
+    return {
+        "id": found.id,
+        "lab": found.lab,
+        "number": found.number,
+        "state": found.state,
+        "outcome": found.outcome,
+        "points": found.points,
+        "points_possible": found.points_possible,
+        "counted": found.counted,
+        "note": found.note,
+        **{name: at.isoformat() if at else None for name, at in moments.items()},
+    }

@@ -1,0 +1,100 @@
+"""Labs and tracks beside what a learner did in them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from curriculum.loader import Catalogue, Lab, Track
+from graders.checks import Check
+from graders.findings import Visibility
+from graders.labs import load_checks
+from graders.report.words import DIMENSIONS
+from records.store import Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a learner did in one lab."""
+
+    lab: Lab
+    attempts: int = 0
+    best: Attempt | None = None
+    passed: bool = False
+    open: bool = False
+
+    @property
+    def state(self) -> str:
+        """``passed``, ``grading``, ``tried`` or ``new``."""
+        if self.open:
+            return "grading"
+        return "passed" if self.passed else "tried" if self.attempts else "new"
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """A track with its labs; or the labs that no track lists."""
+
+    title: str
+    summary: str
+    level: str
+    labs: tuple[Progress, ...]
+
+
+def progress(lab: Lab, attempts: Iterable[Attempt]) -> Progress:
+    """One lab's progress from a learner's attempts at any labs."""
+    mine = [item for item in attempts if item.lab == lab.slug]
+    graded = [item for item in mine if item.state == "closed" and item.counted and item.points is not None]
+    best = max(graded, key=lambda item: (item.outcome == "passed", item.percent), default=None)
+    return Progress(
+        lab,
+        len(mine),
+        best,
+        any(item.outcome == "passed" for item in graded),
+        any(item.is_open for item in mine),
+    )
+
+
+def shelves(catalogue: Catalogue, attempts: list[Attempt]) -> list[Shelf]:
+    """All labs, each once under every track that lists it, then the rest by level."""
+    labs = {lab.slug: lab for lab in catalogue.labs}
+    found = [_shelf(track, labs, attempts) for track in catalogue.tracks]
+    listed = {entry.slug for track in catalogue.tracks for entry in track.labs}
+    rest: dict[str, list[Progress]] = defaultdict(list)
+    for lab in catalogue.labs:
+        if lab.slug not in listed:
+            rest[lab.manifest.level].append(progress(lab, attempts))
+    found += [Shelf(level.capitalize(), "", level, tuple(items)) for level, items in rest.items()]
+    return [shelf for shelf in found if shelf.labs]
+
+
+def _shelf(track: Track, labs: dict[str, Lab], attempts: list[Attempt]) -> Shelf:
+    here = tuple(progress(labs[item.slug], attempts) for item in track.labs if item.slug in labs)
+    return Shelf(track.title, track.summary, track.level, here)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is judged in one dimension: the checks a learner may read, and how many stay hidden."""
+
+    dimension: str
+    shown: tuple[Check, ...]
+    hidden: int
+    points: float
+
+
+def judged(lab: Lab) -> list[Judged]:
+    """What a lab judges, by dimension, as far as its checks may be known before grading."""
+    groups: dict[str, list[Check]] = defaultdict(list)
+    for check in load_checks(lab.checks_path).checks:
+        groups[str(check.dimension)].append(check)
+    return [
+        Judged(
+            DIMENSIONS.get(name, name),
+            tuple(item for item in checks if item.visibility is not Visibility.H),
+            sum(item.visibility is Visibility.H for item in checks),
+            sum(item.points for item in checks),
+        )
+        for name, checks in groups.items()
+    ]

@@ -1,0 +1,94 @@
+"""The Flask application around the services it is given."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime, timedelta
+
+from flask import Flask, Response, g
+from flask_wtf.csrf import CSRFProtect
+
+from portal import errors, markdown
+from portal.api.views import bp as api
+from portal.catalogue.views import bp as catalogue
+from portal.services import Services
+from portal.submissions.views import bp as submissions
+from portal.submissions.views import streams
+from portal.users.session import find_user
+from portal.users.views import bp as users
+from portal.workspace.views import bp as workspace
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+def create(services: Services, *, secret_key: str, upload_limit_bytes: int, secure_cookies: bool) -> Flask:
+    """The portal."""
+    app = Flask(__name__)
+    app.config.update(
+        SECRET_KEY=secret_key,
+        MAX_CONTENT_LENGTH=upload_limit_bytes,
+        MAX_FORM_MEMORY_SIZE=2_000_000,
+        SESSION_COOKIE_NAME="coldstart",
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SECURE=secure_cookies,
+        PERMANENT_SESSION_LIFETIME=timedelta(days=14),
+        WTF_CSRF_TIME_LIMIT=None,
+        WTF_CSRF_SSL_STRICT=secure_cookies,
+    )
+    app.extensions["coldstart"] = services
+    guard = CSRFProtect(app)
+    # Tokens in a header are no cookies: no other site can make a browser send them.
+    guard.exempt(api)
+    for blueprint in (users, catalogue, workspace, submissions, streams, api):
+        app.register_blueprint(blueprint)
+    errors.register(app)
+    app.before_request(_nonce)
+    app.after_request(_secure)
+    app.add_url_rule("/healthz", "healthz", _healthz)
+    app.context_processor(lambda: {"user": find_user(), "nonce": g.get("nonce", "")})
+    app.add_template_filter(markdown.render, "markdown")
+    app.add_template_filter(lambda value: f"{value:g}", "points")
+    app.add_template_filter(ago, "ago")
+    return app
+
+
+def ago(at: datetime | None) -> str:
+    """How long ago, in words."""
+    if at is None:
+        return ""
+    seconds = int((datetime.now(UTC) - at).total_seconds())
+    for size, word in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            number = seconds // size
+            return f"{number} {word}{'s' if number > 1 else ''} ago"
+    return "just now"
+
+
+def _healthz() -> tuple[dict[str, str], int]:
+    return {"status": "ok"}, 200
+
+
+def _nonce() -> None:
+    g.nonce = secrets.token_urlsafe(16)
+
+
+def _secure(response: Response) -> Response:
+    nonce = g.get("nonce", "")
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault(
+        "Content-Security-Policy",
+        f"default-src 'self'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; "
+        "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'",
+    )
+    if response.mimetype == "text/html":
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response

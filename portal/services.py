@@ -1,0 +1,35 @@
+"""What every view works with, put together once by `app.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from flask import current_app
+from itsdangerous import URLSafeTimedSerializer
+
+from curriculum.loader import Catalogue
+from portal.submissions.services import SubmissionService
+from portal.users.services import Accounts
+from records.queue import Queue
+from records.store import Store
+
+
+@dataclass(frozen=True)
+class Services:
+    """Collaborators of the views."""
+
+    catalogue: Callable[[], Catalogue]
+    accounts: Accounts
+    submissions: SubmissionService
+    store: Store
+    queue: Queue
+    streams: URLSafeTimedSerializer
+    now: Callable[[], datetime]
+
+
+def services() -> Services:
+    """The running application's services."""
+    return cast(Services, current_app.extensions["coldstart"])

@@ -1,0 +1,62 @@
+"""Taking submissions in: kept first, looked at next, queued last."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from curriculum.loader import Lab
+from records.store import Attempt, Store
+from sandbox.errors import BadSubmission
+from sandbox.submissions import Limits, Submission, read_zip
+from sandbox.templates import parse_template
+
+_ZIP_DATE = (2000, 1, 1, 0, 0, 0)
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """Files as a zip; the same files give the same bytes."""
+    into = io.BytesIO()
+    with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(files):
+            archive.writestr(zipfile.ZipInfo(path, _ZIP_DATE), files[path], zipfile.ZIP_DEFLATED)
+    return into.getvalue()
+
+
+def read_checked(lab: Lab, archive: bytes) -> Submission:
+    """The files of an archive that can be graded against this lab.
+
+    Raises:
+        BadSubmission: they can't be; says where and why.
+    """
+    submission = read_zip(archive, limits=Limits(unpacked_bytes=lab.manifest.limit_bytes))
+    path = submission.template
+    parse_template(path, submission.files[path])
+    return submission
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionService:
+    """Records what learners hand in and queues it for grading."""
+
+    store: Store
+    now: Callable[[], datetime]
+
+    def submit(self, user_id: int, lab: Lab, source: str, archive: bytes) -> Attempt:
+        """Keep the archive as it came, then queue it.
+
+        Raises:
+            BadSubmission: it can't be graded; it is kept with the reason and costs no attempt.
+            AlreadyOpen: another attempt at this lab waits or runs; it is kept all the same.
+        """
+        submission_id = self.store.receive(user_id, lab.slug, source, archive, self.now())
+        try:
+            read_checked(lab, archive)
+        except BadSubmission as error:
+            problem = {"message": str(error.args[0]), "where": error.where, "what_to_do": error.what_to_do}
+            self.store.refuse(submission_id, problem)
+            raise
+        return self.store.open_attempt(user_id, lab.slug, submission_id, self.now())

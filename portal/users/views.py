@@ -1,0 +1,94 @@
+"""Sign-in, sign-up, sign-out, one-time links."""
+
+from __future__ import annotations
+
+from flask import Blueprint, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+
+from portal.services import services
+from portal.users.session import begin, current_user, find_user, require_user
+
+bp = Blueprint("users", __name__)
+
+
+@bp.get("/sign-in")
+def sign_in() -> ResponseReturnValue:
+    """The sign-in form."""
+    if find_user():
+        return redirect(_following())
+    return render_template("sign_in.html", following=request.args.get("next", ""))
+
+
+@bp.post("/sign-in")
+def do_sign_in() -> ResponseReturnValue:
+    """Sign in."""
+    login = request.form.get("login", "")
+    address = request.remote_addr or ""
+    user = services().accounts.sign_in(login, request.form.get("password", ""), address)
+    if user is None:
+        page = render_template(
+            "sign_in.html",
+            following=request.form.get("next", ""),
+            login=login,
+            problems=["Login and password do not belong together."],
+        )
+        return page, 401
+    begin(user)
+    return redirect(_following(), 303)
+
+
+@bp.get("/sign-up")
+def sign_up() -> ResponseReturnValue:
+    """The form for a new account."""
+    return render_template("sign_up.html", open=services().accounts.sign_up_open)
+
+
+@bp.post("/sign-up")
+def do_sign_up() -> ResponseReturnValue:
+    """Make an account and sign in."""
+    accounts = services().accounts
+    if not accounts.sign_up_open:
+        return render_template("sign_up.html", open=False), 403
+    form = request.form
+    user, problems = accounts.sign_up(form.get("login", ""), form.get("name", ""), form.get("password", ""))
+    if user is None:
+        page = render_template(
+            "sign_up.html",
+            open=True,
+            problems=problems,
+            login=form.get("login", ""),
+            name=form.get("name", ""),
+        )
+        return page, 422
+    begin(user)
+    return redirect(url_for("catalogue.home"), 303)
+
+
+@bp.get("/sign-in/link/<token>")
+def link(token: str) -> ResponseReturnValue:
+    """Sign in with a link that works once."""
+    user = services().accounts.people.use_link(token, services().now())
+    if user is None:
+        page = render_template(
+            "sign_in.html", problems=["This link was used before or is too old. Ask for another."]
+        )
+        return page, 410
+    begin(user)
+    services().store.note(user.id, "signed_in_by_link", services().now())
+    return redirect(url_for("catalogue.home"), 303)
+
+
+@bp.post("/sign-out")
+def sign_out() -> ResponseReturnValue:
+    """End every session of this user."""
+    if require_user() is None:
+        services().accounts.people.end_sessions(current_user().id)
+    session.clear()
+    return redirect(url_for("users.sign_in"), 303)
+
+
+def _following() -> str:
+    """Where to go after signing in: a path of ours, never another site."""
+    wanted = request.values.get("next", "")
+    safe = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted
+    return wanted if safe and wanted.isprintable() else url_for("catalogue.home")
