@@ -19,17 +19,23 @@ class Settings(BaseSettings):
 
     home: Path = Field(default=REPOSITORY / "var", description="Where data lives that outlasts a run.")
     database_url: str = Field(default="", description="SQLAlchemy URL; SQLite in the home folder when empty.")
-    secret_key: str = Field(default="", description="Signs sessions; made and kept in the home folder when empty.")
+    secret_key: str = Field(
+        default="", description="Signs sessions; made and kept in the home folder when empty."
+    )
     host: str = Field(default="127.0.0.1", description="The address the portal listens on.")
     port: int = Field(default=8000, ge=0, le=65535, description="The port the portal listens on.")
     processes: int = Field(default=1, ge=1, description="Server processes of the portal.")
     concurrency: int = Field(default=1, ge=1, description="Gradings that one worker runs at a time.")
-    lease_s: float = Field(default=15, gt=0, description="Seconds after which a silent worker's job is taken over.")
+    lease_s: float = Field(
+        default=15, gt=0, description="Seconds after which a silent worker's job is taken over."
+    )
     labs_folder: Path = Field(default=REPOSITORY / "labs", description="The folder of lab folders.")
     provider: str = Field(default="emulated", description="Where submissions are deployed: emulated or aws.")
     sign_up: bool = Field(default=True, description="Whether visitors may create accounts.")
     secure_cookies: bool = Field(default=False, description="Send the session cookie over HTTPS only.")
-    upload_limit_bytes: int = Field(default=20_000_000, gt=0, description="The largest request the portal reads.")
+    upload_limit_bytes: int = Field(
+        default=20_000_000, gt=0, description="The largest request the portal reads."
+    )
 
     @property
     def database(self) -> str:

@@ -12,6 +12,7 @@ import resource
 import select
 import signal
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -27,6 +28,7 @@ RUNTIME_MB = 35
 # The largest step between two looks at memory: what two cores can touch in that time stays small.
 WATCH_INTERVAL_S = 0.02
 CPU_LIMIT_S = 3600
+STOP_TIMEOUT_S = 0.1
 _PAGE = os.sysconf("SC_PAGESIZE")
 _MB = 1024 * 1024
 
@@ -135,7 +137,7 @@ def _start_function(
             ours.close()
             kernel.die_with_parent()
             os.setsid()
-            _connect_output(output)
+            connect_output(output)
             if confinement.slot is not None:
                 confinement.slot.enter()
             if confinement.nested_user:
@@ -148,7 +150,7 @@ def _start_function(
                 os.setgroups([])
                 os.setresgid(*[confinement.outer_uid] * 3)
                 os.setresuid(*[confinement.outer_uid] * 3)
-            _set_limits(order, counted=confinement.slot is not None)
+            set_limits(order, counted=confinement.slot is not None)
             kernel.drop_capabilities()
             kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
             kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # Else /proc/self belongs to root.
@@ -183,14 +185,15 @@ def _map_identity(child: int, outer_uid: int) -> None:
             file.write(f"{FUNCTION_UID} {outer_uid} 1\n")
 
 
-def _connect_output(output: int) -> None:
+def connect_output(output: int) -> None:
+    """Standard output and error go to the owner; standard input is empty."""
     nothing = os.open("/dev/null", os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
 
 
-def _set_limits(order: Order, *, counted: bool) -> None:
+def set_limits(order: Order, *, counted: bool) -> None:
     """Limits of the process, beside what the kernel counts for the whole environment."""
     limits = {
         resource.RLIMIT_NOFILE: FILES_OPEN,
@@ -225,13 +228,12 @@ class Usage:
     """What the function's process shared with the warmed parent when it was forked."""
     peak_mb: float = 0.0
 
-    def sample(self) -> float:
+    def sample(self, pids: list[int]) -> float:
         """Anonymous memory of all processes, in MB, with the runtime's own share as on Lambda.
 
         The quick figure counts what forks share once for each of them; only when it is over the limit
         is the exact one taken, which costs the kernel a walk over every page table.
         """
-        pids = [pid for pid in processes() if pid != 1]
         used = max(sum(map(anonymous_mb, pids)) - self.shared_mb, 0.0) + RUNTIME_MB
         if used > self.limit_mb:
             used = min(used, sum(map(proportional_mb, pids)) + RUNTIME_MB)
@@ -271,24 +273,25 @@ class Watch:
     def _answer(self) -> None:
         message, _descriptors = wire.receive(self.control)
         if message is None:
-            os._exit(0)  # The owner died; the kernel ends the rest of this process namespace.
+            self.leave()  # The owner died.
         match message["do"]:
             case "freeze":
                 # kill(-1) reaches every process here but us, under one lock: a fork in progress
                 # either starts over after the signal or its child gets it too.
-                self._signal_all(signal.SIGSTOP)
+                self.signal_all(signal.SIGSTOP)
                 self.frozen = True
+                await_stop(self.processes())
                 _report(self.control, {"reply": True})
             case "thaw":
-                self._signal_all(signal.SIGCONT)
+                self.signal_all(signal.SIGCONT)
                 self.frozen = False
                 _report(self.control, {"reply": True})
             case "usage":
-                self.usage.sample()
+                self.usage.sample(self.processes())
                 _report(self.control, {"reply": True, **self._usage()})
             case "kill":
                 _report(self.control, {"exit": {"status": None, "signal": 9}, **self._usage()})
-                os._exit(0)
+                self.leave()
 
     def _usage(self) -> dict[str, Any]:
         return {
@@ -300,20 +303,20 @@ class Watch:
     def _cpu_time_s(self) -> float:
         reaped = resource.getrusage(resource.RUSAGE_CHILDREN)
         total = reaped.ru_utime + reaped.ru_stime
-        for pid in processes():
-            if pid != 1:
-                try:
-                    total += kernel.cpu_clock(pid)
-                except OSError:
-                    continue  # It ended between the listing and the look.
+        for pid in self.processes():
+            try:
+                total += kernel.cpu_clock(pid)
+            except OSError:
+                continue  # It ended between the listing and the look.
         return total
 
     def _guard_memory(self) -> None:
-        if self.usage.sample() > self.order.memory_mb:
+        if self.usage.sample(self.processes()) > self.order.memory_mb:
             self.over_memory = True
-            self._signal_all(signal.SIGKILL)
+            self.signal_all(signal.SIGKILL)
 
-    def _signal_all(self, number: signal.Signals) -> None:
+    def signal_all(self, number: signal.Signals) -> None:
+        """Signal every process of the environment but this one."""
         try:
             os.kill(-1, number)
         except ProcessLookupError:
@@ -342,12 +345,31 @@ class Watch:
         reaped = resource.getrusage(resource.RUSAGE_CHILDREN)
         usage["cpu_time_s"] = max(usage["cpu_time_s"], reaped.ru_utime + reaped.ru_stime)
         _report(self.control, {"exit": ended, **usage})
+        self.leave()
+
+    def leave(self) -> NoReturn:
+        """End; the kernel ends the rest of this process namespace with us."""
         os._exit(0)
 
+    def processes(self) -> list[int]:
+        """Every process of the environment but this one."""
+        return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]
 
-def processes() -> list[int]:
-    """Every process of this process namespace."""
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+def await_stop(pids: list[int]) -> None:
+    """Return when no process here runs; one that the kernel holds back stops before it next runs."""
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    for pid in pids:
+        while _state(pid) == b"R" and time.monotonic() < deadline:
+            os.sched_yield()
+
+
+def _state(pid: int) -> bytes:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b") ")[2][:1]
+    except OSError:
+        return b"X"
 
 
 def anonymous_mb(pid: int) -> float:

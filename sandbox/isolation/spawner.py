@@ -238,9 +238,9 @@ class NamespaceSpawner:
         interpreter = view.Interpreter(self.config["prefix"], self.config["version"])
         variables = complete_variables(order.variables, interpreter.library_path)
         if order.command is None and not cold:
-            warm.become_function(variables, interpreter.version)
+            warm.become_function(variables, warm.function_path(interpreter.version))
         if order.command is None:
-            arguments = [interpreter.executable, "-S", "-s", "-c", warm.COLD_START]
+            arguments = [interpreter.executable, "-S", "-s", "-c", warm.cold_start()]
             variables["COLDSTART_PATH"] = ":".join(warm.function_path(interpreter.version))
         else:
             arguments = order.command

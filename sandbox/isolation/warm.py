@@ -29,15 +29,20 @@ SERVICES = (
     "sts",
 )
 # For code that brings its own copy of something the parent has imported: a fresh interpreter.
-COLD_START = """
+_COLD_START = """
 import os, sys
-sys.path.insert(0, "/var/runtime")
+sys.path.insert(0, {runtime!r})
 from awslambdaric import __main__ as client
-sys.path.remove("/var/runtime")
+sys.path.remove({runtime!r})
 sys.path[:0] = os.environ.pop("COLDSTART_PATH").split(":")
 sys.argv[:] = ["/var/runtime/bootstrap", os.environ["_HANDLER"]]
 client.main(sys.argv)
 """
+
+
+def cold_start() -> str:
+    """The program of a fresh interpreter."""
+    return _COLD_START.format(runtime=RUNTIME)
 
 
 def function_path(version: str) -> list[str]:
@@ -108,11 +113,11 @@ def must_start_cold(directories: list[Path], imported: frozenset[str]) -> bool:
     return False
 
 
-def become_function(variables: dict[str, str], version: str, remap: Callable[[str], str] = str) -> NoReturn:
+def become_function(variables: dict[str, str], path: list[str]) -> NoReturn:
     """Run the runtime interface client in place, in a fork that is already confined."""
     status = 0
     try:
-        _forget_ourselves(variables, [remap(path) for path in function_path(version)])
+        _forget_ourselves(variables, path)
         client = sys.modules["awslambdaric.__main__"]
         client.main(sys.argv)
     except SystemExit as stop:
@@ -134,7 +139,7 @@ def _forget_ourselves(variables: dict[str, str], path: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     random.seed()
-    standard = [entry for entry in sys.path if "/lib/python3" in entry and RUNTIME not in entry]
+    standard = [entry for entry in sys.path if "/lib/python3" in entry and entry != RUNTIME]
     sys.path[:] = [*path, *standard]
     sys.path_importer_cache.clear()
     importlib.invalidate_caches()

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from sandbox.runtimes.prepared import prepare_python_runtime
+
 ROOT = Path(__file__).resolve().parents[2]
-VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
-RUNTIME = Path(os.environ.get("COLDSTART_HOME", ROOT / "var"), "runtimes", VERSION)
+HOME = Path(os.environ.get("COLDSTART_HOME", ROOT / "var"))
 _numbers = count(1)
 
 
@@ -25,7 +26,8 @@ class Isolated:
 
     def __init__(self, temporary: str, *, as_nobody: bool, level: int | None = None) -> None:
         driver = str(Path(__file__).with_name("driver.py"))
-        arguments = [str(ROOT), str(RUNTIME), temporary, *([str(level)] if level else [])]
+        runtime = prepare_python_runtime(HOME)
+        arguments = [str(ROOT), str(runtime), temporary, *([str(level)] if level else [])]
         flags = ["--as-nobody"] if as_nobody else []
         self.process = subprocess.Popen(
             [sys.executable, driver, *flags, *arguments],
@@ -94,17 +96,15 @@ def open_isolated(*, as_nobody: bool, level: int | None = None) -> Iterator[Isol
             isolated.close()
 
 
-def needs_runtime() -> None:
+def needs_linux() -> None:
     if sys.platform != "linux":
         pytest.skip("isolation by namespaces is Linux's")
-    if not (RUNTIME / "awslambdaric").is_dir():
-        pytest.skip("the Python runtime is not prepared; `make install` does it")
 
 
 @pytest.fixture(scope="session", params=["root", "user"])
 def isolated(request: pytest.FixtureRequest) -> Iterator[Isolated]:
     """A warm spawner with full isolation, as root and as an ordinary user."""
-    needs_runtime()
+    needs_linux()
     if request.param == "root" and os.geteuid() != 0:
         pytest.skip("needs root")
     yield from open_isolated(as_nobody=request.param == "user" and os.geteuid() == 0)
@@ -113,5 +113,5 @@ def isolated(request: pytest.FixtureRequest) -> Iterator[Isolated]:
 @pytest.fixture
 def fresh(request: pytest.FixtureRequest) -> Iterator[Isolated]:
     """A spawner of the test's own, which it may kill."""
-    needs_runtime()
+    needs_linux()
     yield from open_isolated(as_nobody=os.geteuid() == 0)

@@ -1,0 +1,85 @@
+"""The folder that a Python function finds at /var/runtime, made on demand below the installation's home."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from sandbox.errors import EnvironmentFault
+
+LOCK = Path(__file__).with_name("python.lock")
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+INSTALL_TIMEOUT_S = 300.0
+
+
+def python_runtime_place(home: Path) -> Path:
+    """Where the runtime is or will be: named by the lock file's content, interpreter and platform."""
+    named = f"{VERSION} {sysconfig.get_platform()} ".encode() + LOCK.read_bytes()
+    return home.absolute() / "runtimes" / f"python{VERSION}-{hashlib.sha256(named).hexdigest()[:16]}"
+
+
+def prepare_python_runtime(home: Path, say: Callable[[str], None] | None = None) -> Path:
+    """The packages of ``python.lock``, installed below ``home``; at once when they are there.
+
+    Of several processes that ask at the same time one installs and the others wait. ``say`` is told
+    when something has to be installed; by default it goes to standard error.
+
+    Raises:
+        EnvironmentFault: they can't be installed; with pip's last words.
+    """
+    place = python_runtime_place(home)
+    if place.is_dir():
+        return place
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with open(place.parent / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not place.is_dir():
+                (say or _to_stderr)("Installing the Python runtime for functions (once) ...")
+                _install(place)
+    except OSError as error:
+        raise EnvironmentFault(f"The Python runtime can't be kept in {place.parent}: {error}.") from error
+    return place
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _install(place: Path) -> None:
+    work = Path(tempfile.mkdtemp(dir=place.parent, prefix="install-"))
+    try:
+        target = work / "target"
+        command = [sys.executable, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
+        command += ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--quiet"]
+        command += ["--root-user-action", "ignore", "--target", str(target), "-r", str(LOCK)]
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        try:
+            done = subprocess.run(
+                command,
+                env=environment | {"PIP_USER": "0"},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=INSTALL_TIMEOUT_S,
+            )
+        except subprocess.TimeoutExpired:
+            raise EnvironmentFault(
+                f"Installing the Python runtime took longer than {INSTALL_TIMEOUT_S:.0f} s."
+            ) from None
+        if done.returncode != 0:
+            words = (done.stderr.strip() or done.stdout.strip()).splitlines()[-3:]
+            raise EnvironmentFault(f"The Python runtime can't be installed: {' '.join(words)}")
+        shutil.rmtree(target / "bin", ignore_errors=True)
+        target.chmod(0o755)
+        target.rename(place)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
