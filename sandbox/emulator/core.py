@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from sandbox.emulator.calls import Principal
+from sandbox.emulator.calls import Call, Principal
 from sandbox.emulator.clock import VirtualClock
 from sandbox.emulator.timeline import Timeline
 from sandbox.emulator.work import WorkQueue
@@ -39,4 +40,8 @@ class AccountCore:
     work: WorkQueue
     timeline: Timeline
     clients: Clients
+    moto: Callable[[Call], dict[str, Any]]
+    """Has moto perform a call that a handler took over: its output members; AwsError when it refuses."""
+    owner: Principal
+    """The learner account's root user, as whom the learner deploys."""
     dispatch_lock: threading.RLock = field(default_factory=threading.RLock)

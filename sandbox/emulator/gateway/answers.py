@@ -1,0 +1,84 @@
+"""Results and errors in the shape that a service's protocol gives them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from xml.sax.saxutils import escape
+
+from moto.core.serialize import SerializationContext, get_serializer_class
+
+from sandbox.emulator.calls import AwsError
+from sandbox.emulator.gateway import cbor
+from sandbox.emulator.gateway.operations import Operation
+from sandbox.emulator.gateway.requests import HttpAnswer
+
+_CBOR_HEADERS = (("Content-Type", cbor.CONTENT_TYPE), ("smithy-protocol", "rpc-v2-cbor"))
+
+
+def write_result(operation: Operation, result: dict[str, Any], request_id: str) -> HttpAnswer:
+    """An operation's output members as its protocol writes them."""
+    ids = (("x-amzn-RequestId", request_id),)
+    if operation.protocol == cbor.PROTOCOL:
+        shape = operation.model.output_shape
+        return HttpAnswer(200, _CBOR_HEADERS + ids, cbor.serialize(result, shape) if shape else b"\xbf\xff")
+    serializer = get_serializer_class(operation.service, operation.protocol)
+    written = serializer(operation.model, context=SerializationContext(request_id)).serialize(result)
+    body = written["body"]
+    if hasattr(body, "read"):
+        body = body.read()
+    elif not isinstance(body, str | bytes):
+        body = b"".join(body)
+    headers = tuple((name, str(value)) for name, value in written["headers"].items())
+    return HttpAnswer(
+        written["status_code"], headers + ids, body.encode() if isinstance(body, str) else bytes(body)
+    )
+
+
+def write_error(
+    error: AwsError, request_id: str, *, service: str = "", protocol: str = "json", model: Any = None
+) -> HttpAnswer:
+    """An error as the service's protocol writes it."""
+    status, code, message = error.status, error.code, error.message
+    ids = [("x-amzn-RequestId", request_id)]
+    if service == "s3":
+        extra = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in error.extra.items())
+        text = (
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{escape(code)}</Code>'
+            f"<Message>{escape(message)}</Message>{extra}<RequestId>{request_id}</RequestId></Error>"
+        )
+        return HttpAnswer(
+            status, (("Content-Type", "application/xml"), ("x-amz-request-id", request_id)), text.encode()
+        )
+    if protocol in ("query", "ec2", "rest-xml"):
+        fault = "Sender" if status < 500 else "Receiver"
+        text = (
+            f"<ErrorResponse><Error><Type>{fault}</Type><Code>{escape(code)}</Code>"
+            f"<Message>{escape(message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+        )
+        return HttpAnswer(status, (("Content-Type", "text/xml"), *ids), text.encode())
+    if protocol == cbor.PROTOCOL:
+        return HttpAnswer(status, (*_CBOR_HEADERS, *ids), cbor.serialize_error(code, message))
+    query_code = _query_code(model, code)
+    if query_code:
+        ids.append(("x-amzn-query-error", f"{query_code};{'Sender' if status < 500 else 'Receiver'}"))
+    body: dict[str, Any] = {"message": message, **error.extra}
+    if protocol == "rest-json":
+        ids.append(("x-amzn-errortype", code))
+        kind = "application/json"
+        body = {"Message": message, **body} if service == "lambda" else body
+    else:
+        body = {"__type": code, **body}
+        version = (getattr(model, "metadata", None) or {}).get("jsonVersion", "1.0")
+        kind = f"application/x-amz-json-{version}"
+    return HttpAnswer(status, (("Content-Type", kind), *ids), json.dumps(body).encode())
+
+
+def _query_code(model: Any, code: str) -> str:
+    """What a service that once spoke the query protocol still calls this error."""
+    if model is None or "awsQueryCompatible" not in model.metadata:
+        return ""
+    if code not in model.shape_names:
+        return code
+    told = model.shape_for(code).metadata.get("error", {}).get("code")
+    return str(told or code)

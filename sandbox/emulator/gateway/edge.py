@@ -1,0 +1,279 @@
+"""The one front of an account: every request is authenticated, named, recorded and only then performed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from http.client import responses
+from typing import Any, Protocol
+
+import structlog
+from moto.core.utils import get_service_model
+
+from sandbox.emulator.calls import AwsError, Call, Handlers, Principal
+from sandbox.emulator.clock import VirtualClock
+from sandbox.emulator.gateway import answers, cbor, clients, moto_app, operations, signatures, trail
+from sandbox.emulator.gateway.keys import Issued, KeyRing
+from sandbox.emulator.gateway.operations import Operation
+from sandbox.emulator.gateway.requests import HttpAnswer, HttpRequest, read_environ
+from sandbox.emulator.timeline import Timeline
+
+log = structlog.get_logger()
+
+# What a moto server answers to anybody, and AWS does not: its administration and instance metadata.
+_REFUSED_PATHS = ("/moto-api", "/latest/meta-data", "/latest/api", "/latest/dynamic", "/latest/user-data")
+_GAP_CODES = frozenset({"NotEmulated", "InternalFailure"})
+
+
+class DataPlane(Protocol):
+    """Addresses that answer without being an AWS API: deployed APIs, function URLs."""
+
+    def find(self, host: str, path: str) -> bool:
+        """Whether this request is for it; ``host`` without port, in lower case."""
+
+    def wsgi(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer it."""
+
+
+class Gateway:
+    """Authenticates, names, records and performs. ``handlers`` take operations over from moto."""
+
+    def __init__(
+        self, clock: VirtualClock, timeline: Timeline, lock: threading.RLock, accounts: Iterable[str]
+    ) -> None:
+        self.keys = KeyRing()
+        self.handlers: Handlers = {}
+        self.data_planes: list[DataPlane] = []
+        self.accounts = frozenset(accounts)
+        self.clients = clients.Clients(self._in_process)
+        self._moto_clients = clients.Clients(self._straight_to_moto)
+        self._clock = clock
+        self._timeline = timeline
+        self._lock = lock
+
+    def add(self, handlers: Mapping[tuple[str, str], Callable[[Call], dict[str, Any]]]) -> None:
+        """Let handlers take their operations over from moto.
+
+        Raises:
+            ValueError: an operation has a handler already.
+        """
+        twice = self.handlers.keys() & handlers.keys()
+        if twice:
+            raise ValueError(f"Two handlers for {sorted(twice)}")
+        self.handlers.update(handlers)
+
+    def application(self, environment_id: str = "") -> Callable[..., Iterable[bytes]]:
+        """The WSGI application for outside, or for the socket of one execution environment."""
+
+        def serve(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            host = str(environ.get("HTTP_HOST", "")).rsplit(":", 1)[0].lower()
+            path = str(environ.get("PATH_INFO", "/"))
+            for plane in self.data_planes:
+                if plane.find(host, path):
+                    return plane.wsgi(environ, start_response)
+            answer = self.answer(read_environ(environ, environment_id))
+            status = f"{answer.status} {responses.get(answer.status, 'Unknown')}"
+            headers = [(name, value) for name, value in answer.headers if name.lower() not in _HOP_BY_HOP]
+            if answer.status not in (204, 304):
+                head = environ["REQUEST_METHOD"] == "HEAD"
+                told = next((v for n, v in answer.headers if n.lower() == "content-length"), None)
+                headers.append(("Content-Length", told if head and told else str(len(answer.body))))
+            start_response(status, headers)
+            return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
+
+        return serve
+
+    def answer(self, request: HttpRequest) -> HttpAnswer:
+        """Answer a request from a socket, which has to show who makes it."""
+        request_id = str(uuid.uuid4())
+        service, region = "", "us-east-1"
+        try:
+            if request.path.startswith(_REFUSED_PATHS):
+                raise AwsError("UnknownOperationException", f"{request.path} is no AWS service.", 404)
+            signed = signatures.read_signature(request)
+            region = signed.region
+            with self._lock:
+                issued = self.keys.find(signed.access_key_id)
+            signatures.verify(
+                request,
+                signed,
+                issued,
+                wall_time=self._clock.wall_time(),
+                account_time=self._clock.time(),
+            )
+            assert issued is not None
+            service = operations.name_service(request, signed.service)
+        except AwsError as error:
+            service = service or ("s3" if _looks_like_s3(request) else "")
+            self._timeline.add(
+                "gap" if error.code in _GAP_CODES else "api",
+                f"{service or 'unknown'}:{error.code}",
+                account_id="",
+                region=region,
+                outcome=error.code,
+                status=error.status,
+                method=request.method,
+                path=request.path,
+                environment_id=request.environment_id,
+                message=error.message,
+            )
+            return answers.write_error(error, request_id, service=service, protocol=_protocol_of(request))
+        return self._perform(request, service, region, issued.principal, request_id)
+
+    def _in_process(
+        self, request: HttpRequest, service: str, region: str, principal: Principal
+    ) -> HttpAnswer:
+        return self._perform(request, service, region, principal, str(uuid.uuid4()))
+
+    def _perform(
+        self, request: HttpRequest, service: str, region: str, principal: Principal, request_id: str
+    ) -> HttpAnswer:
+        if service == "s3":
+            request = request.path_style()
+        operation: Operation | None = None
+        call: Call | None = None
+        model = get_service_model(service)
+        started = self._clock.now()
+        try:
+            operation = operations.name_operation(request, service)
+            call = Call(
+                service,
+                operation.name,
+                operation.params,
+                principal,
+                principal.account_id,
+                region,
+                request_id,
+                request.environment_id,
+                dict(request.headers),
+            )
+            answer = self._answered(request, operation, call)
+        except AwsError as error:
+            protocol = operation.protocol if operation is not None else _protocol_of(request, model)
+            answer = answers.write_error(error, request_id, service=service, protocol=protocol, model=model)
+            if error.code in _GAP_CODES:
+                self._gap(service, operation, principal, region, error)
+        name = operation.name if operation is not None else "Unknown"
+        self._record(started, request, service, name, call, principal, region, request_id, answer)
+        return answer
+
+    def _answered(self, request: HttpRequest, operation: Operation, call: Call) -> HttpAnswer:
+        handler = self.handlers.get((operation.service, operation.name))
+        if handler is not None:
+            try:
+                return answers.write_result(operation, handler(call), call.request_id)
+            except AwsError:
+                raise
+            except Exception as error:
+                log.exception("handler_failed", service=call.service, operation=call.operation)
+                raise AwsError(
+                    "InternalFailure",
+                    f"The emulator failed ({type(error).__name__}). This is our fault.",
+                    500,
+                ) from error
+        if operation.protocol == cbor.PROTOCOL:
+            return answers.write_result(operation, self.moto(call), call.request_id)
+        with self._lock:
+            answer = moto_app.perform(request, operation.service, call.principal, call.region)
+        return HttpAnswer(
+            answer.status, (*answer.headers, ("x-amzn-RequestId", call.request_id)), answer.body
+        )
+
+    def moto(self, call: Call) -> dict[str, Any]:
+        """Have moto perform a call that a handler has taken over; the operation's output members.
+
+        Raises:
+            AwsError: what moto refused it with.
+        """
+        client = self._moto_clients.client(call.service, region=call.region, principal=call.principal)
+        return clients.perform(client, call)
+
+    def _straight_to_moto(
+        self, request: HttpRequest, service: str, region: str, principal: Principal
+    ) -> HttpAnswer:
+        try:
+            return self._moto(request, service, region, principal)
+        except AwsError as error:
+            model = get_service_model(service)
+            protocol = _protocol_of(request, model)
+            return answers.write_error(
+                error, str(uuid.uuid4()), service=service, protocol=protocol, model=model
+            )
+
+    def _moto(self, request: HttpRequest, service: str, region: str, principal: Principal) -> HttpAnswer:
+        with self._lock:
+            return moto_app.perform(request, service, principal, region)
+
+    def _gap(
+        self, service: str, operation: Operation | None, principal: Principal, region: str, error: AwsError
+    ) -> None:
+        name = operation.name if operation is not None else "Unknown"
+        self._timeline.add(
+            "gap",
+            f"{service}:{name}",
+            account_id=principal.account_id,
+            region=region,
+            outcome=error.code,
+            message=error.message,
+        )
+
+    def _record(
+        self,
+        started: dt.datetime,
+        request: HttpRequest,
+        service: str,
+        name: str,
+        call: Call | None,
+        principal: Principal,
+        region: str,
+        request_id: str,
+        answer: HttpAnswer,
+    ) -> None:
+        code = trail.error_code(answer) if answer.status >= 400 else ""
+        self._timeline.add(
+            "api",
+            f"{service}:{name}",
+            account_id=principal.account_id,
+            region=region,
+            outcome=code or "ok",
+            status=answer.status,
+            request_id=request_id,
+            principal=principal.arn,
+            access_key_id=principal.access_key_id,
+            environment_id=request.environment_id,
+            user_agent=request.headers.get("user-agent", ""),
+            parameters=trail.summarise(call.params) if call is not None else {},
+            started=started.isoformat(timespec="milliseconds"),
+        )
+
+    def root_keys(self, account_id: str) -> Issued:
+        """A new access key of an account's root user."""
+        with self._lock:
+            return self.keys.issue_root(account_id)
+
+
+_HOP_BY_HOP = frozenset({"content-length", "connection", "transfer-encoding", "keep-alive"})
+
+
+def _looks_like_s3(request: HttpRequest) -> bool:
+    return (
+        "/s3/aws4_request" in request.headers.get("authorization", "") or "X-Amz-Algorithm" in request.query
+    )
+
+
+def _protocol_of(request: HttpRequest, model: Any = None) -> str:
+    """How to write an error for a request that could not be named."""
+    kind = request.headers.get("content-type", "")
+    if kind == cbor.CONTENT_TYPE:
+        return cbor.PROTOCOL
+    if "x-amz-target" in request.headers:
+        return "json"
+    if kind.startswith("application/x-www-form-urlencoded"):
+        return "query"
+    return (
+        str(model.protocol)
+        if model is not None and model.protocol in ("rest-json", "rest-xml")
+        else "rest-json"
+    )

@@ -1,0 +1,52 @@
+"""Serves a WSGI application on a listening socket that already exists."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from waitress.server import create_server
+
+WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+_BODY_LIMIT_BYTES = 1024**3
+
+
+class Server:
+    """A running server; it ends, with its socket, by :meth:`close`."""
+
+    def __init__(self, app: WSGIApplication, listener: socket.socket, threads: int) -> None:
+        self._sockets: dict[int, Any] = {}
+        self._server: Any = create_server(
+            app,
+            map=self._sockets,
+            sockets=[listener],
+            threads=threads,
+            ident="Coldstart",
+            max_request_body_size=_BODY_LIMIT_BYTES,
+            channel_timeout=600,
+            clear_untrusted_proxy_headers=False,
+            expose_tracebacks=False,
+        )
+        self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        # The loop ends with an error of its own once its sockets are closed under it.
+        with contextlib.suppress(OSError):
+            self._server.run()
+
+    def close(self) -> None:
+        """Stop answering."""
+        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=1)
+        for channel in list(self._sockets.values()):
+            with contextlib.suppress(OSError):
+                channel.close()
+
+
+def serve(app: WSGIApplication, listener: socket.socket, *, threads: int = 4) -> Server:
+    """Serve ``app`` on ``listener`` in threads of its own."""
+    return Server(app, listener, threads)
