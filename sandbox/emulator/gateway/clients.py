@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -52,6 +52,23 @@ def _session() -> Any:
     return session
 
 
+def warm_up(services: Iterable[str]) -> None:
+    """Load the models that clients are made of; what this process forks then shares them."""
+    for service in services:
+        _create(service, "us-east-1")
+
+
+def _create(service: str, region: str) -> Any:
+    return _session().create_client(
+        service,
+        region_name=region,
+        endpoint_url=f"https://{service}.{region}.amazonaws.com",
+        aws_access_key_id="in-process",
+        aws_secret_access_key="in-process",
+        config=_CONFIG,
+    )
+
+
 class _Raw:
     """A response's body as botocore reads it."""
 
@@ -84,14 +101,7 @@ class Clients:
             return self._made[key]
 
     def _make(self, service: str, region: str, principal: Principal) -> Any:
-        client = _session().create_client(
-            service,
-            region_name=region,
-            endpoint_url=f"https://{service}.{region}.amazonaws.com",
-            aws_access_key_id="in-process",
-            aws_secret_access_key="in-process",
-            config=_CONFIG,
-        )
+        client = _create(service, region)
 
         def send(request: Any, **_context: Any) -> AWSResponse:
             answer = self._answer(_read_prepared(request), service, region, principal)

@@ -83,6 +83,15 @@ def _operations_by_target(service: str) -> frozenset[str]:
     return frozenset(f"{prefix}.{name}" for name in model.operation_names) if prefix else frozenset()
 
 
+def warm_up(service: str) -> None:
+    """Load the service's model and compile its routes."""
+    model = get_service_model(service)
+    router = get_service_router(service)
+    for protocol in model.metadata.get("protocols", [str(model.protocol)]):
+        if protocol in PROTOCOL_PARSERS:
+            router._get_router(protocol)
+
+
 def name_service(request: HttpRequest, signing_name: str) -> str:
     """botocore's name of the service that a request signed for ``signing_name`` is meant for.
 
