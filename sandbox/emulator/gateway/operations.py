@@ -58,7 +58,7 @@ _QUERY_PROTOCOLS = frozenset({"query", "ec2"})
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A named operation. ``model`` is botocore's, ``protocol`` what the request (and answer) is written in."""
+    """A named operation. ``model`` is botocore's; request and answer are written in ``protocol``."""
 
     service: str
     name: str

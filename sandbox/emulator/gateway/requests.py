@@ -79,7 +79,7 @@ class HttpRequest:
                 made["CONTENT_TYPE"] = value
             elif key != "CONTENT_LENGTH":
                 made[f"HTTP_{key}"] = value
-                if "_" in name and name.startswith("x-amz-meta-"):
+                if name.startswith("x-amz-meta-"):
                     preserved[f"HTTP_{key}"] = name
         made["moto.preserved_header_names"] = preserved
         made["HTTP_HOST"] = host

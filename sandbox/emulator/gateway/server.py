@@ -13,6 +13,7 @@ from waitress.server import create_server
 WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 _BODY_LIMIT_BYTES = 1024**3
+_IN_MEMORY_BYTES = 64 * 1024**2
 
 
 class Server:
@@ -27,6 +28,8 @@ class Server:
             threads=threads,
             ident="Coldstart",
             max_request_body_size=_BODY_LIMIT_BYTES,
+            inbuf_overflow=_IN_MEMORY_BYTES,
+            outbuf_overflow=_IN_MEMORY_BYTES,
             channel_timeout=600,
             clear_untrusted_proxy_headers=False,
             expose_tracebacks=False,

@@ -43,7 +43,7 @@ def error_code(answer: HttpAnswer) -> str:
     """The code of an error answer, in whatever protocol it was written."""
     for name, value in answer.headers:
         if name.lower() == "x-amzn-errortype":
-            return value.split(":")[0]
+            return value.split(":")[0].rsplit("#", 1)[-1]
     found = _CODE_IN_XML.search(answer.body)
     if found:
         return found[1].decode(errors="replace")
