@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from waitress.channel import HTTPChannel
 from waitress.server import create_server
+from waitress.task import WSGITask
 
 WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 _BODY_LIMIT_BYTES = 1024**3
+_METADATA = re.compile(rb"^X-Amz-Meta-[^:]*:", re.MULTILINE)
 _IN_MEMORY_BYTES = 64 * 1024**2
+
+
+class _Task(WSGITask):
+    """waitress writes header names in capitals; S3's metadata is read from them as they stand."""
+
+    def build_response_header(self) -> bytes:
+        header: bytes = super().build_response_header()
+        return _METADATA.sub(lambda found: found[0].lower(), header)
+
+
+class _Channel(HTTPChannel):
+    task_class = _Task
 
 
 class Server:
@@ -34,6 +50,7 @@ class Server:
             clear_untrusted_proxy_headers=False,
             expose_tracebacks=False,
         )
+        self._server.channel_class = _Channel
         self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
         self._thread.start()
 

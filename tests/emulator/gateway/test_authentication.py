@@ -14,7 +14,10 @@ from botocore.exceptions import ClientError
 
 from tests.emulator.gateway.conftest import Connect, session_keys
 
-TRUST = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}'
+TRUST = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},'
+    '"Action":"sts:AssumeRole"}]}'
+)
 
 
 def code_of(error: pytest.ExceptionInfo[ClientError]) -> str:
