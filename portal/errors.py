@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import structlog
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Flask, Response, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
@@ -99,4 +99,6 @@ def register(app: Flask) -> None:
     def ours(error: Exception) -> ResponseReturnValue:
         # The last boundary: whatever got here is logged whole and shown as a page without a traceback.
         log.exception("request_failed", path=request.path)
+        # The page must not need what may just have failed, such as the database.
+        g.setdefault("user", None)
         return answer(500, _TEXTS[500])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
 
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request, url_for
 from flask_wtf.csrf import CSRFProtect
 
-from portal import errors, markdown
+from portal import errors, filters
 from portal.api.views import bp as api
 from portal.catalogue.views import bp as catalogue
 from portal.services import Services
@@ -39,6 +43,7 @@ def create(services: Services, *, secret_key: str, upload_limit_bytes: int, secu
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SECURE=secure_cookies,
         PERMANENT_SESSION_LIFETIME=timedelta(days=14),
+        SEND_FILE_MAX_AGE_DEFAULT=timedelta(days=365),
         WTF_CSRF_TIME_LIMIT=None,
         WTF_CSRF_SSL_STRICT=secure_cookies,
     )
@@ -52,23 +57,29 @@ def create(services: Services, *, secret_key: str, upload_limit_bytes: int, secu
     app.before_request(_nonce)
     app.after_request(_secure)
     app.add_url_rule("/healthz", "healthz", _healthz)
-    app.context_processor(lambda: {"user": find_user(), "nonce": g.get("nonce", "")})
-    app.add_template_filter(markdown.render, "markdown")
-    app.add_template_filter(lambda value: f"{value:g}", "points")
-    app.add_template_filter(ago, "ago")
+    app.context_processor(_shared)
+    app.add_template_global(assets(Path(app.static_folder or "")), "asset")
+    filters.register(app, services.now)
     return app
 
 
-def ago(at: datetime | None) -> str:
-    """How long ago, in words."""
-    if at is None:
-        return ""
-    seconds = int((datetime.now(UTC) - at).total_seconds())
-    for size, word in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= size:
-            number = seconds // size
-            return f"{number} {word}{'s' if number > 1 else ''} ago"
-    return "just now"
+def assets(folder: Path) -> Callable[[str], str]:
+    """Addresses of static files that change with their content, so that browsers may keep them."""
+
+    @lru_cache(maxsize=64)
+    def digest(name: str) -> str:
+        return hashlib.sha256((folder / name).read_bytes()).hexdigest()[:12]
+
+    return lambda name: url_for("static", filename=name, v=digest(name))
+
+
+def _shared() -> dict[str, object]:
+    theme = request.cookies.get("theme", "")
+    return {
+        "user": find_user(),
+        "nonce": g.get("nonce", ""),
+        "theme": theme if theme in ("light", "dark") else "",
+    }
 
 
 def _healthz() -> tuple[dict[str, str], int]:

@@ -132,6 +132,17 @@ class Store:
         with self.database.read() as connection:
             return [Received(**row) for row in connection.execute(query).mappings()]
 
+    def owned(self, submission_id: int, user_id: int) -> Received:
+        """A submission of this user; raises NotFound."""
+        query = select(*(submissions.c[name] for name in Received.__dataclass_fields__)).where(
+            submissions.c.id == submission_id, submissions.c.user_id == user_id
+        )
+        with self.database.read() as connection:
+            row = connection.execute(query).mappings().first()
+        if row is None:
+            raise NotFound("submission", submission_id)
+        return Received(**row)
+
     # Attempts
 
     def open_attempt(
@@ -206,6 +217,22 @@ class Store:
         )
         with self.database.read() as connection:
             return [(row.id, row.attempt_id, dict(row.body)) for row in connection.execute(query)]
+
+    def events_of(self, attempt: Attempt) -> list[tuple[datetime, dict[str, Any]]]:
+        """What happened under the attempt's latest claim: ``(at, body)``, in order."""
+        query = (
+            select(events.c.at, events.c.body)
+            .where(events.c.attempt_id == attempt.id, events.c.epoch == attempt.epoch)
+            .order_by(events.c.id)
+        )
+        with self.database.read() as connection:
+            return [(row.at, dict(row.body)) for row in connection.execute(query)]
+
+    def last_event(self, attempt_id: int) -> int:
+        """The id of the attempt's latest event; 0 when there is none."""
+        query = select(func.max(events.c.id)).where(events.c.attempt_id == attempt_id)
+        with self.database.read() as connection:
+            return int(connection.scalar(query) or 0)
 
     # Workspaces
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate
 
 from curriculum.loader import Catalogue, Lab, Track
 from graders.checks import Check
@@ -22,7 +23,7 @@ class Progress:
     attempts: int = 0
     best: Attempt | None = None
     passed: bool = False
-    open: bool = False
+    open: Attempt | None = None
 
     @property
     def state(self) -> str:
@@ -41,6 +42,32 @@ class Shelf:
     level: str
     labs: tuple[Progress, ...]
 
+    @property
+    def minutes(self) -> int:
+        """How long all labs take together."""
+        return sum(item.lab.manifest.minutes for item in self.labs)
+
+    @property
+    def spans(self) -> list[tuple[Progress, int]]:
+        """Each lab with the minute at which it begins when one does them in order."""
+        starts = accumulate((item.lab.manifest.minutes for item in self.labs), initial=0)
+        return list(zip(self.labs, starts, strict=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A learner's work in figures."""
+
+    labs: int
+    passed: int
+    attempts: int
+
+
+def tally(found: Iterable[Shelf], attempts: int) -> Tally:
+    """The figures over all shelves, each lab once."""
+    labs = {item.lab.slug: item for shelf in found for item in shelf.labs}
+    return Tally(len(labs), sum(item.passed for item in labs.values()), attempts)
+
 
 def progress(lab: Lab, attempts: Iterable[Attempt]) -> Progress:
     """One lab's progress from a learner's attempts at any labs."""
@@ -52,7 +79,7 @@ def progress(lab: Lab, attempts: Iterable[Attempt]) -> Progress:
         len(mine),
         best,
         any(item.outcome == "passed" for item in graded),
-        any(item.is_open for item in mine),
+        next((item for item in mine if item.is_open), None),
     )
 
 
@@ -81,6 +108,7 @@ class Judged:
     dimension: str
     shown: tuple[Check, ...]
     hidden: int
+    hidden_points: float
     points: float
 
 
@@ -94,6 +122,7 @@ def judged(lab: Lab) -> list[Judged]:
             DIMENSIONS.get(name, name),
             tuple(item for item in checks if item.visibility is not Visibility.H),
             sum(item.visibility is Visibility.H for item in checks),
+            sum(item.points for item in checks if item.visibility is Visibility.H),
             sum(item.points for item in checks),
         )
         for name, checks in groups.items()

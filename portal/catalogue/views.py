@@ -2,36 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
-from portal.catalogue.services import judged, progress, shelves
+from curriculum.loader import Lab
+from portal.catalogue.services import judged, progress, shelves, tally
 from portal.services import services
 from portal.users.session import current_user, require_user
 
-bp = Blueprint("catalogue", __name__)
+bp = Blueprint("catalogue", __name__, template_folder="templates")
 bp.before_request(require_user)
+
+_RUNTIMES = {"python": "Python", "nodejs": "Node.js", "java": "Java", "go": "Go"}
 
 
 @bp.get("/")
 def home() -> ResponseReturnValue:
     """All tracks and labs with the learner's progress."""
     attempts = services().store.attempts_of(current_user().id, limit=5000)
-    return render_template("home.html", shelves=shelves(services().catalogue(), attempts))
+    found = shelves(services().catalogue(), attempts)
+    labs = {item.lab.slug: item for shelf in found for item in shelf.labs}
+    return render_template(
+        "home.html",
+        shelves=found,
+        tally=tally(found, len(attempts)),
+        running=[item for item in labs.values() if item.open],
+    )
 
 
 @bp.get("/labs/<slug>")
 def lab(slug: str) -> ResponseReturnValue:
     """A lab: brief, contract, what is judged, ways to hand in, own attempts."""
-    found = services().catalogue().get_lab(slug)
+    return lab_page(services().catalogue().get_lab(slug))
+
+
+def lab_page(found: Lab, problem: Mapping[str, object] | None = None) -> str:
+    """A lab's page, with what was wrong with a submission where there was something."""
     user = current_user()
     attempts = services().store.attempts_of(user.id, found.slug)
+    groups = judged(found)
     return render_template(
         "lab.html",
         lab=found,
-        judged=judged(found),
+        judged=groups,
+        total=sum(item.points for item in groups) + found.manifest.gate_points,
+        contract=_tables(found),
+        runtimes=_RUNTIMES,
         attempts=attempts,
         progress=progress(found, attempts),
         refused=services().store.refused(user.id, found.slug),
         running=next((item for item in attempts if item.is_open), None),
+        problem=problem,
     )
+
+
+def _tables(found: Lab) -> list[tuple[str, str, tuple[object, ...]]]:
+    """The contract's tables that have rows: title, first column, rows."""
+    manifest = found.manifest
+    tables: list[tuple[str, str, tuple[object, ...]]] = [
+        ("Stack outputs", "Output", manifest.outputs),
+        ("Stack parameters", "Parameter", manifest.parameters),
+        ("Files that are replaced before grading", "File", manifest.seeded_files),
+    ]
+    return [table for table in tables if table[2]]

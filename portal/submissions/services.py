@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from curriculum.loader import Lab
+from records.errors import AlreadyOpen
 from records.store import Attempt, Store
 from sandbox.errors import BadSubmission
 from sandbox.submissions import Limits, Submission, read_zip
 from sandbox.templates import parse_template
 
 _ZIP_DATE = (2000, 1, 1, 0, 0, 0)
+_WAIT = "Submit again when its report is there."
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:
@@ -38,6 +40,13 @@ def read_checked(lab: Lab, archive: bytes) -> Submission:
     return submission
 
 
+def problem_of(error: BadSubmission | AlreadyOpen) -> dict[str, str]:
+    """Why something was not graded, as it is kept and shown: message, where, what to do."""
+    if isinstance(error, AlreadyOpen):
+        return {"message": "Another attempt at this lab is being graded.", "where": "", "what_to_do": _WAIT}
+    return {"message": str(error.args[0]), "where": error.where, "what_to_do": error.what_to_do}
+
+
 @dataclass(frozen=True, slots=True)
 class SubmissionService:
     """Records what learners hand in and queues it for grading."""
@@ -55,8 +64,18 @@ class SubmissionService:
         submission_id = self.store.receive(user_id, lab.slug, source, archive, self.now())
         try:
             read_checked(lab, archive)
+            return self.store.open_attempt(user_id, lab.slug, submission_id, self.now())
         except BadSubmission as error:
-            problem = {"message": str(error.args[0]), "where": error.where, "what_to_do": error.what_to_do}
-            self.store.refuse(submission_id, problem)
+            self.store.refuse(submission_id, problem_of(error))
             raise
-        return self.store.open_attempt(user_id, lab.slug, submission_id, self.now())
+        except AlreadyOpen as error:
+            self.store.refuse(submission_id, problem_of(error))
+            raise
+
+    def again(self, attempt: Attempt) -> Attempt:
+        """Queue what was handed in with an attempt once more, as it is.
+
+        Raises:
+            AlreadyOpen: another attempt at this lab waits or runs.
+        """
+        return self.store.open_attempt(attempt.user_id, attempt.lab, attempt.submission_id, self.now())

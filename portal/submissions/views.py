@@ -3,36 +3,55 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from dataclasses import dataclass
 
 from flask import Blueprint, Response, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 
-from graders.report.words import DIMENSIONS, OUTCOMES, VERDICTS, summary
+from curriculum.errors import UnknownLab
+from graders.report.words import EVIDENCE, OUTCOMES, VERDICTS, summary
+from portal.catalogue.views import lab_page
 from portal.services import services
-from portal.submissions.services import pack
+from portal.submissions import presentation
+from portal.submissions.progress import run_of
+from portal.submissions.services import pack, problem_of
 from portal.submissions.streams import attempt_of, follow, token_for
 from portal.users.session import current_user, require_user
-from portal.workspace.views import files_of
+from portal.workspace.views import files_of, workspace_page
+from records.errors import AlreadyOpen
+from records.store import Attempt
 from sandbox.errors import BadSubmission
 
-bp = Blueprint("submissions", __name__)
+bp = Blueprint("submissions", __name__, template_folder="templates")
 streams = Blueprint("streams", __name__)
 bp.before_request(require_user)
 
 
+@dataclass(frozen=True, slots=True)
+class LabName:
+    """What pages about attempts need of a lab."""
+
+    slug: str
+    code: str
+    title: str
+    exists: bool = True
+
+
 @bp.post("/labs/<slug>/submissions")
 def submit(slug: str) -> ResponseReturnValue:
-    """Take a zip, or the workspace when no zip is sent, and queue it."""
+    """Take a zip, or the workspace when no zip is sent, and queue it.
+
+    What can't be graded is told where it was handed in, beside everything else on that page.
+    """
     lab, user = services().catalogue().get_lab(slug), current_user()
-    if "archive" in request.files:
-        sent = request.files["archive"]
-        if not sent.filename:
-            raise BadSubmission("No file was chosen.", where="archive", what_to_do="Choose a zip file.")
-        source, body = "zip", sent.read()
-    else:
-        source, body = "workspace", pack(files_of(lab, user.id))
-    attempt = services().submissions.submit(user.id, lab, source, body)
+    zipped = "archive" in request.files
+    try:
+        body = _sent() if zipped else pack(files_of(lab, user.id))
+        source = "zip" if zipped else "workspace"
+        attempt = services().submissions.submit(user.id, lab, source, body)
+    except (BadSubmission, AlreadyOpen) as error:
+        page = lab_page if zipped else workspace_page
+        return page(lab, _told(error)), 409 if isinstance(error, AlreadyOpen) else 422
     return redirect(url_for("submissions.show", attempt_id=attempt.id), 303)
 
 
@@ -40,18 +59,13 @@ def submit(slug: str) -> ResponseReturnValue:
 def show(attempt_id: int) -> ResponseReturnValue:
     """An attempt: live phases while it is open, then its report."""
     attempt = services().store.attempt(attempt_id, current_user().id)
-    lab = services().catalogue().get_lab(attempt.lab)
+    lab = _lab_of(attempt)
     if attempt.is_open:
-        seen = services().store.events_after([attempt.id], 0)
+        # The cursor is read first: an event in between is then shown twice rather than never.
+        after = services().store.last_event(attempt.id)
+        token = token_for(services().streams, attempt.id)
         return render_template(
-            "attempt_live.html",
-            attempt=attempt,
-            lab=lab,
-            seen=[body for _, _, body in seen],
-            after=seen[-1][0] if seen else 0,
-            stream=token_for(services().streams, attempt.id),
-            position=services().queue.position(attempt),
-            typical_s=services().queue.typical_s(attempt.lab),
+            "attempt_live.html", lab=lab, stream=token, after=after, **_running(attempt_id)
         )
     report = services().store.report(attempt.id)
     return render_template(
@@ -59,11 +73,28 @@ def show(attempt_id: int) -> ResponseReturnValue:
         attempt=attempt,
         lab=lab,
         report=report,
-        groups=_by_dimension(report["checks"]) if report else [],
+        groups=presentation.groups(report) if report else [],
+        bars=presentation.bars(report) if report else [],
+        waterfall=presentation.waterfall(report) if report else [],
         summary=summary(report) if report else attempt.note,
         verdict=VERDICTS.get(attempt.outcome or "", "Inconclusive"),
         words=OUTCOMES,
+        evidence=EVIDENCE,
     )
+
+
+@bp.get("/attempts/<int:attempt_id>/progress")
+def progress(attempt_id: int) -> ResponseReturnValue:
+    """How far the grading is: the part of the live page that changes."""
+    return render_template("progress.html", **_running(attempt_id))
+
+
+@bp.post("/attempts/<int:attempt_id>/again")
+def again(attempt_id: int) -> ResponseReturnValue:
+    """Grade once more what was handed in; for attempts that we could not judge."""
+    attempt = services().store.attempt(attempt_id, current_user().id)
+    following = services().submissions.again(attempt)
+    return redirect(url_for("submissions.show", attempt_id=following.id), 303)
 
 
 @bp.get("/attempts")
@@ -78,9 +109,14 @@ def history() -> ResponseReturnValue:
 def download(attempt_id: int) -> Response:
     """What was handed in, byte by byte."""
     attempt = services().store.attempt(attempt_id, current_user().id)
-    body = services().store.body_of(attempt.submission_id)
-    name = f"{attempt.lab}-{attempt.number}.zip"
-    return send_file(io.BytesIO(body), "application/zip", as_attachment=True, download_name=name)
+    return _file(attempt.submission_id, f"{attempt.lab}-{attempt.number}.zip")
+
+
+@bp.get("/submissions/<int:submission_id>/file")
+def kept(submission_id: int) -> Response:
+    """A submission that was not graded, byte by byte."""
+    received = services().store.owned(submission_id, current_user().id)
+    return _file(received.id, f"{received.lab}-kept-{received.id}.zip")
 
 
 @bp.get("/attempts/<int:attempt_id>/report.json")
@@ -101,20 +137,39 @@ def events(token: str) -> ResponseReturnValue:
     return Response(follow(services().store, attempt_id, after), mimetype="text/event-stream")
 
 
-def _by_dimension(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Checks under their dimension, in the order the report has them; what needs reading comes open."""
-    groups: dict[str, dict[str, Any]] = {}
-    for check in checks:
-        group = groups.setdefault(
-            check["dimension"],
-            {
-                "title": DIMENSIONS.get(check["dimension"], check["dimension"]),
-                "checks": [],
-                "points": 0,
-                "possible": 0,
-            },
-        )
-        group["checks"].append(check)
-        group["points"] += check["points"]
-        group["possible"] += check["points_possible"]
-    return list(groups.values())
+def _running(attempt_id: int) -> dict[str, object]:
+    store, queue = services().store, services().queue
+    attempt = store.attempt(attempt_id, current_user().id)
+    return {
+        "attempt": attempt,
+        "run": run_of(attempt, store.events_of(attempt)),
+        "position": queue.position(attempt),
+        "typical_s": queue.typical_s(attempt.lab),
+        "words": OUTCOMES,
+    }
+
+
+def _sent() -> bytes:
+    sent = request.files["archive"]
+    if not sent.filename:
+        raise BadSubmission("No file was chosen.", where="archive", what_to_do="Choose a zip file.")
+    return bytes(sent.read())
+
+
+def _told(error: BadSubmission | AlreadyOpen) -> dict[str, object]:
+    running = error.attempt_id if isinstance(error, AlreadyOpen) else 0
+    return {**problem_of(error), "attempt_id": running}
+
+
+def _file(submission_id: int, name: str) -> Response:
+    body = services().store.body_of(submission_id)
+    return send_file(io.BytesIO(body), "application/zip", as_attachment=True, download_name=name)
+
+
+def _lab_of(attempt: Attempt) -> LabName:
+    """How the attempt's lab is called; a report outlives its lab."""
+    try:
+        lab = services().catalogue().get_lab(attempt.lab)
+    except UnknownLab:
+        return LabName(attempt.lab, attempt.lab, attempt.lab, False)
+    return LabName(lab.slug, lab.code, lab.title)

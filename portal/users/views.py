@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import Blueprint, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from portal.services import services
+from portal.users.services import MINIMUM_PASSWORD
 from portal.users.session import begin, current_user, find_user, require_user
 
-bp = Blueprint("users", __name__)
+bp = Blueprint("users", __name__, template_folder="templates")
 
 
 @bp.get("/sign-in")
@@ -16,7 +19,7 @@ def sign_in() -> ResponseReturnValue:
     """The sign-in form."""
     if find_user():
         return redirect(_following())
-    return render_template("sign_in.html", following=request.args.get("next", ""))
+    return _door(following=request.args.get("next", ""))
 
 
 @bp.post("/sign-in")
@@ -26,13 +29,8 @@ def do_sign_in() -> ResponseReturnValue:
     address = request.remote_addr or ""
     user = services().accounts.sign_in(login, request.form.get("password", ""), address)
     if user is None:
-        page = render_template(
-            "sign_in.html",
-            following=request.form.get("next", ""),
-            login=login,
-            problems=["Login and password do not belong together."],
-        )
-        return page, 401
+        problems = ["Login and password do not belong together."]
+        return _door(following=request.form.get("next", ""), login=login, problems=problems), 401
     begin(user)
     return redirect(_following(), 303)
 
@@ -40,7 +38,7 @@ def do_sign_in() -> ResponseReturnValue:
 @bp.get("/sign-up")
 def sign_up() -> ResponseReturnValue:
     """The form for a new account."""
-    return render_template("sign_up.html", open=services().accounts.sign_up_open)
+    return _sign_up_form(open=services().accounts.sign_up_open)
 
 
 @bp.post("/sign-up")
@@ -48,18 +46,12 @@ def do_sign_up() -> ResponseReturnValue:
     """Make an account and sign in."""
     accounts = services().accounts
     if not accounts.sign_up_open:
-        return render_template("sign_up.html", open=False), 403
+        return _sign_up_form(open=False), 403
     form = request.form
     user, problems = accounts.sign_up(form.get("login", ""), form.get("name", ""), form.get("password", ""))
     if user is None:
-        page = render_template(
-            "sign_up.html",
-            open=True,
-            problems=problems,
-            login=form.get("login", ""),
-            name=form.get("name", ""),
-        )
-        return page, 422
+        typed = {"login": form.get("login", ""), "name": form.get("name", "")}
+        return _sign_up_form(open=True, problems=problems, **typed), 422
     begin(user)
     return redirect(url_for("catalogue.home"), 303)
 
@@ -69,10 +61,7 @@ def link(token: str) -> ResponseReturnValue:
     """Sign in with a link that works once."""
     user = services().accounts.people.use_link(token, services().now())
     if user is None:
-        page = render_template(
-            "sign_in.html", problems=["This link was used before or is too old. Ask for another."]
-        )
-        return page, 410
+        return _door(problems=["This link was used before or is too old. Ask for another."]), 410
     begin(user)
     services().store.note(user.id, "signed_in_by_link", services().now())
     return redirect(url_for("catalogue.home"), 303)
@@ -85,6 +74,27 @@ def sign_out() -> ResponseReturnValue:
         services().accounts.people.end_sessions(current_user().id)
     session.clear()
     return redirect(url_for("users.sign_in"), 303)
+
+
+def _door(*, following: str = "", login: str = "", problems: Sequence[str] = ()) -> str:
+    return render_template(
+        "sign_in.html",
+        following=following,
+        login=login,
+        problems=problems,
+        sign_up_open=services().accounts.sign_up_open,
+    )
+
+
+def _sign_up_form(*, open: bool, login: str = "", name: str = "", problems: Sequence[str] = ()) -> str:
+    return render_template(
+        "sign_up.html",
+        open=open,
+        login=login,
+        name=name,
+        problems=problems,
+        minimum_password=MINIMUM_PASSWORD,
+    )
 
 
 def _following() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
@@ -11,10 +12,12 @@ from curriculum.loader import Lab
 from portal.services import services
 from portal.submissions.services import pack
 from portal.users.session import current_user, require_user
+from records.errors import NotFound
 from sandbox.errors import BadSubmission
-from sandbox.submissions import Limits, read_zip
+from sandbox.submissions import TEMPLATE_NAMES, Limits, read_zip
+from sandbox.templates import parse_template
 
-bp = Blueprint("workspace", __name__, url_prefix="/labs/<slug>/workspace")
+bp = Blueprint("workspace", __name__, url_prefix="/labs/<slug>/workspace", template_folder="templates")
 bp.before_request(require_user)
 
 
@@ -30,16 +33,46 @@ def files_of(lab: Lab, user_id: int) -> dict[str, bytes]:
 
 @bp.get("")
 def show(slug: str) -> ResponseReturnValue:
-    """The editor."""
-    lab = services().catalogue().get_lab(slug)
+    """The editor, on the learner's files."""
+    return workspace_page(services().catalogue().get_lab(slug))
+
+
+def workspace_page(lab: Lab, problem: Mapping[str, object] | None = None) -> str:
+    """The editor, with what was wrong with a submission where there was something."""
+    files = files_of(lab, current_user().id)
     shown, binary = {}, []
-    for path, body in sorted(files_of(lab, current_user().id).items()):
+    for path, body in sorted(files.items()):
         try:
             shown[path] = body.decode("utf-8")
         except UnicodeDecodeError:
             binary.append(path)
-    running = services().store.open_of(current_user().id, lab.slug)
-    return render_template("workspace.html", lab=lab, files=shown, binary=binary, running=running)
+    problems = [found for path, body in files.items() if (found := template_problem(path, body))]
+    return render_template(
+        "workspace.html",
+        lab=lab,
+        files=shown,
+        binary=binary,
+        running=services().store.open_of(current_user().id, lab.slug),
+        problem=problem,
+        template_problem=problems[0] if problems else None,
+    )
+
+
+def template_problem(path: str, body: bytes) -> dict[str, object] | None:
+    """What is wrong with a template's text and on which line; None for other files and good ones."""
+    if path not in TEMPLATE_NAMES:
+        return None
+    try:
+        parse_template(path, body)
+    except BadSubmission as error:
+        _, _, place = error.where.partition(":")
+        line = place.partition(":")[0]
+        return {
+            "where": error.where,
+            "line": int(line) if line.isdecimal() else 1,
+            "message": str(error.args[0]),
+        }
+    return None
 
 
 @bp.put("/files")
@@ -73,7 +106,10 @@ def save(slug: str) -> ResponseReturnValue:
             what_to_do="Use relative paths with / between folders; leave build folders and caches out.",
         )
     store.save_files(user.id, lab.slug, {path: content}, services().now(), deleted=[old] if old else [])
-    return jsonify(saved=path)
+    told: dict[str, object] = {"saved": path}
+    if path in TEMPLATE_NAMES:
+        told["problem"] = template_problem(path, content)
+    return jsonify(told)
 
 
 @bp.delete("/files")
@@ -102,6 +138,19 @@ def reset(slug: str) -> ResponseReturnValue:
     lab = services().catalogue().get_lab(slug)
     files = lab.starter("python" if "python" in lab.starters else lab.starters[0]) if lab.starters else {}
     services().store.save_files(current_user().id, lab.slug, files, services().now(), replace_all=True)
+    return redirect(url_for("workspace.show", slug=lab.slug), 303)
+
+
+@bp.post("/restore/<int:attempt_id>")
+def restore(slug: str, attempt_id: int) -> ResponseReturnValue:
+    """Bring back what was handed in with an attempt; the earlier saves stay in the history."""
+    lab, user = services().catalogue().get_lab(slug), current_user()
+    attempt = services().store.attempt(attempt_id, user.id)
+    if attempt.lab != lab.slug:
+        raise NotFound("attempt", attempt_id)
+    body = services().store.body_of(attempt.submission_id)
+    files = read_zip(body, limits=Limits(unpacked_bytes=lab.manifest.limit_bytes)).files
+    services().store.save_files(user.id, lab.slug, files, services().now(), replace_all=True)
     return redirect(url_for("workspace.show", slug=lab.slug), 303)
 
 

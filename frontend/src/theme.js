@@ -1,0 +1,21 @@
+// Light, dark or as the system has it. Kept in a cookie, so that the server sends the page right at once.
+const CHOICES = ["auto", "light", "dark"];
+
+export function theme() {
+  const button = document.querySelector("[data-theme-switch]");
+  if (!button) return;
+  const root = document.documentElement;
+  const show = (choice) => {
+    if (choice === "auto") delete root.dataset.theme;
+    else root.dataset.theme = choice;
+    button.querySelector("[data-theme-name]").textContent = choice;
+  };
+  button.hidden = false;
+  show(root.dataset.theme || "auto");
+  button.addEventListener("click", () => {
+    const now = root.dataset.theme || "auto";
+    const next = CHOICES[(CHOICES.indexOf(now) + 1) % CHOICES.length];
+    document.cookie = `theme=${next}; path=/; max-age=31536000; samesite=lax`;
+    show(next);
+  });
+}

@@ -1,0 +1,275 @@
+import { goTo, mark, stateOf, viewIn } from "./codemirror.js";
+
+const PAUSE_MS = 600;
+const RETRY_MS = 4000;
+
+export class Workspace {
+  constructor(root) {
+    this.root = root;
+    this.address = root.dataset.files;
+    this.csrf = root.dataset.csrf;
+    this.nonce = root.dataset.nonce;
+    this.list = root.querySelector("[data-file-list]");
+    this.pane = root.querySelector("[data-pane]");
+    this.status = root.querySelector("[data-save-status]");
+    this.problem = root.querySelector("[data-problem]");
+    this.title = root.querySelector("[data-current]");
+    this.states = new Map();
+    this.unsaved = new Set();
+    this.saving = Promise.resolve();
+    this.timer = 0;
+    const files = JSON.parse(root.querySelector("[data-contents]").textContent);
+    for (const [path, text] of Object.entries(files)) this.states.set(path, this.fresh(path, text));
+    this.wire();
+    const { path, line } = this.wanted();
+    if (path) this.open(path, line);
+    else this.render();
+    this.look();
+  }
+
+  fresh(path, text) {
+    return stateOf(path, text, this.nonce, (name) => this.changed(name));
+  }
+
+  // `#src/app.py:12` opens that file at that line.
+  wanted() {
+    const [, path, line] = /^#(.+?)(?::(\d+))?(?::\d+)?$/.exec(decodeURIComponent(location.hash)) ?? [];
+    if (path && this.states.has(path)) return { path, line: Number(line) || 0 };
+    const names = [...this.states.keys()];
+    return { path: names.find((name) => /^template\./.test(name)) ?? names[0], line: 0 };
+  }
+
+  wire() {
+    this.root.querySelector("[data-new]").addEventListener("click", () => this.ask("new"));
+    this.root.querySelector("[data-rename]").addEventListener("click", () => this.ask("rename"));
+    this.root.querySelector("[data-delete]").addEventListener("click", () => this.ask("delete"));
+    for (const dialog of this.root.querySelectorAll("dialog")) {
+      dialog.querySelector("[value=cancel]").addEventListener("click", () => dialog.close());
+      dialog.querySelector("form").addEventListener("submit", (event) => {
+        event.preventDefault();
+        this.answer(dialog);
+      });
+    }
+    for (const form of document.querySelectorAll("form[data-after-saving]")) {
+      form.addEventListener("submit", (event) => {
+        if (!this.unsaved.size) return;
+        event.preventDefault();
+        this.flush().then((done) => {
+          if (done) form.submit();
+        });
+      });
+    }
+    addEventListener("hashchange", () => {
+      const { path, line } = this.wanted();
+      if (path) this.open(path, line);
+    });
+    addEventListener("visibilitychange", () => document.hidden && this.flush());
+    addEventListener("beforeunload", (event) => {
+      if (!this.unsaved.size) return;
+      this.flush();
+      event.preventDefault();
+    });
+    addEventListener("keydown", (event) => {
+      if ((event.ctrlKey || event.metaKey) && event.key === "s") {
+        event.preventDefault();
+        this.flush();
+      }
+    });
+  }
+
+  render() {
+    const buttons = [...this.states.keys()].sort().map((path) => {
+      const item = document.createElement("li");
+      const button = document.createElement("button");
+      button.type = "button";
+      const cut = path.lastIndexOf("/") + 1;
+      const folder = document.createElement("span");
+      folder.className = "folder";
+      folder.textContent = path.slice(0, cut);
+      button.append(folder, path.slice(cut));
+      if (path === this.current) button.setAttribute("aria-current", "true");
+      button.classList.toggle("unsaved", this.unsaved.has(path));
+      button.addEventListener("click", () => this.open(path, 0, true));
+      item.append(button);
+      return item;
+    });
+    this.list.replaceChildren(...buttons);
+    this.title.textContent = this.current ?? "No file";
+    for (const name of ["rename", "delete"]) this.root.querySelector(`[data-${name}]`).disabled = !this.current;
+  }
+
+  open(path, line = 0, focus = false) {
+    this.keep();
+    this.current = path;
+    const state = this.states.get(path);
+    if (this.view) this.view.setState(state);
+    else this.view = viewIn(this.pane, state);
+    this.render();
+    if (line) goTo(this.view, line);
+    if (line || focus) this.view.focus();
+  }
+
+  keep() {
+    if (this.view && this.current && this.states.has(this.current)) this.states.set(this.current, this.view.state);
+  }
+
+  changed(path) {
+    this.unsaved.add(path);
+    this.say("unsaved", "Not saved yet");
+    this.markList(path);
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.flush(), PAUSE_MS);
+  }
+
+  markList(path) {
+    const index = [...this.states.keys()].sort().indexOf(path);
+    this.list.children[index]?.firstElementChild.classList.toggle("unsaved", this.unsaved.has(path));
+  }
+
+  // Saves one after the other, so that the last text typed is the last one stored.
+  flush() {
+    clearTimeout(this.timer);
+    this.keep();
+    this.saving = this.saving.then(async () => {
+      for (const path of [...this.unsaved]) {
+        if (!this.states.has(path)) {
+          this.unsaved.delete(path);
+          continue;
+        }
+        const text = this.states.get(path).doc.toString();
+        this.unsaved.delete(path);
+        this.say("saving", "Saving");
+        const saved = await this.send("PUT", this.address, { path, text });
+        if (!saved) {
+          this.unsaved.add(path);
+          return false;
+        }
+        this.markList(path);
+        if ("problem" in saved) this.diagnose(path, saved.problem);
+      }
+      if (this.unsaved.size) return this.flushLater();
+      this.say("saved", "All changes saved");
+      return true;
+    });
+    return this.saving;
+  }
+
+  flushLater() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.flush(), PAUSE_MS);
+    return false;
+  }
+
+  async send(method, address, body) {
+    let answer;
+    try {
+      answer = await fetch(address, {
+        method,
+        keepalive: (body?.text?.length ?? 0) < 60000,
+        headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": this.csrf },
+        body: body && JSON.stringify(body),
+      });
+    } catch {
+      this.say("failed", "Not saved: the portal can't be reached. Trying again");
+      this.timer = setTimeout(() => this.flush(), RETRY_MS);
+      return null;
+    }
+    if (answer.redirected || answer.status === 401) {
+      this.say("failed", "Not saved: you were signed out. Sign in in another tab; your text stays here");
+      return null;
+    }
+    const told = await answer.json().catch(() => ({}));
+    if (answer.ok) return told;
+    this.say("failed", ["Not saved:", told.where && `${told.where}:`, told.error ?? "the portal refused it.", told.what_to_do].filter(Boolean).join(" "));
+    return null;
+  }
+
+  // The template as the grader would read it: what is wrong and on which line.
+  diagnose(path, problem) {
+    this.keep();
+    const state = this.states.get(path);
+    if (!state) return;
+    const change = mark(state, problem);
+    if (path === this.current) this.view.dispatch(change);
+    else this.states.set(path, state.update(change).state);
+    this.problem.hidden = !problem;
+    if (problem) {
+      const link = this.problem.querySelector("a");
+      link.textContent = problem.where;
+      link.href = `#${problem.where}`;
+      this.problem.querySelector("span").textContent = problem.message;
+    }
+  }
+
+  async look() {
+    const path = [...this.states.keys()].find((name) => /^template\.(ya?ml|json)$/.test(name));
+    const first = this.root.dataset.problem ? JSON.parse(this.root.dataset.problem) : null;
+    if (path && first) this.diagnose(path, first);
+  }
+
+  say(kind, text) {
+    this.status.dataset.state = kind;
+    if (this.status.textContent !== text) this.status.textContent = text;
+  }
+
+  ask(what) {
+    const dialog = this.root.querySelector(`dialog[data-ask=${what}]`);
+    const input = dialog.querySelector("input");
+    if (input) input.value = what === "rename" ? this.current : "";
+    for (const place of dialog.querySelectorAll("[data-name]")) place.textContent = this.current;
+    dialog.querySelector("[role=alert]").textContent = "";
+    dialog.showModal();
+    input?.select();
+  }
+
+  async answer(dialog) {
+    const what = dialog.dataset.ask;
+    const path = dialog.querySelector("input")?.value.trim();
+    const told = dialog.querySelector("[role=alert]");
+    if (what !== "delete" && !path) return void (told.textContent = "Give the file a name.");
+    if (what !== "delete" && path !== this.current && this.states.has(path)) {
+      return void (told.textContent = "There is a file with this name already.");
+    }
+    if (!(await this[what](path))) return void (told.textContent = this.status.textContent);
+    dialog.close();
+    this.view?.focus();
+  }
+
+  async new(path) {
+    if (!(await this.send("PUT", this.address, { path, text: "" }))) return false;
+    this.states.set(path, this.fresh(path, ""));
+    this.open(path);
+    this.say("saved", `${path} created`);
+    return true;
+  }
+
+  async rename(path) {
+    if (path === this.current) return true;
+    await this.flush();
+    if (!(await this.send("PUT", this.address, { path, from: this.current }))) return false;
+    const text = this.states.get(this.current).doc.toString();
+    this.states.delete(this.current);
+    this.current = undefined;
+    this.states.set(path, this.fresh(path, text));
+    this.open(path);
+    this.say("saved", `Renamed to ${path}`);
+    return true;
+  }
+
+  async delete() {
+    const gone = this.current;
+    if (!(await this.send("DELETE", `${this.address}?path=${encodeURIComponent(gone)}`))) return false;
+    this.states.delete(gone);
+    this.unsaved.delete(gone);
+    this.current = undefined;
+    const next = [...this.states.keys()].sort()[0];
+    if (next) this.open(next);
+    else {
+      this.view?.destroy();
+      this.view = undefined;
+      this.render();
+    }
+    this.say("saved", `${gone} deleted`);
+    return true;
+  }
+}
