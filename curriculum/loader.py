@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from curriculum.errors import ManifestInvalid, UnknownLab, UnknownTrack
@@ -215,6 +215,15 @@ class Catalogue:
 
     def _read(self, folder: Path) -> Lab:
         return Lab(folder.name, folder, read_manifest(folder / "lab.toml", f"labs/{folder.name}/lab.toml"))
+
+
+@cache
+def accepted_runtimes() -> frozenset[str]:
+    """The Lambda runtimes that labs accept, from ``runtimes.toml``."""
+    reader = Reader.open(HOME / "runtimes.toml", "curriculum/runtimes.toml")
+    values = reader.table("runtimes", {"accepted": Key(texts)})
+    reader.finish()
+    return frozenset(values["accepted"])
 
 
 def read_files(folder: Path) -> dict[str, bytes]:

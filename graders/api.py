@@ -21,6 +21,7 @@ ours to repair, and the learner keeps the attempt.
 
 from __future__ import annotations
 
+from curriculum.loader import accepted_runtimes
 from graders.checks import Check, check, overlay, parameters, stack_parameters
 from graders.errors import NotAssessed, PathNotAlive, PositiveControlFailed, ResourceNotFound
 from graders.findings import (
@@ -38,11 +39,14 @@ from graders.findings import (
     passed,
 )
 from graders.functions import FunctionView, Invocation
+from graders.iam.rights import Right
 from graders.sandbox import Sandbox, Stack, StackResource
 from graders.telemetry import InvocationRecord, LogEvent, Mark
 from graders.template import Resource, Template
 from graders.waiting import Count
 from sandbox.errors import DeploymentFailed
+
+ACCEPTED_RUNTIMES = accepted_runtimes()
 
 FUN = Dimension.FUN
 RES = Dimension.RES
@@ -69,6 +73,7 @@ def control(alive: object, what: str) -> None:
 
 
 __all__ = [
+    "ACCEPTED_RUNTIMES",
     "COST",
     "DIAG",
     "FUN",
@@ -97,6 +102,7 @@ __all__ = [
     "PositiveControlFailed",
     "Resource",
     "ResourceNotFound",
+    "Right",
     "Sandbox",
     "Saw",
     "Stack",

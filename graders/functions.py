@@ -13,6 +13,14 @@ from typing import Any
 from graders.errors import PositiveControlFailed, ResourceNotFound
 from graders.evidence.aws import error_code, is_missing
 
+# The names in a report of the JSON log format, and those in one as text.
+_METRICS = {
+    "durationMs": "Duration",
+    "billedDurationMs": "Billed Duration",
+    "memorySizeMB": "Memory Size",
+    "maxMemoryUsedMB": "Max Memory Used",
+    "initDurationMs": "Init Duration",
+}
 _ARN = re.compile(r"arn:[^:]+:lambda:[^:]+:\d+:function:(?P<name>[^:]+)(:(?P<qualifier>[^:]+))?$")
 
 
@@ -39,10 +47,14 @@ class Invocation:
     @property
     def report(self) -> Mapping[str, float]:
         """The numbers of the platform's REPORT line by name, e.g. ``{"Duration": 12.3}`` (ms and MB)."""
-        line = next((item for item in self.log_tail.splitlines() if item.startswith("REPORT ")), "")
-        return {
-            key: float(value) for key, value in re.findall(r"([A-Z][A-Za-z ]+): ([\d.]+) (?:ms|MB)", line)
-        }
+        for line in self.log_tail.splitlines():
+            if line.startswith("REPORT "):
+                found = re.findall(r"([A-Z][A-Za-z ]+): ([\d.]+) (?:ms|MB)", line)
+                return {key: float(value) for key, value in found}
+            if '"platform.report"' in line:
+                metrics = json.loads(line)["record"]["metrics"]
+                return {name: metrics[key] for key, name in _METRICS.items() if key in metrics}
+        return {}
 
     def describe(self) -> str:
         """What came of it in a few words, for evidence."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
@@ -14,6 +14,8 @@ from graders import faults, telemetry
 from graders.errors import PathNotAlive, ResourceNotFound
 from graders.findings import Did, Saw
 from graders.functions import FunctionView, Invocation, describe, invoke, renew_environments
+from graders.iam import rights
+from graders.iam.rights import Right
 from graders.telemetry import InvocationRecord, LogEvent, Mark
 from graders.template import Template
 from graders.waiting import Count, Waiting
@@ -270,6 +272,16 @@ class Sandbox:
         entry = Saw(source, what, f"{_clock(start)}–{at}" if start else at)
         self.saw_log.append(entry)
         return entry
+
+    # --- rights
+
+    def rights_beyond(self, function: str, budget: Mapping[str, Sequence[str]]) -> tuple[Right, ...]:
+        """What a function's role allows beyond ``budget``: resource pattern → actions that are fine on it.
+
+        Denials and conditions do not take anything away here: a right is counted as it is written.
+        """
+        role = self.function(function).role_arn.rsplit("/", 1)[-1]
+        return rights.beyond(rights.granted(self.client("iam"), role), budget)
 
     # --- faults and further stacks
 

@@ -1,0 +1,1 @@
+"""What roles are allowed to do."""
