@@ -31,6 +31,10 @@ class Settings(BaseSettings):
     )
     labs_folder: Path = Field(default=REPOSITORY / "labs", description="The folder of lab folders.")
     provider: str = Field(default="emulated", description="Where submissions are deployed: emulated or aws.")
+    isolation: str = Field(
+        default="3",
+        description="The least isolation level for functions: 4, 3, 2, or `unsafe` for code you trust.",
+    )
     sign_up: bool = Field(default=True, description="Whether visitors may create accounts.")
     secure_cookies: bool = Field(default=False, description="Send the session cookie over HTTPS only.")
     upload_limit_bytes: int = Field(

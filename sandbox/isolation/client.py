@@ -42,64 +42,96 @@ def start_spawner(
 ) -> subprocess.Popen[bytes]:
     """Start the spawner that every account process connects to; returns when it is warm and tested.
 
-    Call it from the main thread: the kernel ends the spawner when the thread that started it ends.
-    ``level`` asks for exactly one level, else the best found at or above ``minimum``; level 1 needs
-    ``unsafe``. ``hidden`` directories stay out of sight wherever they lie.
+    As :class:`StartingSpawner`, without doing anything else meanwhile.
 
     Raises:
         IsolationUnavailable: the level is not to be had here, or the self-test reached a canary.
         EnvironmentFault: the spawner did not start.
     """
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with contextlib.suppress(FileNotFoundError):
-        socket_path.unlink()
-    listener.bind(str(socket_path))
-    socket_path.chmod(0o600)
-    listener.listen(64)
-    ready, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    prefix, version = sys.base_prefix, f"{sys.version_info.major}.{sys.version_info.minor}"
-    config = {
-        "owner": os.getpid(),
-        "listener": listener.fileno(),
-        "ready": theirs.fileno(),
-        "level": None if level is None else int(level),
-        "minimum": int(minimum),
-        "unsafe": unsafe,
-        "prefix": prefix,
-        "version": version,
-        "source": str(_SOURCE),
-        "runtime_dir": str(runtime_dir.resolve()),
-        "hidden": [str(path) for path in (_SOURCE, *hidden)],
-        "staging": tempfile.mkdtemp(prefix="coldstart-"),
-    }
-    process = subprocess.Popen(
-        [f"{prefix}/bin/python{version}", "-I", "-S", "-c", _STAGE_ONE.format(path=str(_SOURCE))],
-        stdin=subprocess.PIPE,
-        env={},
-        pass_fds=(listener.fileno(), theirs.fileno()),
-        start_new_session=True,
+    starting = StartingSpawner(
+        socket_path, runtime_dir, level=level, minimum=minimum, unsafe=unsafe, hidden=hidden
     )
-    listener.close()
-    theirs.close()
-    try:
-        assert process.stdin is not None
-        with process.stdin as pipe:
-            pipe.write(json.dumps(config).encode())
-        _await_ready(process, ready)
-        if self_test:
-            from sandbox.isolation import selftest
+    return starting.wait(self_test=self_test)
 
-            selftest.run(socket_path)
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
-    finally:
-        ready.close()
-        # The roots staged there have moved; the spawner no longer needs the directory.
-        with contextlib.suppress(OSError):
-            os.rmdir(str(config["staging"]))
-    return process
+
+class StartingSpawner:
+    """A spawner that warms up while its owner does something else.
+
+    Make it in the main thread: the kernel ends the spawner when the thread that started it ends.
+    ``level`` asks for exactly one level, else the best found at or above ``minimum``; level 1 needs
+    ``unsafe``. ``hidden`` directories stay out of sight wherever they lie.
+    """
+
+    def __init__(
+        self,
+        socket_path: Path,
+        runtime_dir: Path,
+        *,
+        level: IsolationLevel | None = None,
+        minimum: IsolationLevel = IsolationLevel.NAMESPACES,
+        unsafe: bool = False,
+        hidden: Sequence[Path] = (),
+    ) -> None:
+        self._socket_path = socket_path
+        self._staging = tempfile.mkdtemp(prefix="coldstart-")
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with contextlib.suppress(FileNotFoundError):
+            socket_path.unlink()
+        listener.bind(str(socket_path))
+        socket_path.chmod(0o600)
+        listener.listen(64)
+        self._ready, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        prefix, version = sys.base_prefix, f"{sys.version_info.major}.{sys.version_info.minor}"
+        config = {
+            "owner": os.getpid(),
+            "listener": listener.fileno(),
+            "ready": theirs.fileno(),
+            "level": None if level is None else int(level),
+            "minimum": int(minimum),
+            "unsafe": unsafe,
+            "prefix": prefix,
+            "version": version,
+            "source": str(_SOURCE),
+            "runtime_dir": str(runtime_dir.resolve()),
+            "hidden": [str(path) for path in (_SOURCE, *hidden)],
+            "staging": self._staging,
+        }
+        with listener, theirs:
+            self.process = subprocess.Popen(
+                [f"{prefix}/bin/python{version}", "-I", "-S", "-c", _STAGE_ONE.format(path=str(_SOURCE))],
+                stdin=subprocess.PIPE,
+                env={},
+                pass_fds=(listener.fileno(), theirs.fileno()),
+                start_new_session=True,
+            )
+        assert self.process.stdin is not None
+        # One that has died already says so by the end of its channel.
+        with contextlib.suppress(BrokenPipeError), self.process.stdin as pipe:
+            pipe.write(json.dumps(config).encode())
+
+    def wait(self, *, self_test: bool = True) -> subprocess.Popen[bytes]:
+        """The spawner, warm and tested.
+
+        Raises:
+            IsolationUnavailable: the level is not to be had here, or the self-test reached a canary.
+            EnvironmentFault: the spawner did not start.
+        """
+        try:
+            _await_ready(self.process, self._ready)
+            if self_test:
+                from sandbox.isolation import selftest
+
+                selftest.run(self._socket_path)
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
+        finally:
+            self._ready.close()
+            # The roots staged there have moved; the spawner no longer needs the directory.
+            with contextlib.suppress(OSError):
+                os.rmdir(self._staging)
+        return self.process
 
 
 def _await_ready(process: subprocess.Popen[bytes], ready: socket.socket) -> None:

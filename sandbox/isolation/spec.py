@@ -94,6 +94,9 @@ class Environment(Protocol):
     def kill(self) -> None:
         """End every process in it, daemons included, and wait until they are gone. Idempotent."""
 
+    def close(self) -> None:
+        """Kill it and give back every descriptor. The owner's servers must be stopped first."""
+
 
 class Spawner(Protocol):
     """Starts environments. Safe across threads."""

@@ -1,0 +1,100 @@
+"""``python -m sandbox.supervisor``: started by ``client.py``, never by hand."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import resource
+import sys
+import threading
+from pathlib import Path
+from typing import NoReturn
+
+# Nobody's AWS settings have a say in here: everything that is called is ours.
+for _name in list(os.environ):
+    if _name.upper().startswith(("AWS_", "BOTO_", "MOTO_")) or _name.lower().endswith("_proxy"):
+        del os.environ[_name]
+os.environ |= {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+def main() -> NoReturn:
+    """Start, warm up, say so, and serve."""
+    options = _read_options()
+    ready = open(options.ready, "wb")  # noqa: SIM115  Until we are ready, across many steps.
+    try:
+        _serve(options, ready)
+    except BaseException as error:  # The edge of this process: who started it has to be told.
+        from sandbox.supervisor import loop
+
+        loop.complain(ready, error)
+
+
+def _read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.supervisor")
+    parser.add_argument("--run", type=Path, required=True, help="the directory of sockets")
+    parser.add_argument("--home", type=Path, required=True, help="the installation's home")
+    parser.add_argument("--runtime", type=Path, required=True, help="the Python runtime's packages")
+    parser.add_argument("--ready", type=int, required=True, help="the descriptor to report on")
+    parser.add_argument("--owner", type=int, help="end with this process, which started us")
+    parser.add_argument("--minimum", type=int, default=3, help="the least isolation level")
+    parser.add_argument("--unsafe", action="store_true", help="level 1 will do")
+    parser.add_argument("--stamp", default="", help="names the source that is served")
+    return parser.parse_args()
+
+
+def _serve(options: argparse.Namespace, ready: object) -> NoReturn:
+    from sandbox.isolation.client import SpawnerClient, StartingSpawner
+    from sandbox.isolation.spec import IsolationLevel
+    from sandbox.supervisor import places, wire
+
+    if options.owner is not None and os.getppid() != options.owner:
+        os._exit(0)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    place, lock = places.claim_instance(options.run)
+    starting = StartingSpawner(
+        place / "spawner",
+        options.runtime,
+        minimum=IsolationLevel(options.minimum),
+        unsafe=options.unsafe,
+        hidden=(options.home, options.run),
+    )
+    gc.disable()
+    from sandbox.emulator import process
+    from sandbox.supervisor import loop
+
+    process.warm_up()
+    gc.freeze()
+    gc.enable()
+    spawner = starting.wait()
+    held = SpawnerClient(place / "spawner")
+    level, steps = held.level, held.steps
+    held.close()
+    about = {
+        "pid": os.getpid(),
+        "stamp": options.stamp,
+        "shared": options.owner is None,
+        "isolation": {
+            "level": int(level),
+            "name": level.name.lower(),
+            "reasons": [f"{step['step']}: {step['reason']}" for step in steps if step["reason"]],
+        },
+    }
+    at = places.shared_socket(options.run) if options.owner is None else place / "supervisor"
+    listener = loop.listen(at)
+    alone = threading.active_count() == 1
+    if not alone:
+        raise RuntimeError(f"threads are running before the fork: {threading.enumerate()}")
+    supervisor = loop.Supervisor(place, lock, listener, at, spawner, about, options.owner)
+    with ready as pipe:  # type: ignore[attr-defined]
+        pipe.write(wire.encode({"ok": {**about, "socket": str(at)}}))
+    supervisor.serve()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
