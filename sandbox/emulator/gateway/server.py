@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from waitress.channel import HTTPChannel
-from waitress.server import create_server
+from waitress.server import TcpWSGIServer, create_server
 from waitress.task import WSGITask
 
 WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -37,7 +37,7 @@ class Server:
 
     def __init__(self, app: WSGIApplication, listener: socket.socket, threads: int) -> None:
         self._sockets: dict[int, Any] = {}
-        self._server: Any = create_server(
+        made = create_server(
             app,
             map=self._sockets,
             sockets=[listener],
@@ -50,7 +50,10 @@ class Server:
             clear_untrusted_proxy_headers=False,
             expose_tracebacks=False,
         )
-        self._server.channel_class = _Channel
+        # The other kind it may return is for several sockets.
+        assert isinstance(made, TcpWSGIServer)
+        made.channel_class = _Channel
+        self._server = made
         self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
         self._thread.start()
 
