@@ -90,14 +90,15 @@ def open_backend(provider: str, *, strangers: bool = False) -> Iterator[Backend]
     """
     if provider != "emulated":
         raise EnvironmentFault(f"The provider `{provider}` is not available here. There is: emulated.")
-    from sandbox.providers.emulated import EmulatedProvider, Wanted
+    from sandbox.providers.emulated import EmulatedProvider
+    from sandbox.supervisor.client import Wanted
 
     settings = Settings()
     wanted = Wanted.named(settings.isolation)
     if strangers and wanted.minimum < IsolationLevel.NAMESPACES:
         raise EnvironmentFault(
-            f"COLDSTART_ISOLATION is `{settings.isolation}`, and a server grades other people's code at level 3"
-            " or above only. `coldstart doctor` says what is missing here."
+            f"COLDSTART_ISOLATION is `{settings.isolation}`, and a server grades other people's code"
+            " at level 3 or above only. `coldstart doctor` says what is missing here."
         )
     with EmulatedProvider(settings.home, wanted) as accounts:
         yield SandboxBackend(accounts.open, settings.home / "builds")

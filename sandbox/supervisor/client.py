@@ -128,6 +128,8 @@ def get_shared(home: Path, wanted: Wanted, say: Say) -> Supervisor:
         found = find_shared(home)
         if found is None:
             found = Starting(home, wanted, say, private=False).wait()
+    if found.about["stamp"] != places.source_stamp():
+        say("The running supervisor serves an older state of the source, until its sandboxes are down.")
     if not wanted.served_by(found.about):
         level = found.about["isolation"]["level"]
         raise EnvironmentFault(

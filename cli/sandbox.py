@@ -1,0 +1,305 @@
+"""``coldstart sandbox``: an emulated AWS account that stays, and what drives it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import IO, Any
+
+import click
+
+from cli.output import BAD_INPUT, NOT_PASSED, errors_for_humans, progress, stop
+from sandbox.account import Quiet
+from sandbox.providers.emulated import EmulatedAccount, KeptSandboxes
+from sandbox.supervisor.client import Wanted
+from sandbox.supervisor.wire import BadRequest, NameTaken, NoSuchSandbox
+from settings import Settings
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_FOLLOW_S = 0.25
+
+
+class Duration(click.ParamType[float]):
+    """A span of time such as ``90s``, ``5m``, ``6h`` or ``1h30m``, as seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds."""
+        if isinstance(value, int | float):
+            return float(value)
+        parts = _DURATION.findall(value)
+        if not parts or "".join(number + unit for number, unit in parts) != value:
+            self.fail(f"`{value}` is not a duration. Write it like 90s, 5m, 6h or 1h30m.", param, ctx)
+        return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+
+
+@contextmanager
+def _sandbox_errors() -> Iterator[None]:
+    with errors_for_humans():
+        try:
+            yield
+        except (NoSuchSandbox, NameTaken, BadRequest) as error:
+            stop(str(error), BAD_INPUT)
+
+
+def _kept() -> KeptSandboxes:
+    settings = Settings()
+    return KeptSandboxes(settings.home, Wanted.named(settings.isolation), say=_say)
+
+
+def _say(text: str) -> None:
+    progress.print(text, markup=False, soft_wrap=True)
+
+
+def _named(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--name", envvar="COLDSTART_SANDBOX", help="Which sandbox; by default the only one running."
+    )(command)
+
+
+@click.group("sandbox")
+def command() -> None:
+    """Start an emulated AWS account that stays, and drive it.
+
+    \b
+    eval "$(coldstart sandbox up)"
+    aws s3 ls
+
+    A command without --name means the sandbox in $COLDSTART_SANDBOX, else the only one running.
+    """
+
+
+@command.command("up")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--name", default="", help="Its name; by default one that is free.")
+@click.option("--region", default="us-east-1", show_default=True, help="Its region.")
+def up(as_json: bool, name: str, region: str) -> None:
+    """Start an account and print how to reach it, as shell exports."""
+    if name and not _NAME.fullmatch(name):
+        stop(
+            f"`{name}` can't be a sandbox's name. Use up to 40 lower-case letters, digits and hyphens.",
+            BAD_INPUT,
+        )
+    if not _REGION.fullmatch(region):
+        stop(f"`{region}` is not a region's name. An example is us-east-1.", BAD_INPUT)
+    with _sandbox_errors():
+        account = _kept().up(name, region)
+    variables = _variables(account)
+    if as_json:
+        described = {"account_id": account.account_id, "name": account.name, "pid": account.pid}
+        click.echo(json.dumps({**variables, **described}, indent=2))
+        return
+    variables |= {"AWS_ACCOUNT_ID": account.account_id, "COLDSTART_SANDBOX": account.name}
+    for key, value in variables.items():
+        click.echo(f"export {key}={shlex.quote(value)};")
+    _say(
+        f"Sandbox {account.name}: account {account.account_id} in {account.region} at {account.endpoint_url}"
+    )
+    if sys.stdout.isatty():
+        _say('To use it in this shell: eval "$(coldstart sandbox up)"')
+
+
+def _variables(account: EmulatedAccount) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL": account.endpoint_url,
+        "AWS_ACCESS_KEY_ID": account.keys.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": account.keys.secret_access_key,
+        "AWS_SESSION_TOKEN": account.keys.session_token,
+        "AWS_DEFAULT_REGION": account.region,
+    }
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def list_command(as_json: bool) -> None:
+    """List the sandboxes that are running."""
+    with _sandbox_errors():
+        running = _kept().running()
+    rows = [
+        {
+            "name": account.name,
+            "account_id": account.account_id,
+            "region": account.region,
+            "endpoint_url": account.endpoint_url,
+            "pid": account.pid,
+        }
+        for account in running
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        _say("No sandbox is running. Start one: coldstart sandbox up")
+    widths = {key: max(len(str(row[key])) for row in rows) for key in rows[0]} if rows else {}
+    for row in rows:
+        click.echo("  ".join(str(row[key]).ljust(width) for key, width in widths.items()).rstrip())
+
+
+@command.command("down")
+@_named
+@click.option("--all", "every", is_flag=True, help="All that are running.")
+def down(name: str | None, every: bool) -> None:
+    """End a sandbox and everything in it."""
+    with _sandbox_errors():
+        kept = _kept()
+        for account in kept.running() if every else [kept.get(name or "")]:
+            kept.down(account.name)
+            _say(f"Sandbox {account.name} is down.")
+
+
+@command.command("settle")
+@_named
+@click.option(
+    "--timeout", "timeout_s", type=click.FloatRange(min=0), default=30, show_default=True, help="Seconds."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def settle(name: str | None, timeout_s: float, as_json: bool) -> None:
+    """Return when nothing is in flight and nothing is due."""
+    with _sandbox_errors():
+        _tell(_kept().get(name or "").settle(timeout_s), as_json)
+
+
+@command.command("advance")
+@click.argument("duration", type=Duration())
+@_named
+@click.option(
+    "--timeout", "timeout_s", type=click.FloatRange(min=0), default=60, show_default=True, help="Seconds."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def advance(duration: float, name: str | None, timeout_s: float, as_json: bool) -> None:
+    """Let DURATION (90s, 5m, 6h) of the account's time pass, delivering what falls due."""
+    with _sandbox_errors():
+        _tell(_kept().get(name or "").advance(duration, timeout_s), as_json)
+
+
+def _tell(quiet: Quiet, as_json: bool) -> None:
+    now = _stamp(quiet.now)
+    if as_json:
+        document = {
+            "settled": quiet.settled,
+            "now": now,
+            "running": list(quiet.running),
+            "next_due_s": quiet.next_due_s,
+        }
+        click.echo(json.dumps(document))
+    elif quiet.settled:
+        coming = "" if quiet.next_due_s is None else f"; next due in {quiet.next_due_s:.1f} s"
+        click.echo(f"{now} settled{coming}")
+    if not quiet.settled:
+        stop(
+            f"Not settled in time; still running: {', '.join(quiet.running) or 'what is due now'}.",
+            NOT_PASSED,
+        )
+
+
+def _stamp(when: datetime) -> str:
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@command.command("events")
+@_named
+@click.option("--since", type=click.IntRange(min=0), default=0, help="Only those after this sequence number.")
+@click.option("--follow", "-f", is_flag=True, help="Go on until interrupted.")
+@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+def events(name: str | None, since: int, follow: bool, as_json: bool) -> None:
+    """Print what happened: calls, deliveries, invocations, deployments, clock moves."""
+    with _sandbox_errors():
+        account = _kept().get(name or "")
+        while True:
+            for event in account.timeline(since):
+                since = event["sequence"]
+                click.echo(json.dumps(event) if as_json else _line(event))
+            if not follow:
+                return
+            sys.stdout.flush()
+            time.sleep(_FOLLOW_S)
+
+
+def _line(event: dict[str, Any]) -> str:
+    detail = " ".join(
+        f"{key}={value if isinstance(value, str) else json.dumps(value)}"
+        for key, value in event["detail"].items()
+        if value not in (None, "", [], {})
+    )
+    outcome = "" if event["outcome"] == "ok" else f" [{event['outcome']}]"
+    clock = event["at"][11:23]
+    text = (
+        f"{event['sequence']:>5} {clock} {event['kind']:<10} {event['subject']}{outcome}  {detail}".rstrip()
+    )
+    return text if len(text) <= 400 else text[:399] + "…"
+
+
+@command.command("logs")
+@click.argument("function", metavar="[FN]", required=False)
+@_named
+@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+def logs(function: str | None, name: str | None, as_json: bool) -> None:
+    """Print the CloudWatch log lines of function FN, or of every log group."""
+    with _sandbox_errors():
+        client = _kept().get(name or "").client("logs")
+        groups = _log_groups(client, function)
+        lines = sorted(
+            (event["timestamp"], group, event["logStreamName"], event["message"])
+            for group in groups
+            for page in client.get_paginator("filter_log_events").paginate(logGroupName=group)
+            for event in page["events"]
+        )
+        if function and not groups:
+            stop(f"There are no logs of a function named {function}.", BAD_INPUT)
+    for timestamp, group, stream, message in lines:
+        at = datetime.fromtimestamp(timestamp / 1000).astimezone()
+        if as_json:
+            document = {"timestamp": timestamp, "log_group": group, "log_stream": stream, "message": message}
+            click.echo(json.dumps(document))
+        else:
+            shown = "" if function else f"{group}  "
+            click.echo(f"{at:%H:%M:%S}.{timestamp % 1000:03d}  {shown}{message.rstrip()}")
+
+
+def _log_groups(client: Any, function: str | None) -> list[str]:
+    prefix = {"logGroupNamePrefix": f"/aws/lambda/{function}"} if function else {}
+    pages = client.get_paginator("describe_log_groups").paginate(**prefix)
+    found = [str(group["logGroupName"]) for page in pages for group in page["logGroups"]]
+    return [group for group in found if not function or group == f"/aws/lambda/{function}"]
+
+
+@command.command("inject")
+@click.argument("file", type=click.File("r", encoding="utf-8"))
+@_named
+def inject(file: IO[str], name: str | None) -> None:
+    """Place the event in FILE (JSON; a list places several; - is stdin) on the default bus.
+
+    Its source begins with `aws.`: PutEvents refuses such events, as on AWS.
+    """
+    try:
+        found = json.load(file)
+    except ValueError as error:
+        stop(f"{file.name} is not JSON: {error}", BAD_INPUT)
+    placed = found if isinstance(found, list) else [found]
+    for event in placed:
+        if not isinstance(event, dict):
+            stop(f"{file.name}: an event is a JSON object.", BAD_INPUT)
+    with _sandbox_errors():
+        account = _kept().get(name or "")
+        for event in placed:
+            account.inject(event)
+    _say(f"{len(placed)} event{'' if len(placed) == 1 else 's'} placed.")
+
+
+@command.command("url")
+@click.argument("address", metavar="URL")
+@_named
+def url(address: str, name: str | None) -> None:
+    """Turn an AWS address (API, function URL, bucket, queue) into one that answers here."""
+    with _sandbox_errors():
+        click.echo(_kept().get(name or "").url(address))
