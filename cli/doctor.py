@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from cli.output import DONE, OUR_FAULT, out
 from sandbox.errors import SandboxError
@@ -52,11 +53,11 @@ _TOOLS = (
     (("sam", "--version"), "deploying to a sandbox by hand"),
 )
 _ISOLATION_ADVICE = {
-    "user namespace": "allow unprivileged user namespaces: sysctl -w kernel.unprivileged_userns_clone=1 and"
-    " kernel.apparmor_restrict_unprivileged_userns=0, or run as root",
-    "memory and process cgroup": "run as root or delegate a cgroup (systemd-run --user --scope -p Delegate=yes);"
-    " without it memory is limited by a watchdog",
-    "Landlock files, TCP and signals": "matters only where namespaces are not to be had; needs Linux 6.7 or newer",
+    "user namespace": "allow unprivileged user namespaces (sysctl -w kernel.unprivileged_userns_clone=1"
+    " kernel.apparmor_restrict_unprivileged_userns=0), or run as root",
+    "memory and process cgroup": "run as root or delegate a cgroup (systemd-run --user --scope"
+    " -p Delegate=yes); without it a watchdog limits memory",
+    "Landlock files, TCP and signals": "matters only where there are no namespaces; needs Linux 6.7",
 }
 
 
@@ -96,11 +97,11 @@ def _isolation(report: levels.LevelReport) -> Iterator[Finding]:
 
 def _interpreter(home: Path) -> Iterator[Finding]:
     enough = sys.version_info >= (3, 11)
-    version = f"{platform.python_version()} at {sys.executable}"
+    version = platform.python_version()
     yield Finding(
         "python", "Python 3.11 or newer", enough, version, "" if enough else "install it", needed=True
     )
-    yield _tried("python", "runtime for functions", lambda: str(prepare_python_runtime(home, _quietly)))
+    yield _tried("python", "runtime for functions", lambda: prepare_python_runtime(home, _quietly).name)
     yield _tried("home", "home can be written", lambda: _write(home))
     free_gb = shutil.disk_usage(_existing(home)).free / 1e9
     advice = "" if free_gb >= _DISK_GB else "free some disk space, or set COLDSTART_HOME to another disk"
@@ -128,7 +129,8 @@ def _write(home: Path) -> str:
     probe = home / f".doctor-{os.getpid()}"
     probe.write_text("x")
     probe.unlink()
-    return f"{home.absolute()}, sockets in {places.run_directory(home)}"
+    places.run_directory(home)
+    return str(home.absolute())
 
 
 def _existing(path: Path) -> Path:
@@ -173,10 +175,10 @@ def _print(found: list[Finding], level: IsolationLevel) -> None:
         style = "green" if item.works else "red" if item.needed else "yellow"
         mark = "✓" if item.works else "✗" if item.needed else "–"
         table.add_row(
-            f"[bold]{item.part}[/bold]" if item.part != part else "",
-            f"[{style}]{mark}[/{style}] {item.name}",
-            item.said,
-            item.do,
+            Text(item.part if item.part != part else "", style="bold"),
+            Text.assemble((mark, style), " ", item.name),
+            Text(item.said),
+            Text(item.do),
         )
         part = item.part
     out.print(table)
