@@ -1,0 +1,1 @@
+"""What we promise to be fast at, measured. Run by ``make bench``."""
