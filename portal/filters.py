@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 
 from flask import Flask
+from markupsafe import Markup, escape
 
 from portal import markdown
+
+_TICKED = re.compile(r"`([^`\n]+)`")
 
 
 def register(app: Flask, now: Callable[[], datetime]) -> None:
     """Add all filters."""
     app.add_template_filter(markdown.render, "markdown")
+    app.add_template_filter(ticks, "ticks")
     app.add_template_filter(points, "points")
     app.add_template_filter(duration, "duration")
     app.add_template_filter(seconds, "seconds")
     app.add_template_filter(lambda at: ago(at, now()), "ago")
+
+
+def ticks(text: str) -> Markup:
+    """A sentence with `code` in backticks, as HTML."""
+    return Markup(_TICKED.sub(r"<code>\1</code>", str(escape(text))))
 
 
 def points(value: float) -> str:

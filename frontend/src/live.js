@@ -8,6 +8,7 @@ export function live() {
   const status = document.querySelector("[data-live-status]");
   const word = document.querySelector("[data-live-word]");
   let due = 0;
+  word.textContent = "connecting";
   let closed = false;
 
   const refresh = async () => {

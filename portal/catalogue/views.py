@@ -8,6 +8,7 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from curriculum.loader import Lab
+from graders.shared import TITLES
 from portal.catalogue.services import judged, progress, shelves, tally
 from portal.services import services
 from portal.users.session import current_user, require_user
@@ -48,6 +49,7 @@ def lab_page(found: Lab, problem: Mapping[str, object] | None = None) -> str:
         lab=found,
         judged=groups,
         total=sum(item.points for item in groups) + found.manifest.gate_points,
+        conditions=TITLES,
         contract=_tables(found),
         runtimes=_RUNTIMES,
         attempts=attempts,

@@ -130,6 +130,8 @@ class Streams:
             (b"x-accel-buffering", b"no"),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        # Something to read at once: servers and proxies hold headers back until the first bytes.
+        await send({"type": "http.response.body", "body": b": live\n\n", "more_body": True})
         after = _after(scope)
         queue = self._hub.join(attempt_id, after)
         gone = asyncio.create_task(_disconnected(receive))
