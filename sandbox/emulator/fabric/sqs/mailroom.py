@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -81,6 +82,12 @@ class Mailroom:
                 store.remember(message, scope, now)
             self._announce(store)
         return message
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is sent inside becomes receivable at once: nobody receives in between."""
+        with self._changed:
+            yield
 
     def receive(self, queue: Queue, count: int, *, visibility_s: float | None = None) -> list[Message]:
         """Up to ``count`` messages, hidden from now on; those received too often go to the DLQ."""

@@ -80,7 +80,8 @@ class SqsService:
                 "BatchRequestTooLong",
                 f"Batch requests cannot be longer than {LIMIT_BYTES} bytes. You have sent {total} bytes.",
             )
-        return _each(entries, lambda entry: self._send(queue, entry, sender))
+        with self.mailroom.together():
+            return _each(entries, lambda entry: self._send(queue, entry, sender))
 
     def receive_message(self, call: Call) -> dict[str, Any]:
         queue, params = self.queues.get(call), call.params

@@ -69,7 +69,8 @@ def test_attributes_come_only_when_asked_for(sqs: Any) -> None:
         sqs, url, MessageAttributeNames=["app.*"], MessageSystemAttributeNames=["SentTimestamp"]
     )
 
-    assert "Attributes" not in bare and "MessageAttributes" not in bare
+    assert "Attributes" not in bare
+    assert "MessageAttributes" not in bare
     assert set(prefixed["MessageAttributes"]) == {"app.a", "app.b"}
     assert set(prefixed["Attributes"]) == {"SentTimestamp"}
 
@@ -84,7 +85,8 @@ def test_a_received_message_is_hidden_and_comes_back(account: Any, sqs: Any) -> 
     account.advance(2)
     [again] = receive(sqs, url, AttributeNames=["ApproximateReceiveCount"])
 
-    assert len(first) == 1 and not hidden
+    assert len(first) == 1
+    assert not hidden
     assert again["Attributes"]["ApproximateReceiveCount"] == "2"
     assert again["ReceiptHandle"] != first[0]["ReceiptHandle"]
 

@@ -1,0 +1,5 @@
+"""Event source mappings: Lambda polls a queue and invokes a function with batches."""
+
+from sandbox.emulator.fabric.mappings.service import EventSourceMappings
+
+__all__ = ["EventSourceMappings"]
