@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -50,6 +51,10 @@ class Call:
     request_id: str
     environment_id: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+
+
+# The call this thread answers: whatever moto does meanwhile happens because of it.
+current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)
 
 
 class AwsError(Exception):

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import structlog
 from moto.core.utils import get_service_model
 
-from sandbox.emulator.calls import AwsError, Call, Handlers, Principal
+from sandbox.emulator.calls import AwsError, Call, Handlers, Principal, current_call
 from sandbox.emulator.clock import VirtualClock
 from sandbox.emulator.gateway import answers, cbor, clients, moto_app, operations, signatures, trail
 from sandbox.emulator.gateway.keys import Issued, KeyRing
@@ -149,7 +149,11 @@ class Gateway:
                 request.environment_id,
                 dict(request.headers),
             )
-            answer = self._answered(request, operation, call)
+            answering = current_call.set(call)
+            try:
+                answer = self._answered(request, operation, call)
+            finally:
+                current_call.reset(answering)
         except AwsError as error:
             protocol = operation.protocol if operation is not None else _protocol_of(request, model)
             answer = answers.write_error(error, request_id, service=service, protocol=protocol, model=model)
