@@ -1,0 +1,1 @@
+"""Functions: the Lambda service of an emulated account."""

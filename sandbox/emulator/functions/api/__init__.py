@@ -1,0 +1,1 @@
+"""The Lambda operations that are ours, by subject."""

@@ -1,0 +1,324 @@
+"""Creating, describing, changing and deleting functions, and their reserved concurrency."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+
+from botocore.exceptions import ClientError
+from moto.awslambda.models import lambda_backends
+from moto.core.exceptions import JsonRESTError
+
+from sandbox.emulator.calls import AwsError, Call, Handlers
+from sandbox.emulator.core import AccountCore
+from sandbox.emulator.functions import names
+from sandbox.emulator.functions.api import validation
+from sandbox.emulator.functions.api.describing import KEPT_BESIDE, configuration, new_revision, write_extras
+from sandbox.emulator.functions.api.event_configs import EventInvokeConfigs
+from sandbox.emulator.functions.api.validation import invalid
+from sandbox.emulator.functions.api.versions import check_revision, page, publish
+from sandbox.emulator.functions.code import UNPACKED_LIMIT_BYTES
+from sandbox.emulator.functions.fleet import ACCOUNT_CONCURRENCY, Fleet
+from sandbox.emulator.functions.names import LATEST, FunctionName
+from sandbox.emulator.functions.runtimes import Runtimes
+from sandbox.emulator.functions.store import Archive, FunctionStore
+
+UNRESERVED_MINIMUM = 100
+
+
+class FunctionConfigurations:
+    """Functions as objects of the API; moto keeps them, we check and complete them."""
+
+    def __init__(
+        self,
+        core: AccountCore,
+        store: FunctionStore,
+        fleet: Fleet,
+        runtimes: Runtimes,
+        configs: EventInvokeConfigs,
+    ) -> None:
+        self._core = core
+        self._store = store
+        self._fleet = fleet
+        self._runtimes = runtimes
+        self._configs = configs
+
+    def handlers(self) -> Handlers:
+        """The operations taken over from moto."""
+        return {
+            ("lambda", "CreateFunction"): self.create,
+            ("lambda", "GetFunction"): self.get,
+            ("lambda", "GetFunctionConfiguration"): self.get_configuration,
+            ("lambda", "ListFunctions"): self.list_functions,
+            ("lambda", "UpdateFunctionCode"): self.update_code,
+            ("lambda", "UpdateFunctionConfiguration"): self.update_configuration,
+            ("lambda", "DeleteFunction"): self.delete,
+            ("lambda", "PutFunctionConcurrency"): self.put_concurrency,
+            ("lambda", "GetFunctionConcurrency"): self.get_concurrency,
+            ("lambda", "DeleteFunctionConcurrency"): self.delete_concurrency,
+        }
+
+    def create(self, call: Call) -> dict[str, Any]:
+        """Create a function; its package is unpacked now, so the first cold start does not."""
+        params = dict(call.params)
+        name = names.parse(params["FunctionName"], account_id=call.account_id, region=call.region)
+        if (params.get("PackageType") or "Zip") == "Zip" and not (
+            params.get("Runtime") and params.get("Handler")
+        ):
+            raise invalid(
+                "Runtime and Handler are mandatory parameters for functions created with deployment packages."
+            )
+        content = validation.read_code(params.get("Code") or {}, lambda *at: self._fetch(call, *at))
+        with self._core.dispatch_lock:
+            validation.check_configuration(params, self._runtimes, call.account_id)
+            layers = self._layers(name, params.get("Layers") or [])
+        self._unpack(content, tuple(layers.values()))
+        spec = {key: value for key, value in params.items() if value is not None and key != "Publish"}
+        spec |= {"FunctionName": name.name, "Code": {"ZipFile": base64.b64encode(content).decode()}}
+        with self._core.dispatch_lock:
+            backend = lambda_backends[name.account_id][name.region]
+            if name.name in backend._lambdas._functions:
+                raise AwsError(
+                    "ResourceConflictException", f"Function already exist: {name.name}", 409, Type="User"
+                )
+            try:
+                function = backend.create_function(spec)
+            except JsonRESTError as error:
+                raise _from_moto(error) from error
+            write_extras(function, Layers=_kept(layers), **_beside(params))
+            self._changed(function)
+            return configuration(publish(backend, function) if params.get("Publish") else function)
+
+    def get(self, call: Call) -> dict[str, Any]:
+        """Configuration, where the code is, tags and reserved concurrency."""
+        name = self._name(call)
+        with self._core.dispatch_lock:
+            function, latest = self._store.find(name), self._store.find(name.at(""))
+            told = {
+                "Configuration": configuration(function, qualified=name.qualifier == LATEST),
+                "Code": function.get_code().get("Code", {}),
+            }
+            if function.tags:
+                told["Tags"] = dict(function.tags)
+            if latest.reserved_concurrency is not None:
+                told["Concurrency"] = {"ReservedConcurrentExecutions": int(latest.reserved_concurrency)}
+            return told
+
+    def get_configuration(self, call: Call) -> dict[str, Any]:
+        """Configuration alone."""
+        name = self._name(call)
+        with self._core.dispatch_lock:
+            return configuration(self._store.find(name), qualified=name.qualifier == LATEST)
+
+    def list_functions(self, call: Call) -> dict[str, Any]:
+        """All functions, or all versions of all functions, by name."""
+        with self._core.dispatch_lock:
+            backend = lambda_backends[call.account_id][call.region]
+            found = []
+            for _name, group in sorted(backend._lambdas._functions.items()):
+                if group["latest"] is None:
+                    continue
+                every = call.params.get("FunctionVersion") == "ALL"
+                found.append(configuration(group["latest"], qualified=every))
+                if every:
+                    found += [configuration(version) for version in group["versions"]]
+        return page(call, "Functions", found)
+
+    def update_code(self, call: Call) -> dict[str, Any]:
+        """New code for $LATEST."""
+        name, params = self._unqualified(call), call.params
+        content = validation.read_code(params, lambda *at: self._fetch(call, *at))
+        with self._core.dispatch_lock:
+            function = self._store.find(name)
+            check_revision(function, params)
+            layers = self._layers(name, [layer["Arn"] for layer in function.layers])
+        self._unpack(content, tuple(layers.values()))
+        with self._core.dispatch_lock:
+            function = self._store.find(name)
+            if params.get("DryRun"):
+                return configuration(function)
+            function.update_function_code({"ZipFile": base64.b64encode(content).decode()})
+            if params.get("Architectures"):
+                function.architectures = params["Architectures"]
+            self._changed(function)
+            backend = lambda_backends[name.account_id][name.region]
+            return configuration(publish(backend, function) if params.get("Publish") else function)
+
+    def update_configuration(self, call: Call) -> dict[str, Any]:
+        """New settings for $LATEST; members that are left out stay as they are."""
+        name, params = self._unqualified(call), call.params
+        with self._core.dispatch_lock:
+            function = self._store.find(name)
+            check_revision(function, params)
+            validation.check_configuration(params, self._runtimes, call.account_id)
+            layers = self._layers(name, params["Layers"]) if params.get("Layers") is not None else None
+        if layers is not None:
+            self._check_size(Archive(function.code_digest, function.code_bytes), tuple(layers.values()))
+            self._fleet.code.layers(tuple(layers.values()))
+        with self._core.dispatch_lock:
+            function = self._store.find(name)
+            updates = {key: value for key, value in params.items() if value is not None}
+            updates |= (
+                {"Environment": {"Variables": {}, **updates["Environment"]}}
+                if "Environment" in updates
+                else {}
+            )
+            function.update_configuration(updates)
+            if "EphemeralStorage" in updates:
+                function.ephemeral_storage = int(updates["EphemeralStorage"]["Size"])
+            if "TracingConfig" in updates:
+                function.tracing_config = updates["TracingConfig"]
+            write_extras(function, **_beside(params))
+            if layers is not None:
+                write_extras(function, Layers=_kept(layers))
+            self._changed(function)
+            return configuration(function)
+
+    def delete(self, call: Call) -> dict[str, Any]:
+        """Delete a function, or one published version."""
+        name = self._name(call)
+        if name.qualifier == LATEST:
+            raise invalid("$LATEST version cannot be deleted without deleting the function.")
+        with self._core.dispatch_lock:
+            self._store.find(name)
+            backend = lambda_backends[name.account_id][name.region]
+            if name.qualifier:
+                _check_unaliased(backend, name)
+            backend.delete_function(name.name, name.qualifier or None)
+        self._configs.forget(name)
+        self._fleet.forget(name.account_id, name.region, name.name)
+        return {}
+
+    def put_concurrency(self, call: Call) -> dict[str, Any]:
+        """Reserve concurrency for a function, out of the account's."""
+        name = self._unqualified(call)
+        wanted = int(call.params["ReservedConcurrentExecutions"])
+        with self._core.dispatch_lock:
+            function = self._store.find(name)
+            groups = lambda_backends[name.account_id][name.region]._lambdas._functions.items()
+            others = sum(
+                int(g["latest"].reserved_concurrency or 0)
+                for n, g in groups
+                if n != name.name and g["latest"]
+            )
+            if ACCOUNT_CONCURRENCY - others - wanted < UNRESERVED_MINIMUM:
+                raise invalid(
+                    "Specified ReservedConcurrentExecutions for function decreases account's "
+                    f"UnreservedConcurrentExecution below its minimum value of [{UNRESERVED_MINIMUM}]."
+                )
+            function.reserved_concurrency = wanted
+        return {"ReservedConcurrentExecutions": wanted}
+
+    def get_concurrency(self, call: Call) -> dict[str, Any]:
+        """What is reserved, if anything."""
+        with self._core.dispatch_lock:
+            reserved = self._store.find(self._unqualified(call)).reserved_concurrency
+        return {} if reserved is None else {"ReservedConcurrentExecutions": int(reserved)}
+
+    def delete_concurrency(self, call: Call) -> dict[str, Any]:
+        """Nothing is reserved any more."""
+        with self._core.dispatch_lock:
+            self._store.find(self._unqualified(call)).reserved_concurrency = None
+        return {}
+
+    def _name(self, call: Call) -> FunctionName:
+        return names.parse(
+            call.params["FunctionName"],
+            account_id=call.account_id,
+            region=call.region,
+            qualifier=call.params.get("Qualifier") or "",
+        )
+
+    def _unqualified(self, call: Call) -> FunctionName:
+        name = self._name(call)
+        if name.qualifier not in ("", LATEST):
+            raise invalid("This operation does not support qualifiers.")
+        return name.at("")
+
+    def _changed(self, function: Any) -> None:
+        """$LATEST is another from now on; warm environments of the old one are of no more use."""
+        function.last_modified = self._core.clock.now().strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
+        new_revision(function)
+        self._fleet.forget(function.account_id, function.region, function.function_name)
+
+    def _unpack(self, content: bytes, layers: tuple[Archive, ...]) -> None:
+        code = Archive(hashlib.sha256(content).hexdigest(), content)
+        self._check_size(code, layers)
+        self._fleet.code.code(code)
+        self._fleet.code.layers(layers)
+
+    def _check_size(self, code: Archive, layers: tuple[Archive, ...]) -> None:
+        if not layers:
+            return  # The package alone is measured while it is unpacked.
+        size = self._fleet.code.size_bytes((code, *layers))
+        if size > UNPACKED_LIMIT_BYTES:
+            raise invalid(
+                "Function code combined with layers exceeds the maximum allowed size of "
+                f"{UNPACKED_LIMIT_BYTES} bytes. The actual size is {size} bytes."
+            )
+
+    def _layers(self, name: FunctionName, arns: list[str]) -> dict[str, Archive]:
+        """The layer versions' content; hold the dispatch lock."""
+        found = {}
+        for arn in arns:
+            parts = arn.split(":")
+            layer = None
+            if len(parts) == 8:
+                layer = lambda_backends[parts[4]][parts[3]].layers_versions_by_arn(arn)
+            if layer is None:
+                raise invalid(f"Layer version {arn} does not exist.")
+            if parts[3] != name.region:
+                raise invalid(f"Layers are not in the same region as the function. Layer version: {arn}")
+            found[arn] = Archive(layer.code_digest, layer.code_bytes)
+        return found
+
+    def _fetch(self, call: Call, bucket: str, key: str, version: str) -> bytes:
+        """Code from S3, read as the caller."""
+        client = self._core.clients.client("s3", region=call.region, principal=call.principal)
+        extra = {"VersionId": version} if version else {}
+        try:
+            content: bytes = client.get_object(Bucket=bucket, Key=key, **extra)["Body"].read()
+        except ClientError as error:
+            code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+            if code in ("AccessDenied", "403"):
+                raise AwsError(
+                    "AccessDeniedException",
+                    "Your access has been denied by S3, please make sure your request credentials have "
+                    f"permission to GetObject for {bucket}/{key}. "
+                    f"S3 Error Code: {code}. S3 Error Message: {message}",
+                    403,
+                ) from error
+            raise invalid(
+                f"Error occurred while GetObject. S3 Error Code: {code}. S3 Error Message: {message}"
+            ) from error
+        return content
+
+
+def _beside(params: dict[str, Any]) -> dict[str, Any]:
+    return {member: params[member] for member in KEPT_BESIDE if params.get(member) is not None}
+
+
+def _kept(layers: dict[str, Archive]) -> dict[str, tuple[str, bytes]]:
+    return {arn: (archive.digest, archive.content) for arn, archive in layers.items()}
+
+
+def _check_unaliased(backend: Any, name: FunctionName) -> None:
+    aliases = [
+        alias.name
+        for alias in backend._lambdas._aliases[name.arn].values()
+        if name.qualifier == str(alias.function_version)
+        or name.qualifier in ((alias.routing_config or {}).get("AdditionalVersionWeights") or {})
+    ]
+    if aliases:
+        raise AwsError(
+            "ResourceConflictException",
+            f"Function version {name.qualified_arn} has aliases [{', '.join(sorted(aliases))}] "
+            "pointing to it.",
+            409,
+            Type="User",
+        )
+
+
+def _from_moto(error: JsonRESTError) -> AwsError:
+    return AwsError(error.error_type, error.message, int(error.code), Type="User")

@@ -1,0 +1,201 @@
+"""One execution environment: started, initialised, invoked, frozen, ended."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from sandbox.emulator.functions.credentials import RoleSession
+from sandbox.emulator.functions.loop import Connection, HttpServer, Loop, Request
+from sandbox.emulator.functions.output import Output
+from sandbox.emulator.functions.runtime_api import Answer, Event, RuntimeApi
+from sandbox.emulator.functions.store import FunctionVersion
+from sandbox.isolation.spec import Environment, Exit
+
+# How long a runtime may take to ask for its next event after it answered one.
+_NEXT_GRACE_S = 1.0
+_DATAGRAM_BYTES = 64 * 1024
+_TELEMETRY_LIMIT_BYTES = 8 * 1024 * 1024
+
+
+class Closable(Protocol):
+    """A server that can be stopped."""
+
+    def close(self) -> None:
+        """Stop it."""
+
+
+class How(StrEnum):
+    """How an init or an invocation ended."""
+
+    READY = "ready"
+    ANSWERED = "answered"
+    FAILED = "failed"
+    TIMED_OUT = "timed-out"
+    EXITED = "exited"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What came of an init or an invocation. ``exit`` is set when the process ended."""
+
+    how: How
+    duration_ms: float
+    answer: Answer | None = None
+    exit: Exit | None = None
+
+
+class ExecutionEnvironment:
+    """Driven by one thread at a time: the one whose invocation it serves.
+
+    ``serve_gateway`` starts the AWS endpoint when the function first connects to it, so that a function
+    that calls nothing pays nothing.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        version: FunctionVersion,
+        session: RoleSession,
+        log_stream: str,
+        serve_gateway: Callable[[socket.socket], Closable],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self.environment = environment
+        self.environment_id = environment.environment_id
+        self.version = version
+        self.session = session
+        self.log_stream = log_stream
+        self.idle_since = 0.0
+        self.invocations = 0
+        self.output = Output(environment.output, now_ms)
+        self._serve_gateway = serve_gateway
+        self._gateway: Closable | None = None
+        self._loop = Loop()
+        self._api = RuntimeApi(self._loop, environment.runtime_api)
+        self._otlp = HttpServer(
+            self._loop, environment.otlp, _accept_telemetry, body_limit=_TELEMETRY_LIMIT_BYTES
+        )
+        self._frozen = False
+        self._exited = False
+        self._closed = False
+        self.output.watch(self._loop)
+        environment.xray.setblocking(False)
+        self._loop.add(environment.xray.fileno(), self._take_segment)
+        self._loop.add(environment.gateway.fileno(), self._open_gateway)
+        self._loop.add(environment.fileno(), self._note_exit)
+
+    def _open_gateway(self, _events: int) -> None:
+        self._loop.remove(self.environment.gateway.fileno())
+        self._gateway = self._serve_gateway(self.environment.gateway)
+
+    def _note_exit(self, _events: int) -> None:
+        self._exited = True
+        self._loop.remove(self.environment.fileno())
+
+    def _take_segment(self, _events: int) -> None:
+        try:
+            self.environment.xray.recv(_DATAGRAM_BYTES)
+        except OSError:
+            return
+
+    def initialise(self, limit_s: float) -> Ended:
+        """Wait until the function's code is loaded and the runtime asks for an event."""
+        began = time.monotonic()
+        while True:
+            if self._api.ready:
+                self.output.drain()
+                return Ended(How.READY, _since(began))
+            if self._exited:
+                return self._end(
+                    How.FAILED if self._api.init_error else How.EXITED, began, self._api.init_error
+                )
+            left = began + limit_s - time.monotonic()
+            if left <= 0:
+                return self._end(How.TIMED_OUT, began)
+            self._loop.turn(left)
+
+    def invoke(self, event: Event, limit_s: float) -> Ended:
+        """Run one event to its end. Unless it was answered, everything in the environment is dead after."""
+        began = time.monotonic()
+        if self._frozen:
+            self.environment.thaw()
+            self._frozen = False
+        self.invocations += 1
+        self._api.dispatch(event)
+        while self._api.answer is None:
+            if self._exited:
+                return self._end(How.EXITED, began)
+            left = began + limit_s - time.monotonic()
+            if left <= 0:
+                return self._end(How.TIMED_OUT, began)
+            self._loop.turn(left)
+        return Ended(How.ANSWERED, _since(began), self._api.answer)
+
+    def rest(self, limit_s: float) -> bool:
+        """After an answer: let the runtime ask for the next event, then freeze; whether it can be reused.
+
+        ``limit_s`` is what is left of the invocation's time.
+        """
+        until = time.monotonic() + max(limit_s, _NEXT_GRACE_S)
+        while not self._api.ready and not self._exited:
+            left = until - time.monotonic()
+            if left <= 0:
+                break
+            self._loop.turn(left)
+        reusable = self._api.ready and not self._exited
+        if reusable:
+            self.environment.freeze()
+            self._frozen = True
+        else:
+            self.environment.kill()
+        # Nothing runs any more: what was written belongs to this invocation.
+        self.output.drain()
+        while self._loop.turn(0):
+            continue
+        return reusable and not self._exited
+
+    def usable(self) -> bool:
+        """Whether it still lives."""
+        return self.environment.exited() is None
+
+    def memory_peak_mb(self) -> int:
+        """The most memory it has held."""
+        return self.environment.memory_peak_mb()
+
+    def _end(self, how: How, began: float, answer: Answer | None = None) -> Ended:
+        duration_ms = _since(began)
+        self._api.abandon()
+        self.environment.kill()
+        self.output.drain()
+        # An answer may lie unread in the socket of a process that is gone.
+        while self._loop.turn(0):
+            continue
+        return Ended(how, duration_ms, answer, self.environment.exited())
+
+    def close(self) -> None:
+        """End every process in it and give everything back. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self.environment.kill()
+        if self._gateway is not None:
+            self._gateway.close()
+        self._api.close()
+        self._otlp.close()
+        self._loop.close()
+        self.environment.close()
+
+
+def _accept_telemetry(request: Request, connection: Connection) -> None:
+    """OTLP exporters are content with an empty answer in their own encoding."""
+    kind = request.headers.get("content-type", "application/x-protobuf")
+    connection.answer(200, b"{}" if "json" in kind else b"", content_type=kind)
+
+
+def _since(began: float) -> float:
+    return (time.monotonic() - began) * 1000

@@ -1,0 +1,212 @@
+"""One invocation from the event to the outcome: cold or warm, its log, its report."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from dataclasses import dataclass, field
+
+from sandbox.emulator.clock import VirtualClock
+from sandbox.emulator.core import AccountCore
+from sandbox.emulator.functions import failures
+from sandbox.emulator.functions.contract import InvokeOutcome
+from sandbox.emulator.functions.environments import Ended, ExecutionEnvironment, How
+from sandbox.emulator.functions.failures import Failure
+from sandbox.emulator.functions.fleet import Fleet
+from sandbox.emulator.functions.logs import InvocationLog, LogWriter, Usage
+from sandbox.emulator.functions.runtime_api import Event
+from sandbox.emulator.functions.store import FunctionVersion, Target
+
+INIT_LIMIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One event on its way into a function. ``source`` says who caused it, for the timeline."""
+
+    payload: bytes
+    source: str
+    trace_header: str = ""
+    client_context: str = ""
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+@dataclass(slots=True)
+class _Run:
+    """What is known about an invocation while it runs."""
+
+    version: FunctionVersion
+    log: InvocationLog
+    began: float
+    environment: ExecutionEnvironment | None = None
+    init_ms: float | None = None
+    duration_ms: float = 0.0
+    memory_mb: int = 0
+    dropped_bytes: int = 0
+    failure: Failure | None = None
+    payload: bytes = b""
+
+
+class Executor:
+    """Runs invocations in the calling thread. Hold a slot of the fleet around :meth:`run`."""
+
+    def __init__(self, core: AccountCore, fleet: Fleet, *, init_limit_s: float = INIT_LIMIT_S) -> None:
+        self._core = core
+        self._fleet = fleet
+        self._logs = LogWriter(core.dispatch_lock)
+        self._init_limit_s = init_limit_s
+
+    def run(self, target: Target, invocation: Invocation) -> InvokeOutcome:
+        """Run one event to its end.
+
+        Raises:
+            AwsError: the function's package or runtime cannot be used.
+            EnvironmentFault: no environment could be started: our fault.
+        """
+        version = target.version
+        run = _Run(version, InvocationLog(version, self._fleet.now_ms), time.monotonic())
+        run.environment = self._fleet.take_idle(version)
+        if run.environment is None:
+            self._start(run, invocation)
+        assert run.environment is not None
+        if run.failure is None:
+            self._invoke(run, target, invocation)
+        else:
+            run.log.start(invocation.request_id)
+        return self._finish(run, invocation)
+
+    def _start(self, run: _Run, invocation: Invocation) -> None:
+        """A cold start. An init that fails is run once more as part of the invocation, as on Lambda.
+
+        Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+        """
+        began = time.monotonic()
+        run.log.init_start()
+        run.environment = self._fleet.start(run.version)
+        ended = run.environment.initialise(self._init_limit_s)
+        if ended.how is How.READY:
+            run.init_ms = (time.monotonic() - began) * 1000
+            self._take_output(run)
+            return
+        self._init_failed(run, ended, "init", invocation)
+        self._fleet.retire(run.environment)
+        run.began = time.monotonic()
+        run.environment = self._fleet.start(run.version)
+        ended = run.environment.initialise(run.version.timeout_s)
+        if ended.how is How.READY:
+            self._take_output(run)
+            return
+        run.failure = self._init_failed(run, ended, "invoke", invocation)
+        run.duration_ms = ended.duration_ms
+
+    def _init_failed(self, run: _Run, ended: Ended, phase: str, invocation: Invocation) -> Failure:
+        failure = self._describe(ended, run.version, invocation)
+        assert failure is not None
+        self._take_output(run)
+        status = "timeout" if ended.how is How.TIMED_OUT else "error"
+        run.log.init_failed(phase, ended.duration_ms, status, failure.error_type)
+        return failure
+
+    def _invoke(self, run: _Run, target: Target, invocation: Invocation) -> None:
+        environment, version = run.environment, run.version
+        assert environment is not None
+        # What printed while nothing was asked of it, before it froze, was taken with the last invocation.
+        run.log.start(invocation.request_id)
+        spent_s = (
+            time.monotonic() - run.began if run.init_ms is None and environment.invocations == 0 else 0.0
+        )
+        limit_s = max(version.timeout_s - spent_s, 0.001)
+        event = Event(
+            request_id=invocation.request_id,
+            payload=invocation.payload or b"{}",
+            deadline_ms=int((VirtualClock.wall_time() + limit_s) * 1000),
+            function_arn=target.name.qualified_arn,
+            trace_header=invocation.trace_header or new_trace_header(sampled=version.tracing == "Active"),
+            client_context=invocation.client_context,
+        )
+        ended = environment.invoke(event, limit_s)
+        run.duration_ms = ended.duration_ms + spent_s * 1000
+        run.failure = self._describe(ended, version, invocation)
+        run.payload = ended.answer.body if ended.answer is not None else b""
+        if ended.how is How.TIMED_OUT:
+            run.duration_ms = float(version.timeout_s * 1000)
+        alive = ended.how is How.ANSWERED and environment.rest(limit_s - ended.duration_ms / 1000)
+        run.memory_mb = environment.memory_peak_mb()
+        self._take_output(run)
+        if alive:
+            self._fleet.rest(environment)
+        else:
+            self._fleet.retire(environment)
+
+    def _describe(self, ended: Ended, version: FunctionVersion, invocation: Invocation) -> Failure | None:
+        return failures.describe(
+            ended,
+            request_id=invocation.request_id,
+            timeout_s=version.timeout_s,
+            now_ms=self._fleet.now_ms(),
+        )
+
+    def _take_output(self, run: _Run) -> None:
+        assert run.environment is not None
+        lines, dropped = run.environment.output.take()
+        run.log.lines(lines)
+        run.dropped_bytes += dropped
+
+    def _finish(self, run: _Run, invocation: Invocation) -> InvokeOutcome:
+        environment, failure, version = run.environment, run.failure, run.version
+        assert environment is not None
+        if failure is not None and failure.status and environment.invocations == 0:
+            run.memory_mb = environment.memory_peak_mb()
+            self._fleet.retire(environment)
+        if failure is not None and failure.log_line:
+            run.log.failure(failure.log_line)
+        usage = Usage(
+            duration_ms=run.duration_ms,
+            memory_mb=min(run.memory_mb, version.memory_mb),
+            init_ms=run.init_ms,
+            status=failure.status if failure else "",
+            error_type=failure.error_type if failure and failure.status else "",
+        )
+        run.log.report(invocation.request_id, usage)
+        self._logs.write(version, environment.log_stream, run.log.events)
+        outcome = InvokeOutcome(
+            status=200,
+            payload=failure.payload if failure else run.payload,
+            function_error="Unhandled" if failure else "",
+            executed_version=version.version,
+            request_id=invocation.request_id,
+            log_tail=run.log.tail(),
+            duration_ms=round(run.duration_ms, 2),
+            init_ms=None if run.init_ms is None else round(run.init_ms, 2),
+            environment_id=environment.environment_id,
+        )
+        self._record(run, invocation, usage)
+        return outcome
+
+    def _record(self, run: _Run, invocation: Invocation, usage: Usage) -> None:
+        failure, environment, version = run.failure, run.environment, run.version
+        assert environment is not None
+        self._core.timeline.add(
+            "invocation",
+            version.name,
+            account_id=version.account_id,
+            region=version.region,
+            outcome=(failure.error_type or failure.status) if failure else "ok",
+            function=version.arn,
+            version=version.version,
+            request_id=invocation.request_id,
+            environment_id=environment.environment_id,
+            source=invocation.source,
+            duration_ms=round(usage.duration_ms, 2),
+            init_ms=None if usage.init_ms is None else round(usage.init_ms, 2),
+            billed_ms=usage.billed_ms,
+            memory_mb=usage.memory_mb,
+            output_bytes_dropped=run.dropped_bytes,
+        )
+
+
+def new_trace_header(*, sampled: bool) -> str:
+    """A trace of its own, for an event that came without one."""
+    root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
+    return f"Root={root};Parent={secrets.token_hex(8)};Sampled={int(sampled)}"

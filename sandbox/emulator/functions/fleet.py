@@ -1,0 +1,245 @@
+"""All environments of an account: which one serves an invocation, and when one ends."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import structlog
+
+from sandbox.emulator.calls import AwsError
+from sandbox.emulator.core import AccountCore
+from sandbox.emulator.functions import credentials, logs
+from sandbox.emulator.functions.code import CodeCache
+from sandbox.emulator.functions.credentials import RoleSessions
+from sandbox.emulator.functions.environments import Closable, ExecutionEnvironment
+from sandbox.emulator.functions.runtimes import Runtimes
+from sandbox.emulator.functions.store import FunctionVersion, Target
+from sandbox.errors import EnvironmentFault
+from sandbox.isolation.spec import EnvironmentSpec, Spawner
+
+log = structlog.get_logger()
+
+WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
+EnvironmentGateway = Callable[[str], WSGIApplication]
+Serve = Callable[[WSGIApplication, socket.socket], Closable]
+
+ACCOUNT_CONCURRENCY = 1000
+# How many environments live at once; beyond it, the one idle for longest makes room.
+ENVIRONMENTS_LIMIT = 32
+# Lambda takes an idle environment away after some minutes. Account time: a jump of hours means a cold start.
+IDLE_LIMIT_S = 900.0
+_FunctionKey = tuple[str, str, str]
+
+
+class Throttled(AwsError):
+    """No environment may be had now."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("TooManyRequestsException", "Rate Exceeded.", 429, Reason=reason, Type="User")
+        self.reason = reason
+
+
+class Fleet:
+    """Keeps idle environments warm and starts new ones. Safe across threads."""
+
+    def __init__(
+        self,
+        core: AccountCore,
+        spawner: Spawner,
+        gateway: EnvironmentGateway,
+        serve: Serve,
+        runtimes: Runtimes,
+    ) -> None:
+        self._core = core
+        self._spawner = spawner
+        self._gateway = gateway
+        self._serve = serve
+        self._runtimes = runtimes
+        self.code = CodeCache(core.home / "functions")
+        self._sessions = RoleSessions(core.dispatch_lock, core.clock)
+        self._lock = threading.Lock()
+        self._idle: defaultdict[_FunctionKey, list[ExecutionEnvironment]] = defaultdict(list)
+        self._alive: set[ExecutionEnvironment] = set()
+        self._running: Counter[_FunctionKey] = Counter()
+        self._unreserved: Counter[tuple[str, str]] = Counter()
+        self._reaper: ThreadPoolExecutor | None = None
+        self._closed = False
+
+    @contextlib.contextmanager
+    def slot(self, target: Target) -> Iterator[None]:
+        """Hold one unit of concurrency.
+
+        Raises:
+            Throttled: the function or the account has no more.
+        """
+        key = _key(target.version)
+        account = key[:2]
+        with self._lock:
+            if target.reserved is not None and self._running[key] >= target.reserved:
+                raise Throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
+            if target.reserved is None and self._unreserved[account] >= ACCOUNT_CONCURRENCY:
+                raise Throttled("ConcurrentInvocationLimitExceeded")
+            self._running[key] += 1
+            self._unreserved[account] += target.reserved is None
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running[key] -= 1
+                self._unreserved[account] -= target.reserved is None
+
+    def take_idle(self, version: FunctionVersion) -> ExecutionEnvironment | None:
+        """A warm environment of exactly this version and configuration, most recently used first."""
+        now = self._core.clock.time()
+        found: ExecutionEnvironment | None = None
+        stale: list[ExecutionEnvironment] = []
+        with self._lock:
+            idle = self._idle[_key(version)]
+            keep = []
+            while idle:
+                candidate = idle.pop()
+                if not self._fit(candidate, version, now):
+                    if candidate.version.version == version.version or not candidate.usable():
+                        stale.append(candidate)
+                    else:
+                        keep.append(candidate)  # Another version or alias of the same function.
+                elif found is None:
+                    found = candidate
+                else:
+                    keep.append(candidate)
+            idle.extend(reversed(keep))
+        for each in stale:
+            self.retire(each)
+        return found
+
+    @staticmethod
+    def _fit(candidate: ExecutionEnvironment, version: FunctionVersion, now: float) -> bool:
+        return (
+            candidate.version == version
+            and now - candidate.idle_since < IDLE_LIMIT_S
+            and candidate.session.expires - now > version.timeout_s
+            and candidate.usable()
+        )
+
+    def start(self, version: FunctionVersion) -> ExecutionEnvironment:
+        """Start an environment; returns before the function's init.
+
+        Raises:
+            AwsError: the package cannot be unpacked, or its runtime is not to be had here.
+            EnvironmentFault: the environment could not be started.
+        """
+        runtime = self._runtimes.get(version.runtime)
+        code_dir, layer_dir = self.code.code(version.code), self.code.layers(version.layers)
+        self._make_room()
+        environment_id = uuid.uuid4().hex
+        session = self._sessions.open(version)
+        stream = logs.stream_name(version, environment_id, self._core.clock.now())
+        spec = EnvironmentSpec(
+            environment_id=environment_id,
+            code_dir=code_dir,
+            layer_dir=layer_dir,
+            variables=credentials.variables(
+                version, session.keys, log_stream=stream, gateway_port=self._core.gateway_port
+            ),
+            memory_mb=version.memory_mb,
+            tmp_mb=version.tmp_mb,
+            gateway_port=self._core.gateway_port,
+            command=runtime.command(version.runtime),
+            time_offset_s=self._core.clock.offset_s,
+        )
+        started = ExecutionEnvironment(
+            self._spawner.spawn(spec),
+            version,
+            session,
+            stream,
+            lambda listener: self._serve(self._gateway(environment_id), listener),
+            self.now_ms,
+        )
+        with self._lock:
+            self._alive.add(started)
+            closed = self._closed
+        if closed:
+            self.retire(started, wait=True)
+            raise EnvironmentFault("The account is closing.")
+        return started
+
+    def now_ms(self) -> int:
+        """Account time in milliseconds."""
+        return int(self._core.clock.time() * 1000)
+
+    def rest(self, environment: ExecutionEnvironment) -> None:
+        """Keep a frozen environment for the next invocation."""
+        environment.idle_since = self._core.clock.time()
+        with self._lock:
+            if not self._closed:
+                self._idle[_key(environment.version)].append(environment)
+
+    def retire(self, environment: ExecutionEnvironment, *, wait: bool = False) -> None:
+        """End an environment; in the background, because nothing depends on it any more."""
+        with self._lock:
+            self._alive.discard(environment)
+            if not wait and not self._closed:
+                if self._reaper is None:
+                    self._reaper = ThreadPoolExecutor(1, thread_name_prefix="environments")
+                self._reaper.submit(_close, environment)
+                return
+        _close(environment)
+
+    def forget(self, account_id: str, region: str, name: str) -> None:
+        """End the idle environments of a function whose code or configuration changed."""
+        with self._lock:
+            idle = self._idle.pop((account_id, region, name), [])
+        for each in idle:
+            self.retire(each)
+
+    def _make_room(self) -> None:
+        with self._lock:
+            if len(self._alive) < ENVIRONMENTS_LIMIT:
+                return
+            idle = [each for group in self._idle.values() for each in group]
+            if not idle:
+                return
+            oldest = min(idle, key=lambda each: each.idle_since)
+            self._idle[_key(oldest.version)].remove(oldest)
+        self.retire(oldest)
+
+    def count(self) -> int:
+        """How many environments live."""
+        with self._lock:
+            return len(self._alive)
+
+    def close(self) -> None:
+        """End every environment."""
+        with self._lock:
+            self._closed = True
+            idle = [each for group in self._idle.values() for each in group]
+            busy = self._alive.difference(idle)
+            self._alive.clear()
+            self._idle.clear()
+            reaper = self._reaper
+        for each in busy:
+            each.environment.kill()  # Whoever drives it sees the exit, and closes it.
+        for each in idle:
+            _close(each)
+        if reaper is not None:
+            reaper.shutdown(wait=True)
+
+
+def _key(version: FunctionVersion) -> _FunctionKey:
+    return version.account_id, version.region, version.name
+
+
+def _close(environment: ExecutionEnvironment) -> None:
+    try:
+        environment.close()
+    except EnvironmentFault as error:
+        log.warning(
+            "environment_outlived_its_close", environment=environment.environment_id, error=str(error)
+        )

@@ -1,0 +1,172 @@
+"""The log of one invocation: the platform's lines and the function's, into CloudWatch Logs.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from moto.logs.models import logs_backends
+
+from sandbox.emulator.functions.runtimes import version_arn, version_label
+from sandbox.emulator.functions.store import FunctionVersion
+
+TAIL_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What REPORT says. ``init_ms`` is set for the invocation that started the environment."""
+
+    duration_ms: float
+    memory_mb: int
+    init_ms: float | None = None
+    status: str = ""
+    error_type: str = ""
+
+    @property
+    def billed_ms(self) -> int:
+        """Duration and initialisation, rounded up.
+
+        Source: https://aws.amazon.com/blogs/compute/aws-lambda-standardizes-billing-for-init-phase/
+        """
+        return max(1, math.ceil(round(self.duration_ms, 2) + round(self.init_ms or 0.0, 2)))
+
+
+class InvocationLog:
+    """Collects the events of one invocation in order; text or JSON as the function is configured."""
+
+    def __init__(self, version: FunctionVersion, now_ms: Callable[[], int]) -> None:
+        self._version = version
+        self._now_ms = now_ms
+        self._json = version.log_format == "JSON"
+        self.events: list[tuple[int, str]] = []
+
+    def lines(self, lines: list[tuple[int, str]]) -> None:
+        """What the function printed."""
+        self.events += lines
+
+    def init_start(self) -> None:
+        """A new environment starts."""
+        runtime, region = self._version.runtime, self._version.region
+        self._platform(
+            "initStart",
+            f"INIT_START Runtime Version: {version_label(runtime)}\t"
+            f"Runtime Version ARN: {version_arn(runtime, region)}",
+            {
+                "initializationType": "on-demand",
+                "phase": "init",
+                "runtimeVersion": version_label(runtime),
+                "runtimeVersionArn": version_arn(runtime, region),
+                "functionName": self._version.name,
+                "functionVersion": self._version.version,
+            },
+        )
+
+    def init_failed(self, phase: str, duration_ms: float, status: str, error_type: str) -> None:
+        """An init ended without the runtime asking for an event."""
+        kind = f"\tError Type: {error_type}" if error_type else ""
+        record: dict[str, Any] = {
+            "phase": phase,
+            "status": status,
+            "metrics": {"durationMs": round(duration_ms, 3)},
+        }
+        if error_type:
+            record["errorType"] = error_type
+        self._platform(
+            "initReport",
+            f"INIT_REPORT Init Duration: {duration_ms:.2f} ms\tPhase: {phase}\tStatus: {status}{kind}",
+            {"initializationType": "on-demand", **record},
+        )
+
+    def start(self, request_id: str) -> None:
+        """The event goes to the function."""
+        self._platform(
+            "start",
+            f"START RequestId: {request_id} Version: {self._version.version}",
+            {"requestId": request_id, "version": self._version.version},
+        )
+
+    def failure(self, message: str) -> None:
+        """What the platform says about an invocation that it ended."""
+        self.events.append((self._now_ms(), message))
+
+    def report(self, request_id: str, usage: Usage) -> None:
+        """The invocation is over: END and REPORT."""
+        if not self._json:
+            self.events.append((self._now_ms(), f"END RequestId: {request_id}"))
+        init = f"Init Duration: {usage.init_ms:.2f} ms\t" if usage.init_ms is not None else ""
+        status = f"Status: {usage.status}\t" if usage.status else ""
+        kind = f"Error Type: {usage.error_type}\t" if usage.error_type else ""
+        metrics: dict[str, Any] = {
+            "durationMs": round(usage.duration_ms, 3),
+            "billedDurationMs": usage.billed_ms,
+            "memorySizeMB": self._version.memory_mb,
+            "maxMemoryUsedMB": usage.memory_mb,
+        }
+        if usage.init_ms is not None:
+            metrics["initDurationMs"] = round(usage.init_ms, 3)
+        record: dict[str, Any] = {
+            "requestId": request_id,
+            "metrics": metrics,
+            "status": usage.status or "success",
+        }
+        if usage.error_type:
+            record["errorType"] = usage.error_type
+        self._platform(
+            "report",
+            f"REPORT RequestId: {request_id}\tDuration: {usage.duration_ms:.2f} ms\t"
+            f"Billed Duration: {usage.billed_ms} ms\tMemory Size: {self._version.memory_mb} MB\t"
+            f"Max Memory Used: {usage.memory_mb} MB\t{init}{status}{kind}",
+            record,
+        )
+
+    def _platform(self, kind: str, text: str, record: dict[str, Any]) -> None:
+        at = self._now_ms()
+        if self._json:
+            text = json.dumps({"time": timestamp(at), "type": f"platform.{kind}", "record": record})
+        self.events.append((at, text))
+
+    def tail(self) -> bytes:
+        """The last 4 KB, as LogType Tail returns them."""
+        return "".join(f"{text}\n" for _at, text in self.events).encode()[-TAIL_BYTES:]
+
+
+def timestamp(at_ms: int) -> str:
+    """Milliseconds since the epoch in ISO 8601."""
+    at = dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def stream_name(version: FunctionVersion, environment_id: str, now: dt.datetime) -> str:
+    """The log stream of one environment; a log group that functions share names the function too."""
+    shared = version.log_group != f"/aws/lambda/{version.name}"
+    function = f"{version.name}" if shared else ""
+    return f"{now:%Y/%m/%d}/{function}[{version.version}]{environment_id}"
+
+
+class LogWriter:
+    """Puts events into moto's CloudWatch Logs, creating group and stream on demand."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock = lock
+
+    def write(self, version: FunctionVersion, stream: str, events: list[tuple[int, str]]) -> None:
+        """Append ``events``; they are in order of time."""
+        latest = 0
+        batch = []
+        for at, message in events:
+            latest = max(at, latest)
+            batch.append({"timestamp": latest, "message": message})
+        with self._lock:
+            backend = logs_backends[version.account_id][version.region]
+            backend.ensure_log_group(version.log_group)
+            backend.ensure_log_stream(version.log_group, stream)
+            backend.put_log_events(version.log_group, stream, batch)

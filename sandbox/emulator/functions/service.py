@@ -1,0 +1,154 @@
+"""The Lambda service of an account: the functions, their environments, and what may be asked of them."""
+
+from __future__ import annotations
+
+import json
+import random
+import uuid
+
+from sandbox.emulator.calls import AwsError, Handlers
+from sandbox.emulator.core import AccountCore
+from sandbox.emulator.functions import names, patches
+from sandbox.emulator.functions.api.configuration import FunctionConfigurations
+from sandbox.emulator.functions.api.event_configs import EventInvokeConfigs
+from sandbox.emulator.functions.api.invoking import InvokeApi
+from sandbox.emulator.functions.api.permissions import Permissions
+from sandbox.emulator.functions.api.versions import Versions
+from sandbox.emulator.functions.asynchronous import AsyncInvocations
+from sandbox.emulator.functions.contract import InvokeOutcome
+from sandbox.emulator.functions.execution import INIT_LIMIT_S, Executor, Invocation
+from sandbox.emulator.functions.fleet import EnvironmentGateway, Fleet, Serve, Throttled
+from sandbox.emulator.functions.names import FunctionName
+from sandbox.emulator.functions.runtimes import PythonRuntime, Runtimes
+from sandbox.emulator.functions.store import FunctionStore
+from sandbox.emulator.gateway.server import serve as serve_gateway
+from sandbox.errors import EnvironmentFault
+from sandbox.isolation.spec import Spawner
+
+
+class FunctionService:
+    """Runs functions and answers the Lambda API. Implements ``contract.Functions``.
+
+    ``gateway`` makes the AWS endpoint of one environment; ``serve`` puts it on the environment's socket.
+    """
+
+    def __init__(
+        self,
+        core: AccountCore,
+        spawner: Spawner,
+        gateway: EnvironmentGateway,
+        *,
+        runtimes: Runtimes | None = None,
+        chance: random.Random | None = None,
+        init_limit_s: float = INIT_LIMIT_S,
+        serve: Serve = serve_gateway,
+    ) -> None:
+        self._core = core
+        self.runtimes = runtimes or Runtimes(PythonRuntime())
+        self._store = FunctionStore(core.dispatch_lock, chance or random.Random())
+        self._fleet = Fleet(core, spawner, gateway, serve, self.runtimes)
+        self._executor = Executor(core, self._fleet, init_limit_s=init_limit_s)
+        self._configs = EventInvokeConfigs(core, self._store)
+        self._asynchronous = AsyncInvocations(core, self._store, self._configs, self.run)
+        self._apis = (
+            InvokeApi(core, self._store, self),
+            FunctionConfigurations(core, self._store, self._fleet, self.runtimes, self._configs),
+            Versions(core, self._store, self._fleet, self._configs),
+            Permissions(core, self._store),
+            self._configs,
+        )
+        patches.run_through(self)
+
+    def handlers(self) -> Handlers:
+        """The operations taken over from moto."""
+        handlers: Handlers = {}
+        for api in self._apis:
+            handlers |= api.handlers()
+        return handlers
+
+    def invoke(
+        self,
+        function: str,
+        payload: bytes,
+        *,
+        account_id: str,
+        region: str,
+        source: str,
+        trace_header: str = "",
+        client_context: str = "",
+    ) -> InvokeOutcome:
+        """See ``contract.Functions``. ``client_context`` is JSON, not Base64."""
+        try:
+            name = names.parse(function, account_id=account_id, region=region)
+        except AwsError as error:
+            return _refused(error)
+        return self.run(name, Invocation(payload, source, trace_header, client_context))
+
+    def invoke_async(
+        self,
+        function: str,
+        payload: bytes,
+        *,
+        account_id: str,
+        region: str,
+        source: str,
+        trace_header: str = "",
+        client_context: str = "",
+    ) -> str:
+        """See ``contract.Functions``. ``client_context`` is JSON, not Base64."""
+        invocation = Invocation(payload, source, trace_header, client_context)
+        name = names.parse(function, account_id=account_id, region=region)
+        self._asynchronous.submit(name, invocation)
+        return invocation.request_id
+
+    def enqueue(self, name: FunctionName, invocation: Invocation) -> None:
+        """As :meth:`invoke_async`, for callers that know both."""
+        self._asynchronous.submit(name, invocation)
+
+    def run(self, name: FunctionName, invocation: Invocation) -> InvokeOutcome:
+        """Run one invocation now, in this thread."""
+        with self._core.work.in_flight(f"lambda {name.name}"):
+            try:
+                target = self._store.resolve(name)
+                with self._fleet.slot(target):
+                    return self._executor.run(target, invocation)
+            except AwsError as error:
+                self._record_refusal(name, invocation, error)
+                return _refused(error, invocation.request_id)
+            except EnvironmentFault as error:
+                # Ours: it must be seen as such, and not look like the function's failure.
+                self._core.work.faults.append(f"lambda {name.name}: {error}")
+                refusal = AwsError(
+                    "ServiceException", f"The emulator failed. This is our fault. {error}", 500
+                )
+                self._record_refusal(name, invocation, refusal)
+                return _refused(refusal, invocation.request_id)
+
+    def _record_refusal(self, name: FunctionName, invocation: Invocation, error: AwsError) -> None:
+        self._core.timeline.add(
+            "invocation",
+            name.name,
+            account_id=name.account_id,
+            region=name.region,
+            outcome=error.extra.get("Reason", error.code) if isinstance(error, Throttled) else error.code,
+            function=name.arn,
+            qualifier=name.qualifier,
+            request_id=invocation.request_id,
+            source=invocation.source,
+            message=error.message,
+        )
+
+    def close(self) -> None:
+        """End every environment."""
+        patches.run_through(None)
+        self._fleet.close()
+
+
+def _refused(error: AwsError, request_id: str = "") -> InvokeOutcome:
+    body = {"Message": error.message, **error.extra}
+    return InvokeOutcome(
+        status=error.status,
+        payload=json.dumps(body).encode(),
+        error_code=error.code,
+        request_id=request_id or str(uuid.uuid4()),
+    )

@@ -1,0 +1,121 @@
+"""Functions that really run: a spawner for the session, and an account with the functions service."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+import sys
+import tempfile
+import textwrap
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.emulator.functions.service import FunctionService
+from sandbox.isolation.client import SpawnerClient, start_spawner
+from sandbox.isolation.spec import IsolationLevel
+
+ROOT = Path(__file__).resolve().parents[3]
+VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
+RUNTIME = Path(os.environ.get("COLDSTART_HOME", ROOT / "var"), "runtimes", VERSION)
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "lambda.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+)
+
+
+@pytest.fixture(scope="session")
+def spawner_socket() -> Iterator[Path]:
+    """One warm spawner for all tests."""
+    if not (RUNTIME / "awslambdaric").is_dir():
+        pytest.skip("the Python runtime is not prepared; `make install` does it")
+    with tempfile.TemporaryDirectory(prefix="functions-test-") as directory:
+        socket_path = Path(directory, "spawner")
+        process = start_spawner(socket_path, RUNTIME, minimum=IsolationLevel.LANDLOCK, self_test=False)
+        yield socket_path
+        process.kill()
+        process.wait()
+
+
+class FunctionsAccount:
+    """An account with the functions service, and short ways to fill it."""
+
+    def __init__(self, account: Any, service: FunctionService) -> None:
+        self.account = account
+        self.core = account.core
+        self.service = service
+        self.api = account.client("lambda")
+        self.role = account.client("iam").create_role(RoleName="fn-role", AssumeRolePolicyDocument=TRUST)[
+            "Role"
+        ]["Arn"]
+
+    def create(self, code: str = "", name: str = "fn", **settings: Any) -> dict[str, Any]:
+        """A function whose module ``app`` is ``code``."""
+        files = settings.pop("files", {})
+        package = make_zip({"app.py": textwrap.dedent(code), **files})
+        parameters = {
+            "Runtime": "python3.12",
+            "Handler": "app.handler",
+            "Role": self.role,
+            "Code": {"ZipFile": package},
+            "Timeout": 10,
+            **settings,
+        }
+        created: dict[str, Any] = self.api.create_function(FunctionName=name, **parameters)
+        return created
+
+    def invoke(self, payload: Any = None, name: str = "fn", **parameters: Any) -> dict[str, Any]:
+        """Invoke through the API; the payload is parsed."""
+        body = json.dumps({} if payload is None else payload).encode()
+        answer: dict[str, Any] = self.api.invoke(FunctionName=name, Payload=body, **parameters)
+        content = answer["Payload"].read()
+        answer["Payload"] = json.loads(content) if content else None
+        return answer
+
+    def logs(self, name: str = "fn") -> list[str]:
+        """All messages of a function's log group, in order."""
+        client = self.account.client("logs")
+        events = client.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
+        return [event["message"] for event in events]
+
+    def events(self, kind: str) -> list[Any]:
+        """What the timeline holds of one kind."""
+        return [event for event in self.core.timeline.since() if event.kind == kind]
+
+
+@pytest.fixture
+def functions(account: Any, spawner_socket: Path) -> Iterator[FunctionsAccount]:
+    """An account whose functions run."""
+    spawner = SpawnerClient(spawner_socket)
+    service = FunctionService(account.core, spawner, account.gateway.application)
+    account.add(service.handlers())
+    yield FunctionsAccount(account, service)
+    service.close()
+    spawner.close()
+
+
+def make_zip(files: Mapping[str, str | bytes], links: Mapping[str, str] | None = None) -> bytes:
+    """A zip in memory; ``links`` are symbolic."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, content in files.items():
+            opened.writestr(name, content)
+        for name, target in (links or {}).items():
+            entry = zipfile.ZipInfo(name)
+            entry.create_system = 3
+            entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+            opened.writestr(entry, target)
+    return buffer.getvalue()
