@@ -1,0 +1,310 @@
+"""Answers requests for deployed APIs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import threading
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as Overdue
+from dataclasses import dataclass, field
+from http.client import responses as reasons
+from typing import Any
+from urllib.parse import unquote
+
+from sandbox.emulator.core import AccountCore
+from sandbox.emulator.fabric import policies
+from sandbox.emulator.fabric.apigateway import access_logs, answers
+from sandbox.emulator.fabric.apigateway.answers import Answer
+from sandbox.emulator.fabric.apigateway.deployments import Deployments, Found, find_api
+from sandbox.emulator.fabric.apigateway.matching import match
+from sandbox.emulator.fabric.apigateway.model import Integration, Kind, Route, Stage
+from sandbox.emulator.fabric.apigateway.requests import (
+    BodyTooLarge,
+    Request,
+    payload_1,
+    payload_2,
+    read_request,
+)
+from sandbox.emulator.functions.contract import Functions, InvokeOutcome
+
+_HOST = re.compile(r"([a-z0-9]+)\.execute-api(?:\.([a-z0-9-]+))?\.(?:amazonaws\.com|localhost)")
+_PATH = re.compile(r"/_aws/execute-api/([a-z0-9]+)(/.*)?")
+_SERVICE = "apigateway.amazonaws.com"
+# More requests than this wait for one of them to be answered.
+_MOST_AT_ONCE = 256
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request on its way; what of it is known grows, and is what the logs are told."""
+
+    request: Request
+    stage: Stage
+    started: dt.datetime
+    route: Route | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+    function: str = ""
+    outcome: InvokeOutcome | None = None
+    integration_ms: int | None = None
+    latency_ms: int = 0
+
+
+class DataPlane:
+    """The addresses of deployed APIs."""
+
+    def __init__(self, core: AccountCore, functions: Functions, deployments: Deployments) -> None:
+        self._core = core
+        self._functions = functions
+        self._deployments = deployments
+        self._logs = access_logs.AccessLogs(core)
+        self._pool: ThreadPoolExecutor | None = None
+        self._pool_lock = threading.Lock()
+
+    @staticmethod
+    def find(host: str, path: str) -> bool:
+        """Whether the request is for an API: by its Host header, or by a path of ours."""
+        return bool(_HOST.fullmatch(host.partition(":")[0].lower()) or _PATH.fullmatch(path))
+
+    def wsgi(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer a request that :meth:`find` said is for an API."""
+        answer = self._answer(environ)
+        headers = [(name, value) for name, value in answer.headers if name != "content-length"]
+        bare = answer.status in (204, 304) or answer.status < 200
+        if not bare:
+            headers.append(("content-length", str(len(answer.body))))
+        start_response(f"{answer.status} {reasons.get(answer.status, 'Unknown')}", headers)
+        return [] if bare or environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
+
+    def _answer(self, environ: dict[str, Any]) -> Answer:
+        api_id, path = _address(environ)
+        with self._core.dispatch_lock:
+            found = find_api(api_id)
+            stage, rest = self._stage(found, path) if found is not None else (None, "")
+        if found is None:
+            return answers.message(403, "Forbidden", error="there is no such API", kind="ForbiddenException")
+        if found.kind is Kind.HTTP and found.api.protocol_type != "HTTP":
+            return self._gap(found.account_id, found.region, api_id, "WebSocket APIs")
+        if stage is None:
+            if found.kind is Kind.REST:
+                return answers.message(403, "Forbidden", kind="ForbiddenException")
+            return answers.message(404, "Not Found")
+        host = f"{api_id}.execute-api.{found.region}.amazonaws.com"
+        try:
+            request = read_request(environ, rest if stage.kind is Kind.REST else _decoded(rest), host)
+        except BodyTooLarge:
+            kind = "RequestTooLargeException" if stage.kind is Kind.REST else ""
+            text = "Request Too Long" if stage.kind is Kind.REST else "Request Entity Too Large"
+            return answers.message(413, text, kind=kind)
+        exchange = Exchange(request, stage, self._core.clock.now())
+        answer = self._with_ids(exchange, self._respond(exchange))
+        self._record(exchange, answer)
+        return answer
+
+    def _stage(self, found: Found, path: str) -> tuple[Stage | None, str]:
+        """The stage a path names, and the rest of the path."""
+        first, _, rest = path.removeprefix("/").partition("/")
+        named = self._deployments.stage(found, unquote(first)) if first else None
+        if named is not None:
+            return named, f"/{rest}"
+        if found.kind is Kind.REST:
+            return None, path
+        return self._deployments.stage(found, "$default"), path
+
+    def _respond(self, exchange: Exchange) -> Answer:
+        stage, request = exchange.stage, exchange.request
+        cors = stage.snapshot.cors if stage.kind is Kind.HTTP else None
+        if stage.snapshot.disabled:
+            if stage.kind is Kind.REST:
+                return answers.message(403, "Forbidden", kind="ForbiddenException")
+            return answers.message(404, "Not Found")
+        if cors is not None and request.method == "OPTIONS" and request.header("origin"):
+            return answers.preflight(cors, request)
+        answer = self._route(exchange)
+        return answers.with_cors(answer, cors, request) if cors is not None else answer
+
+    def _route(self, exchange: Exchange) -> Answer:
+        stage, request = exchange.stage, exchange.request
+        matched = match(stage.kind, stage.snapshot, request.method, request.path)
+        if matched is None:
+            if stage.kind is Kind.REST:
+                return answers.message(
+                    403, "Missing Authentication Token", kind="MissingAuthenticationTokenException"
+                )
+            return answers.message(404, "Not Found")
+        exchange.route, exchange.values = matched
+        missing = _not_emulated(stage, exchange.route)
+        if missing:
+            return self._gap_in(exchange, missing)
+        integration = exchange.route.integration
+        if integration is None:
+            return answers.refused(stage.kind, "the route has no integration")
+        if integration.kind == "MOCK":
+            return _mock(integration)
+        return self._call(exchange, exchange.route, integration)
+
+    def _call(self, exchange: Exchange, route: Route, integration: Integration) -> Answer:
+        stage, request = exchange.stage, exchange.request
+        exchange.function = integration.function(stage.variables)
+        if not exchange.function:
+            return self._gap_in(exchange, f"the integration {integration.uri or integration.kind}")
+        refusal = "" if integration.credentials else self._refusal(exchange, route)
+        if refusal:
+            return answers.refused(stage.kind, refusal)
+        version = integration.payload_version if stage.kind is Kind.HTTP else "1.0"
+        write = payload_2 if version == "2.0" else payload_1
+        event = write(request, stage, route, exchange.values, exchange.started)
+        began = self._core.clock.time()
+        try:
+            outcome = self._invoke(exchange, json.dumps(event, ensure_ascii=False).encode(), integration)
+        except Overdue:
+            return answers.timed_out(stage.kind, f"no answer within {integration.timeout_s:g} s")
+        exchange.outcome = outcome
+        exchange.integration_ms = round((self._core.clock.time() - began) * 1000)
+        if outcome.status == 429 and stage.kind is Kind.HTTP:
+            return answers.timed_out(stage.kind, "the function was throttled")
+        if outcome.status >= 300:
+            return answers.refused(
+                stage.kind, f"Lambda invocation failed with status {outcome.status} ({outcome.error_code})"
+            )
+        if outcome.function_error:
+            return answers.internal_error(stage.kind, "the function returned an error")
+        try:
+            return answers.read_answer(
+                outcome.payload, stage.kind, version, stage.snapshot.binary_media_types, request
+            )
+        except answers.Malformed as error:
+            return answers.internal_error(stage.kind, f"Malformed Lambda proxy response: {error}")
+
+    def _invoke(self, exchange: Exchange, payload: bytes, integration: Integration) -> InvokeOutcome:
+        """Run the function; one that takes longer than the integration may goes on without us."""
+        stage = exchange.stage
+        running = self._threads().submit(
+            self._functions.invoke,
+            exchange.function,
+            payload,
+            account_id=stage.account_id,
+            region=stage.region,
+            source=f"apigateway:{stage.api_id}",
+            trace_header=exchange.request.header("x-amzn-trace-id"),
+        )
+        return running.result(integration.timeout_s)
+
+    def _threads(self) -> ThreadPoolExecutor:
+        with self._pool_lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="execute-api")
+            return self._pool
+
+    def _refusal(self, exchange: Exchange, route: Route) -> str:
+        """Why the function's policy doesn't let this route call it; empty if it does."""
+        stage = exchange.stage
+        path = route.path if route.path.startswith("/") else f"/{route.path}"
+        resource = path if route.path == "$default" else f"/{exchange.request.method}{path}"
+        source = (
+            f"arn:aws:execute-api:{stage.region}:{stage.account_id}:{stage.api_id}/{stage.name}{resource}"
+        )
+        try:
+            return policies.refusal(
+                self._core, exchange.function, policies.Delivery(_SERVICE, source, stage.account_id)
+            )
+        except ValueError as error:
+            return str(error)
+
+    def _with_ids(self, exchange: Exchange, answer: Answer) -> Answer:
+        request = exchange.request
+        if exchange.stage.kind is Kind.HTTP:
+            return answer.with_headers(("apigw-requestid", request.extended_id))
+        extra = [("x-amzn-requestid", request.request_id), ("x-amz-apigw-id", request.extended_id)]
+        if exchange.outcome is not None:
+            extra.append(("x-amzn-trace-id", request.header("x-amzn-trace-id")))
+        return answer.with_headers(*extra)
+
+    def _record(self, exchange: Exchange, answer: Answer) -> None:
+        stage, request = exchange.stage, exchange.request
+        exchange.latency_ms = round((self._core.clock.now() - exchange.started).total_seconds() * 1000)
+        self._core.timeline.add(
+            "delivery",
+            f"apigateway:{stage.api_id}",
+            account_id=stage.account_id,
+            region=stage.region,
+            outcome=answer.error or ("ok" if answer.status < 400 else str(answer.status)),
+            method=request.method,
+            path=request.path,
+            stage=stage.name,
+            route=exchange.route.key if exchange.route is not None else "",
+            status=answer.status,
+            function=exchange.function,
+        )
+        if stage.log_destination:
+            self._logs.write(exchange, answer)
+
+    def _gap_in(self, exchange: Exchange, what: str) -> Answer:
+        stage = exchange.stage
+        return self._gap(stage.account_id, stage.region, stage.api_id, what)
+
+    def _gap(self, account_id: str, region: str, api_id: str, what: str) -> Answer:
+        text = f"The emulated account does not do this yet: {what}. This is our gap, not your mistake."
+        self._core.timeline.add(
+            "gap",
+            f"apigateway:{api_id}",
+            account_id=account_id,
+            region=region,
+            outcome="NotEmulated",
+            message=text,
+        )
+        return answers.message(501, text, error=f"not emulated: {what}", kind="NotEmulated")
+
+
+def _address(environ: Mapping[str, Any]) -> tuple[str, str]:
+    """Which API is meant, and the percent-encoded path at it."""
+    target = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or "").partition("?")[0]
+    if not target.startswith("/"):
+        # Without the request line as sent, what WSGI decoded is the best there is.
+        target = str(environ.get("PATH_INFO", "/")).encode("latin-1").decode(errors="replace")
+    by_path = _PATH.fullmatch(target)
+    if by_path:
+        path = by_path[2] or "/"
+        return by_path[1], re.sub(r"^/(\$|%24)default(?=/|$)", "", path) or "/"
+    by_host = _HOST.fullmatch(str(environ.get("HTTP_HOST", "")).partition(":")[0].lower())
+    return (by_host[1] if by_host else ""), target or "/"
+
+
+def _decoded(path: str) -> str:
+    return unquote(path, errors="replace")
+
+
+def _not_emulated(stage: Stage, route: Route) -> str:
+    if stage.snapshot.policy:
+        return "resource policies of REST APIs"
+    if route.authorization != "NONE":
+        return f"{route.authorization} authorization of API routes"
+    if route.api_key_required:
+        return "API keys"
+    if route.validator:
+        return f"validation of the {route.validator} of requests"
+    integration = route.integration
+    if integration is None:
+        return ""
+    if integration.kind not in ("AWS_PROXY", "MOCK"):
+        return f"{integration.kind} integrations"
+    return integration.gap
+
+
+def _mock(integration: Integration) -> Answer:
+    """What a MOCK integration answers: the response whose pattern fits the status, or the default."""
+    chosen = None
+    for response in integration.mock_responses:
+        if response.pattern and re.fullmatch(response.pattern, str(integration.mock_status)):
+            chosen = response
+            break
+        if not response.pattern:
+            chosen = chosen or response
+    if chosen is None or not integration.mock_status:
+        return answers.refused(Kind.REST, "the MOCK integration has no response for its status")
+    headers = [(name.lower(), value) for name, value in chosen.headers.items()]
+    if not any(name == "content-type" for name, _ in headers):
+        headers.append(("content-type", "application/json"))
+    return Answer(chosen.status, tuple(headers), chosen.body.encode())

@@ -1,0 +1,40 @@
+"""API Gateway of an account: control plane and the deployed APIs' own addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sandbox.emulator.calls import Handlers
+from sandbox.emulator.core import AccountCore
+from sandbox.emulator.fabric.apigateway.dataplane import DataPlane
+from sandbox.emulator.fabric.apigateway.deployments import Deployments
+from sandbox.emulator.fabric.apigateway.http_control import HttpControl
+from sandbox.emulator.fabric.apigateway.rest_control import RestControl
+from sandbox.emulator.functions.contract import Functions
+
+
+class ApiGateway:
+    """REST and HTTP APIs: made through :meth:`handlers`, called through :meth:`wsgi`."""
+
+    def __init__(self, core: AccountCore, functions: Functions) -> None:
+        deployments = Deployments()
+        self._rest = RestControl(core, deployments)
+        self._http = HttpControl(core, deployments)
+        self._plane = DataPlane(core, functions, deployments)
+
+    def handlers(self) -> Handlers:
+        """The operations it takes over from moto."""
+        return {**self._rest.handlers(), **self._http.handlers()}
+
+    def find(self, host: str, path: str) -> bool:
+        """Whether an HTTP request is for a deployed API.
+
+        By its Host, ``{api}.execute-api.{region}.amazonaws.com`` (or ``.localhost``), or by its path,
+        ``/_aws/execute-api/{api}/{stage}/…``.
+        """
+        return self._plane.find(host, path)
+
+    def wsgi(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer a request that :meth:`find` said is for a deployed API."""
+        return self._plane.wsgi(environ, start_response)

@@ -1,0 +1,164 @@
+"""Takes an API out of moto's store as the plain values that requests are answered from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from moto.apigateway.models import Integration as RestIntegration
+from moto.apigateway.models import RestAPI
+from moto.apigatewayv2.models import Api as HttpApi
+
+from sandbox.emulator.fabric.apigateway.model import Cors, Integration, MockResponse, Route, Snapshot
+
+_HEADER = "method.response.header."
+_JSON = "application/json"
+
+
+def snapshot_rest(api: RestAPI) -> Snapshot:
+    """A REST API as it stands. Call with the dispatch lock held."""
+    routes = tuple(
+        Route(
+            method=name,
+            path=resource.get_path(),
+            integration=_rest_integration(method.method_integration),
+            authorization=method.authorization_type or "NONE",
+            api_key_required=bool(method.api_key_required),
+            resource_id=resource.id,
+            validator=_validator(api, method),
+        )
+        for resource in api.resources.values()
+        for name, method in resource.resource_methods.items()
+    )
+    return Snapshot(
+        routes,
+        binary_media_types=tuple(kind.lower() for kind in api.binaryMediaTypes),
+        disabled=is_true(api.disableExecuteApiEndpoint),
+        policy=bool(api.policy),
+    )
+
+
+def snapshot_http(api: HttpApi) -> Snapshot:
+    """An HTTP API as it stands. Call with the dispatch lock held."""
+    integrations = {found.id: _http_integration(found) for found in api.integrations.values()}
+    routes = []
+    for route in api.routes.values():
+        method, _, path = route.route_key.partition(" ")
+        routes.append(
+            Route(
+                method=method if path else "ANY",
+                path=path or "$default",
+                integration=integrations.get((route.target or "").removeprefix("integrations/")),
+                authorization=route.authorization_type or "NONE",
+                api_key_required=is_true(route.api_key_required),
+                resource_id=route.route_id,
+            )
+        )
+    return Snapshot(
+        tuple(routes), cors=_cors(api.cors_configuration), disabled=is_true(api.disable_execute_api_endpoint)
+    )
+
+
+def is_true(value: Any) -> bool:
+    """A boolean that a client may have sent as text."""
+    return str(value).lower() == "true"
+
+
+def _validator(api: RestAPI, method: Any) -> str:
+    found = api.request_validators.get(method.request_validator_id or "")
+    if found is None:
+        return ""
+    parts = []
+    if is_true(found.validate_request_parameters) and any(
+        is_true(required) for required in (method.request_parameters or {}).values()
+    ):
+        parts.append("parameters")
+    if is_true(found.validate_request_body) and method.request_models:
+        parts.append("body")
+    return " and ".join(parts)
+
+
+def _rest_integration(found: RestIntegration | None) -> Integration | None:
+    if found is None:
+        return None
+    kind = str(found.integration_type).upper()
+    status, gap = 200, ""
+    responses: tuple[MockResponse, ...] = ()
+    if kind == "MOCK":
+        status, gap = _mock_status(found.request_templates or {})
+        responses, gap = _mock_responses(found, gap)
+    return Integration(
+        kind=kind,
+        uri=found.uri or "",
+        timeout_s=float(found.timeout_in_millis or 29_000) / 1000,
+        mock_status=status,
+        mock_responses=responses,
+        credentials=found.credentials or "",
+        gap=gap,
+    )
+
+
+def _mock_status(templates: Mapping[str, str]) -> tuple[int, str]:
+    template = templates.get(_JSON) or next(iter(templates.values()), "")
+    if re.search(r"[#$]", template):
+        return 0, "a mapping template with variables in a MOCK integration"
+    # A trailing comma or a comment is beyond JSON; API Gateway refuses those at run time as well.
+    try:
+        return int(json.loads(template)["statusCode"]), ""
+    except (ValueError, KeyError, TypeError):
+        return 0, ""
+
+
+def _mock_responses(found: RestIntegration, gap: str) -> tuple[tuple[MockResponse, ...], str]:
+    responses = []
+    for response in (found.integration_responses or {}).values():
+        headers = {}
+        for name, value in (response.response_parameters or {}).items():
+            if not name.startswith(_HEADER):
+                continue
+            if not (value.startswith("'") and value.endswith("'")):
+                gap = gap or f"{name} mapped from {value}"
+                continue
+            headers[name.removeprefix(_HEADER)] = value[1:-1]
+        body = (response.response_templates or {}).get(_JSON) or ""
+        if re.search(r"[$]\w|[$]\{|#(set|if|foreach)", body):
+            gap = gap or "a mapping template with variables in a MOCK integration"
+        responses.append(
+            MockResponse(int(response.status_code), response.selection_pattern or "", headers, body)
+        )
+    return tuple(responses), gap
+
+
+def _http_integration(found: Any) -> Integration:
+    kind = str(found.integration_type).upper()
+    gap = f"{found.integration_subtype} integrations" if found.integration_subtype else ""
+    if found.request_parameters or found.response_parameters:
+        gap = gap or "parameter mapping of HTTP APIs"
+    return Integration(
+        kind=kind,
+        uri=found.integration_uri or "",
+        payload_version=found.payload_format_version or "1.0",
+        timeout_s=float(found.timeout_in_millis or 30_000) / 1000,
+        credentials=found.credentials_arn or "",
+        gap=gap,
+    )
+
+
+def _cors(found: Any) -> Cors | None:
+    if not found:
+        return None
+
+    def names(key: str) -> tuple[str, ...]:
+        return tuple(str(item) for item in found.get(key) or ())
+
+    max_age = found.get("maxAge")
+    return Cors(
+        origins=names("allowOrigins"),
+        methods=tuple(method.upper() for method in names("allowMethods")),
+        headers=tuple(name.lower() for name in names("allowHeaders")),
+        expose=tuple(name.lower() for name in names("exposeHeaders")),
+        max_age_s=int(max_age) if max_age is not None else None,
+        credentials=is_true(found.get("allowCredentials")),
+    )
