@@ -1,0 +1,295 @@
+"""AWS::Lambda: functions, their layers, versions and aliases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox.emulator.cloudformation.resources import inline_code
+from sandbox.emulator.cloudformation.resources.base import Physical, ResourceContext, ResourceFailed
+from sandbox.emulator.cloudformation.resources.convert import (
+    call,
+    changed,
+    invalid,
+    not_here,
+    omit,
+    pick,
+    stale,
+    tags,
+    unless_absent,
+    whole,
+)
+
+_ABSENT = "ResourceNotFoundException"
+# What a setting is once the template no longer has it.
+_DEFAULTS: dict[str, Any] = {
+    "DeadLetterConfig": {"TargetArn": ""},
+    "Description": "",
+    "Environment": {"Variables": {}},
+    "EphemeralStorage": {"Size": 512},
+    "Handler": None,
+    "KmsKeyArn": "",
+    "Layers": [],
+    "MemorySize": 128,
+    "Role": None,
+    "Runtime": None,
+    "Timeout": 3,
+    "TracingConfig": {"Mode": "PassThrough"},
+}
+_LOGGING_OF = "LoggingConfig"
+_CODE = ("S3Bucket", "S3Key", "S3ObjectVersion")
+_INLINE_RUNTIMES = ("python", "nodejs")
+
+
+class Function:
+    """A function of a zip, or of code in the template."""
+
+    type = "AWS::Lambda::Function"
+    properties = frozenset(
+        {
+            *_DEFAULTS,
+            "Architectures",
+            "Code",
+            "FunctionName",
+            "LoggingConfig",
+            "PackageType",
+            "ReservedConcurrentExecutions",
+            "Tags",
+        }
+    )
+    replaces: frozenset[str] = frozenset()
+
+    def create(self, context: ResourceContext, properties: Mapping[str, Any]) -> Physical:
+        functions = context.client("lambda")
+        name = properties.get("FunctionName") or context.unique_name(64)
+        reserved = properties.get("ReservedConcurrentExecutions")
+        settings = omit(properties, "Code", "FunctionName", "ReservedConcurrentExecutions", "Tags")
+        made = call(
+            functions,
+            "CreateFunction",
+            settings,
+            FunctionName=name,
+            Code=_code(properties),
+            Tags=tags(context, properties.get("Tags")),
+        )
+        if reserved is not None:
+            functions.put_function_concurrency(
+                FunctionName=name, ReservedConcurrentExecutions=whole(reserved)
+            )
+        return Physical(made["FunctionName"], {"Arn": made["FunctionArn"]})
+
+    def update(
+        self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> Physical:
+        functions = context.client("lambda")
+        if changed(old, new, "Code", "Architectures") or _written_for(old) != _written_for(new):
+            code = {**_code(new), "Architectures": new.get("Architectures") or ["x86_64"]}
+            call(functions, "UpdateFunctionCode", code, FunctionName=physical_id)
+        if settings := _changed_settings(physical_id, old, new):
+            call(functions, "UpdateFunctionConfiguration", settings, FunctionName=physical_id)
+        if changed(old, new, "ReservedConcurrentExecutions"):
+            _reserve(functions, physical_id, new.get("ReservedConcurrentExecutions"))
+        arn = functions.get_function_configuration(FunctionName=physical_id)["FunctionArn"]
+        current = functions.list_tags(Resource=arn).get("Tags") or {}
+        wanted = tags(context, new.get("Tags"))
+        if gone := stale(current, wanted):
+            functions.untag_resource(Resource=arn, TagKeys=gone)
+        if wanted != current:
+            functions.tag_resource(Resource=arn, Tags=wanted)
+        return Physical(physical_id, {"Arn": arn})
+
+    def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:
+        with unless_absent(_ABSENT):
+            context.client("lambda").delete_function(FunctionName=physical_id)
+
+
+def _written_for(properties: Mapping[str, Any]) -> bool:
+    """Whether code in the template is JavaScript: the file's name depends on it."""
+    return "ZipFile" in properties["Code"] and str(properties.get("Runtime")).startswith("nodejs")
+
+
+def _code(properties: Mapping[str, Any]) -> dict[str, Any]:
+    if properties.get("PackageType") == "Image" or "ImageUri" in properties["Code"]:
+        raise not_here("a function of a container image")
+    if "SourceKMSKeyArn" in properties["Code"]:
+        raise not_here("Code.SourceKMSKeyArn")
+    source = properties["Code"].get("ZipFile")
+    if source is None:
+        return pick(properties["Code"], _CODE)
+    runtime = str(properties.get("Runtime", ""))
+    if not runtime.startswith(_INLINE_RUNTIMES):
+        raise ResourceFailed(
+            f"ZipFile can only be used when Runtime is set to either of nodejs, python. Found: {runtime}",
+            "InvalidRequest",
+        )
+    return {"ZipFile": inline_code.archive(source, runtime)}
+
+
+def _changed_settings(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    defaults = _DEFAULTS | {_LOGGING_OF: {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{name}"}}
+    given = {key: new.get(key, default) for key, default in defaults.items() if changed(old, new, key)}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _reserve(functions: Any, name: str, reserved: Any) -> None:
+    if reserved is None:
+        functions.delete_function_concurrency(FunctionName=name)
+    else:
+        functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=whole(reserved))
+
+
+class Version:
+    """What ``$LATEST`` was when the stack made it."""
+
+    type = "AWS::Lambda::Version"
+    properties = frozenset({"CodeSha256", "Description", "FunctionName"})
+    replaces: frozenset[str] = frozenset()
+
+    def create(self, context: ResourceContext, properties: Mapping[str, Any]) -> Physical:
+        functions = context.client("lambda")
+        function = properties["FunctionName"]
+        pages = functions.get_paginator("list_versions_by_function").paginate(FunctionName=function)
+        before = {version["Version"] for page in pages for version in page["Versions"]}
+        made = call(functions, "PublishVersion", properties)
+        number = made["Version"]
+        if number in before:
+            raise ResourceFailed(
+                f"A version for this Lambda function exists ( {number} ). "
+                "Modify the function to create a new version.",
+                "AlreadyExists",
+            )
+        arn = _qualified(made["FunctionArn"], number)
+        return Physical(arn, {"FunctionArn": arn, "Version": number})
+
+    def update(
+        self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> Physical:
+        return Physical(physical_id, {"FunctionArn": physical_id, "Version": physical_id.rsplit(":", 1)[1]})
+
+    def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:
+        function, number = physical_id.rsplit(":", 1)
+        with unless_absent(_ABSENT):
+            context.client("lambda").delete_function(FunctionName=function, Qualifier=number)
+
+
+def _qualified(arn: str, qualifier: str) -> str:
+    """A function's ARN with its qualifier, whether it had one or not."""
+    return f"{':'.join(arn.split(':')[:7])}:{qualifier}"
+
+
+class Alias:
+    """A name that points at a version, or at two by weight."""
+
+    type = "AWS::Lambda::Alias"
+    properties = frozenset({"Description", "FunctionName", "FunctionVersion", "Name", "RoutingConfig"})
+    replaces: frozenset[str] = frozenset()
+
+    def create(self, context: ResourceContext, properties: Mapping[str, Any]) -> Physical:
+        functions = context.client("lambda")
+        settings = {**omit(properties, "RoutingConfig"), **_routing(properties)}
+        arn = call(functions, "CreateAlias", settings)["AliasArn"]
+        return Physical(arn, {"AliasArn": arn})
+
+    def update(
+        self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> Physical:
+        routing = _routing(new)
+        if changed(old, new, "RoutingConfig") and not routing:
+            routing = {"RoutingConfig": {"AdditionalVersionWeights": {}}}
+        settings = {"Description": "", **omit(new, "RoutingConfig"), **routing}
+        call(context.client("lambda"), "UpdateAlias", settings)
+        return Physical(physical_id, {"AliasArn": physical_id})
+
+    def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:
+        function, name = physical_id.rsplit(":", 1)
+        with unless_absent(_ABSENT):
+            context.client("lambda").delete_alias(FunctionName=function, Name=name)
+
+
+def _routing(properties: Mapping[str, Any]) -> dict[str, Any]:
+    given = (properties.get("RoutingConfig") or {}).get("AdditionalVersionWeights")
+    if not given:
+        return {}
+    weights = {str(entry["FunctionVersion"]): float(entry["FunctionWeight"]) for entry in given}
+    return {"RoutingConfig": {"AdditionalVersionWeights": weights}}
+
+
+class LayerVersion:
+    """One version of a layer; a change of it makes another."""
+
+    type = "AWS::Lambda::LayerVersion"
+    properties = frozenset(
+        {
+            "CompatibleArchitectures",
+            "CompatibleRuntimes",
+            "Content",
+            "Description",
+            "LayerName",
+            "LicenseInfo",
+        }
+    )
+    replaces: frozenset[str] = frozenset()
+
+    def create(self, context: ResourceContext, properties: Mapping[str, Any]) -> Physical:
+        name = properties.get("LayerName") or context.unique_name(140)
+        settings = omit(properties, "LayerName", "Content")
+        content = pick(properties["Content"], _CODE)
+        made = call(
+            context.client("lambda"), "PublishLayerVersion", settings, LayerName=name, Content=content
+        )
+        return self._physical(made["LayerVersionArn"])
+
+    def update(
+        self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> Physical:
+        return self._physical(physical_id)
+
+    def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:
+        layer, number = physical_id.rsplit(":", 1)
+        name = layer.rsplit(":", 1)[1]
+        with unless_absent(_ABSENT):
+            context.client("lambda").delete_layer_version(LayerName=name, VersionNumber=int(number))
+
+    def _physical(self, arn: str) -> Physical:
+        return Physical(arn, {"LayerVersionArn": arn})
+
+
+class LayerVersionPermission:
+    """Who else may use a layer's version."""
+
+    type = "AWS::Lambda::LayerVersionPermission"
+    properties = frozenset({"Action", "LayerVersionArn", "OrganizationId", "Principal"})
+    replaces: frozenset[str] = frozenset()
+
+    def create(self, context: ResourceContext, properties: Mapping[str, Any]) -> Physical:
+        statement = context.unique_name(100)
+        settings = omit(properties, "LayerVersionArn")
+        where = _layer(properties["LayerVersionArn"])
+        call(context.client("lambda"), "AddLayerVersionPermission", settings, StatementId=statement, **where)
+        physical_id = f"{properties['LayerVersionArn']}#{statement}"
+        return Physical(physical_id, {"Id": physical_id})
+
+    def update(
+        self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> Physical:
+        return Physical(physical_id, {"Id": physical_id})
+
+    def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:
+        arn, statement = physical_id.split("#", 1)
+        with unless_absent(_ABSENT):
+            call(
+                context.client("lambda"),
+                "RemoveLayerVersionPermission",
+                _layer(arn),
+                StatementId=statement,
+            )
+
+
+def _layer(arn: str) -> dict[str, Any]:
+    parts = arn.split(":")
+    if len(parts) != 8:
+        raise invalid(f"#/LayerVersionArn: {arn} is not the ARN of a layer version")
+    return {"LayerName": parts[6], "VersionNumber": int(parts[7])}
+
+
+PROVIDERS = (Function(), Version(), Alias(), LayerVersion(), LayerVersionPermission())

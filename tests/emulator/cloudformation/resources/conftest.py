@@ -1,0 +1,85 @@
+"""A stack of one's own: providers are driven as the engine drives them, without an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+import sandbox.emulator.aws_policies  # noqa: F401 (registers its patch)
+from sandbox.emulator.cloudformation.resources import providers
+from sandbox.emulator.cloudformation.resources.base import Physical, ResourceContext
+
+SYSTEM_TAGS = {
+    "aws:cloudformation:stack-name": "shop",
+    "aws:cloudformation:stack-id": "arn:aws:cloudformation:eu-north-1:111122223333:stack/shop/1",
+}
+
+
+class Stack:
+    """Makes, changes and removes resources of the stack ``shop``."""
+
+    def __init__(self, account: Any) -> None:
+        self.account = account
+        self.region = account.core.region
+
+    def client(self, service: str) -> Any:
+        """A client of the account's owner."""
+        return self.account.client(service)
+
+    def context(self, logical_id: str, tags: Mapping[str, str] | None = None) -> ResourceContext:
+        """What the engine would give the provider."""
+        core = self.account.core
+        return ResourceContext(
+            account_id=core.account_id,
+            region=core.region,
+            stack_name="shop",
+            stack_id=SYSTEM_TAGS["aws:cloudformation:stack-id"],
+            logical_id=logical_id,
+            tags={**(tags or {}), **SYSTEM_TAGS, "aws:cloudformation:logical-id": logical_id},
+            clients=core.clients,
+            principal=core.owner,
+            gateway_port=core.gateway_port,
+        )
+
+    def create(self, kind: str, properties: Mapping[str, Any], logical_id: str = "Thing") -> Physical:
+        """Make a resource, insisting that the provider claims each property."""
+        provider = self.provider(kind, properties)
+        return provider.create(self.context(logical_id), properties)
+
+    def update(
+        self, kind: str, physical: Physical, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> Physical:
+        """Change a resource in place."""
+        provider = self.provider(kind, new)
+        return provider.update(self.context("Thing"), physical.physical_id, old, new)
+
+    def delete(self, kind: str, physical: Physical, properties: Mapping[str, Any]) -> None:
+        """Remove a resource, then once more: a repeated deletion must do no harm."""
+        provider = self.provider(kind, properties)
+        for _ in range(2):
+            provider.delete(self.context("Thing"), physical.physical_id, properties)
+
+    def provider(self, kind: str, properties: Mapping[str, Any]) -> Any:
+        """The provider of a type, once it is sure that it honours all ``properties``."""
+        provider = providers()[f"AWS::{kind}"]
+        unsupported = set(properties) - provider.properties
+        assert not unsupported, unsupported
+        return provider
+
+    def role(self, name: str = "worker", service: str = "lambda.amazonaws.com") -> str:
+        """A role that a service may take on; its ARN."""
+        trust = {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}],
+        }
+        made = self.create("IAM::Role", {"RoleName": name, "AssumeRolePolicyDocument": trust})
+        arn: str = made.attributes["Arn"]
+        return arn
+
+
+@pytest.fixture
+def stack(account: Any) -> Stack:
+    """The stack ``shop`` in an empty account."""
+    return Stack(account)
