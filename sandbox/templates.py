@@ -42,9 +42,14 @@ def _text(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
     return loader.construct_scalar(node)
 
 
-_Loader.add_multi_constructor("!", _short_form)
-# A version such as 2010-09-09 is text to CloudFormation, not a date.
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", _text)
+def teach_short_forms(loader: Any) -> None:
+    """Make a YAML loader class read ``!Ref`` and its like as the long forms."""
+    loader.add_multi_constructor("!", _short_form)
+    # A version such as 2010-09-09 is text to CloudFormation, not a date.
+    loader.add_constructor("tag:yaml.org,2002:timestamp", _text)
+
+
+teach_short_forms(_Loader)
 
 
 @dataclass(frozen=True, slots=True)

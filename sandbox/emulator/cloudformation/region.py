@@ -1,0 +1,183 @@
+"""The service in one account and region: its stacks, and how a request becomes a target."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import unquote
+
+import structlog
+from botocore.exceptions import ClientError
+
+from sandbox.emulator.calls import AwsError, Call, Principal, PrincipalKind
+from sandbox.emulator.cloudformation import capabilities, documents, parameters, template
+from sandbox.emulator.cloudformation.dynamic import DynamicReferences
+from sandbox.emulator.cloudformation.errors import invalid
+from sandbox.emulator.cloudformation.execution import StackOperation
+from sandbox.emulator.cloudformation.parameters import Parameters
+from sandbox.emulator.cloudformation.plan import Planner
+from sandbox.emulator.cloudformation.resources.base import ResourceProvider
+from sandbox.emulator.cloudformation.schemas import Schemas
+from sandbox.emulator.cloudformation.sources import read_template
+from sandbox.emulator.cloudformation.stacks import Stack, StackStore, Target
+from sandbox.emulator.cloudformation.template import Template
+from sandbox.emulator.cloudformation.transform import Macros
+from sandbox.emulator.cloudformation.working import Worker, Workplace
+from sandbox.emulator.core import AccountCore
+
+log = structlog.get_logger()
+
+NOTHING = Target("", Template({}), Template({}), Parameters())
+
+
+@dataclass(slots=True)
+class Draft:
+    """A target whose macros have not run yet."""
+
+    target: Target
+    given: list[Mapping[str, Any]]
+    previous: Parameters | None
+    read_stored: parameters.ReadStored
+
+
+class Region:
+    """CloudFormation in one account and region."""
+
+    def __init__(
+        self, core: AccountCore, account_id: str, name: str, providers: Mapping[str, ResourceProvider]
+    ) -> None:
+        self.core = core
+        self.store = StackStore(account_id, name)
+        schemas = Schemas(name)
+        self.place = Workplace(core, schemas, providers)
+        self.planner = Planner(self.store, schemas, providers)
+        self._macros = Macros(account_id, name)
+
+    def now(self) -> dt.datetime:
+        return self.core.clock.now()
+
+    def client(self, service: str, principal: Principal) -> Any:
+        return self.core.clients.client(service, region=self.store.region, principal=principal)
+
+    def draft(self, call: Call, stack: Stack | None) -> Draft:
+        """Read a request's template and parameters; ``stack`` is what they would change.
+
+        Raises:
+            AwsError: the template or a parameter is not in order.
+        """
+        previous = stack.target if stack is not None and stack.target is not NOTHING else None
+        params = call.params
+        text = read_template(
+            params, self.client("s3", call.principal), previous.text if previous is not None else None
+        )
+        written = Template(documents.parse(text))
+        template.check_form(written)
+        given = list(params.get("Parameters") or [])
+        kept = previous.parameters if previous is not None else None
+        read = DynamicReferences(lambda service: self.client(service, call.principal)).parameter
+        bound = parameters.bind(written.parameters, given, kept, read)
+        target = Target(
+            text=text,
+            template=written,
+            processed=written,
+            parameters=bound,
+            tags=self._tags(params, previous),
+            capabilities=tuple(params.get("Capabilities") or ()),
+            role_arn=params.get("RoleARN") or (previous.role_arn if previous is not None else ""),
+            notification_arns=tuple(
+                params.get("NotificationARNs", previous.notification_arns if previous is not None else ())
+            ),
+            disable_rollback=bool(params.get("DisableRollback", False)),
+        )
+        return Draft(target, given, kept, read)
+
+    def process(self, draft: Draft) -> Target:
+        """Run a draft's macros and check what they made.
+
+        Raises:
+            AwsError: a macro or a check refuses it, or a capability is missing.
+        """
+        target = draft.target
+        processed = self._macros.run(target.template, target.parameters.values)
+        if processed.parameters != target.template.parameters:
+            bound = parameters.bind(processed.parameters, draft.given, draft.previous, draft.read_stored)
+            target = replace(target, parameters=bound)
+        target = replace(target, processed=processed)
+        template.check(processed, self.place.schemas)
+        refusal = capabilities.insufficient(processed, target.capabilities)
+        if refusal is not None:
+            raise refusal
+        return target
+
+    def start(
+        self, stack: Stack, principal: Principal, label: str, operate: Callable[[StackOperation], None]
+    ) -> None:
+        """Run an operation on a stack in the account's own time."""
+        actor = self._actor(stack, principal)
+        operation = StackOperation(self.store, stack, Worker(self.place, stack, actor))
+
+        def run() -> None:
+            with stack.operating:
+                try:
+                    operate(operation)
+                except Exception as error:
+                    log.exception("stack_operation_failed", stack=stack.name)
+                    failed = stack.status.replace("_CLEANUP", "").replace("_IN_PROGRESS", "_FAILED")
+                    stack.enter(failed, self.now(), f"EnvironmentFault: {type(error).__name__}: {error}")
+                    raise
+                finally:
+                    self._tell(stack)
+
+        self.core.work.submit(run, label=f"cloudformation: {label} {stack.name}")
+
+    def check_role(self, role_arn: str, principal: Principal) -> None:
+        """Refuse a service role that CloudFormation can't assume.
+
+        Raises:
+            AwsError: it is not there, or does not trust CloudFormation.
+        """
+        if not role_arn:
+            return
+        name = role_arn.rpartition("/")[2]
+        try:
+            role = self.client("iam", self.core.owner).get_role(RoleName=name)["Role"]
+        except ClientError:
+            role = {}
+        trust = role.get("AssumeRolePolicyDocument", "")
+        trust = unquote(trust) if isinstance(trust, str) else str(trust)
+        if "cloudformation.amazonaws.com" not in trust:
+            raise invalid(f"Role {role_arn} is invalid or cannot be assumed")
+
+    def _actor(self, stack: Stack, principal: Principal) -> Principal:
+        role_arn = stack.target.role_arn
+        if not role_arn:
+            return principal
+        name = role_arn.rpartition("/")[2]
+        return Principal(
+            kind=PrincipalKind.ROLE_SESSION,
+            account_id=stack.account_id,
+            arn=f"arn:aws:sts::{stack.account_id}:assumed-role/{name}/AWSCloudFormation",
+            role_arn=role_arn,
+        )
+
+    def _tell(self, stack: Stack) -> None:
+        self.core.timeline.add(
+            "deployment",
+            stack.name,
+            account_id=stack.account_id,
+            region=stack.region,
+            outcome=stack.status,
+            stack_id=stack.id,
+            reason=stack.reason,
+        )
+
+    def _tags(self, params: Mapping[str, Any], previous: Target | None) -> dict[str, str]:
+        if "Tags" not in params or params["Tags"] is None:
+            return dict(previous.tags) if previous is not None else {}
+        tags = {str(tag["Key"]): str(tag.get("Value", "")) for tag in params["Tags"]}
+        reserved = [key for key in tags if key.lower().startswith("aws:")]
+        if reserved:
+            raise AwsError("ValidationError", f"Tag key {reserved[0]} can not start with aws:")
+        return tags
