@@ -22,6 +22,7 @@ ours to repair, and the learner keeps the attempt.
 from __future__ import annotations
 
 from curriculum.loader import accepted_runtimes
+from graders.buckets import Bucket, Subscription
 from graders.checks import Check, check, overlay, parameters, stack_parameters
 from graders.errors import NotAssessed, PathNotAlive, PositiveControlFailed, ResourceNotFound
 from graders.findings import (
@@ -82,6 +83,7 @@ __all__ = [
     "PERF",
     "RES",
     "SEC",
+    "Bucket",
     "Check",
     "Count",
     "DeploymentFailed",
@@ -107,6 +109,7 @@ __all__ = [
     "Saw",
     "Stack",
     "StackResource",
+    "Subscription",
     "Template",
     "V",
     "Visibility",

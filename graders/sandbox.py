@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from graders import faults, telemetry
+from graders.buckets import Bucket
 from graders.errors import PathNotAlive, ResourceNotFound
 from graders.findings import Did, Saw
 from graders.functions import FunctionView, Invocation, describe, invoke, renew_environments
@@ -186,6 +187,16 @@ class Sandbox:
         target = self.stack.physical_id(function) or function
         with renew_environments(self.client("lambda"), target, variables):
             yield
+
+    # --- buckets and metrics
+
+    def bucket(self, name: str) -> Bucket:
+        """A bucket: who hears of uploads to it, and how well it is closed."""
+        return Bucket(self.account, name, self.invoke)
+
+    def metric_sums(self, namespace: str, metric: str) -> dict[str, float]:
+        """A metric's sums over the last hours, by its dimensions as JSON."""
+        return telemetry.metric_sums(self.account, namespace, metric)
 
     # --- time
 

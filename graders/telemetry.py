@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from graders.evidence.aws import is_missing
 from graders.functions import FunctionView
 from sandbox.account import Account
+
+_METRICS_SINCE = dt.timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,25 @@ def logs(account: Account, group: str, since: Mark | None) -> list[LogEvent]:
         if is_missing(error):
             return []
         raise
+
+
+def metric_sums(account: Account, namespace: str, metric: str) -> dict[str, float]:
+    """A metric's sums over the last hours, by its dimensions as JSON."""
+    client = account.client("cloudwatch")
+    now = account.now()
+    totals = {}
+    for item in client.list_metrics(Namespace=namespace, MetricName=metric)["Metrics"]:
+        points = client.get_metric_statistics(
+            Namespace=namespace,
+            MetricName=metric,
+            Dimensions=item["Dimensions"],
+            StartTime=now - _METRICS_SINCE,
+            EndTime=now + dt.timedelta(minutes=1),
+            Period=60,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        totals[json.dumps(item["Dimensions"])] = float(sum(point["Sum"] for point in points))
+    return totals
 
 
 def _is_of(subject: str, name: str) -> bool:
