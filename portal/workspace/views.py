@@ -37,7 +37,9 @@ def show(slug: str) -> ResponseReturnValue:
     return workspace_page(services().catalogue().get_lab(slug))
 
 
-def workspace_page(lab: Lab, problem: Mapping[str, object] | None = None) -> str:
+def workspace_page(
+    lab: Lab, problem: Mapping[str, object] | None = None, *, title: str = "This was not graded."
+) -> str:
     """The editor, with what was wrong with a submission where there was something."""
     files = files_of(lab, current_user().id)
     shown, binary = {}, []
@@ -54,6 +56,7 @@ def workspace_page(lab: Lab, problem: Mapping[str, object] | None = None) -> str
         binary=binary,
         running=services().store.open_of(current_user().id, lab.slug),
         problem=problem,
+        problem_title=title,
         template_problem=problems[0] if problems else None,
     )
 
@@ -127,7 +130,11 @@ def upload(slug: str) -> ResponseReturnValue:
     lab, sent = services().catalogue().get_lab(slug), request.files.get("archive")
     if sent is None or not sent.filename:
         raise BadSubmission("No file was chosen.", where="archive", what_to_do="Choose a zip file.")
-    files = read_zip(sent.read(), limits=Limits(unpacked_bytes=lab.manifest.limit_bytes)).files
+    try:
+        files = read_zip(sent.read(), limits=Limits(unpacked_bytes=lab.manifest.limit_bytes)).files
+    except BadSubmission as error:
+        told = {"message": str(error.args[0]), "where": error.where, "what_to_do": error.what_to_do}
+        return workspace_page(lab, told, title="This zip was not used."), 422
     services().store.save_files(current_user().id, lab.slug, files, services().now(), replace_all=True)
     return redirect(url_for("workspace.show", slug=lab.slug), 303)
 

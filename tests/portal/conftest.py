@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import re
+import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,9 +19,19 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import Portal
+from curriculum.loader import Catalogue
 from graders.skeleton import skeleton
 from records.people import People, User
+from records.queue import Queue
 from settings import Settings
+from worker.grading import grader
+from worker.loop import Worker
+
+
+@pytest.fixture(name="zipped")
+def _zipped() -> Callable[[Mapping[str, bytes | str]], bytes]:
+    """Makes a zip of files."""
+    return zipped
 
 
 def zipped(files: Mapping[str, bytes | str]) -> bytes:
@@ -45,13 +57,16 @@ class Visitor:
         return self.client.post(path, data=form, follow_redirects=True, **options)
 
     def put(self, path: str, body: Mapping[str, Any]) -> TestResponse:
-        return self.client.put(path, json=dict(body), headers={"X-CSRFToken": self.token()})
+        return self.client.put(path, json=dict(body), headers=self._script())
 
     def delete(self, path: str) -> TestResponse:
-        return self.client.delete(path, headers={"X-CSRFToken": self.token()})
+        return self.client.delete(path, headers=self._script())
 
     def upload(self, path: str, archive: bytes, name: str = "work.zip") -> TestResponse:
         return self.post(path, {"archive": (io.BytesIO(archive), name)})
+
+    def _script(self) -> dict[str, str]:
+        return {"X-CSRFToken": self.token(), "Accept": "application/json"}
 
     def token(self) -> str:
         for page in ("/attempts", "/sign-in"):
@@ -76,9 +91,7 @@ def labs_folder(tmp_path: Path) -> Path:
 def reference(labs_folder: Path) -> dict[str, bytes]:
     folder = labs_folder / "say-hello" / "solutions" / "reference-python"
     return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
     }
 
 
@@ -133,3 +146,25 @@ def signed_in(app: Flask, people: People) -> Callable[[User], Visitor]:
 def learner(ada: User, signed_in: Callable[[User], Visitor]) -> Visitor:
     """Ada, signed in."""
     return signed_in(ada)
+
+
+_path = Path(__file__).parent.parent / "graders" / "fakes.py"
+_spec = importlib.util.spec_from_file_location("grading_fakes", _path)
+assert _spec is not None
+assert _spec.loader is not None
+fakes = sys.modules.setdefault("grading_fakes", importlib.util.module_from_spec(_spec))
+if not hasattr(fakes, "FakeBackend"):
+    _spec.loader.exec_module(fakes)
+
+
+@pytest.fixture
+def work(portal: Portal) -> Callable[..., None]:
+    """Grades what waits, over a backend that needs no emulator; or closes it with a given report."""
+    queue = Queue(portal.database, lambda: datetime.now(UTC))
+
+    def run(report: Mapping[str, Any] | None = None) -> None:
+        labs = Catalogue(portal.settings.labs_folder)
+        grade = grader(labs, fakes.FakeBackend()) if report is None else lambda *_: report
+        assert Worker(queue, portal.store, grade).run_one()
+
+    return run

@@ -1,0 +1,73 @@
+"""The HTTP API: the pages' services, by token."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def key(people: Any, ada: Any) -> dict[str, str]:
+    return {"Authorization": f"Bearer {people.make_token(ada.id, 'test', datetime.now(UTC))}"}
+
+
+@pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer cst_wrong"}, {"Authorization": "Basic x"}])
+def test_without_a_valid_token_nothing_is_answered(visitor: Any, header: dict[str, str]) -> None:
+    answer = visitor.get("/api/v1/labs", headers=header)
+
+    assert answer.status_code == 401
+    assert "Bearer" in answer.json["error"]
+
+
+def test_a_session_is_no_token(learner: Any) -> None:
+    assert learner.get("/api/v1/labs").status_code == 401
+
+
+def test_labs_are_listed_and_shown(visitor: Any, key: dict[str, str]) -> None:
+    listed = visitor.get("/api/v1/labs", headers=key).json["labs"]
+    shown = visitor.get("/api/v1/labs/x01", headers=key).json
+
+    assert [lab["slug"] for lab in listed] == ["say-hello", "say-goodbye"]
+    assert "greeter" in shown["brief"]
+
+
+def test_a_submission_is_taken_graded_and_reported(
+    visitor: Any, key: dict[str, str], zipped: Any, reference: Any, work: Any
+) -> None:
+    sent = visitor.client.post("/api/v1/labs/say-hello/submissions", data=zipped(reference), headers=key)
+    assert sent.status_code == 201
+    address = f"/api/v1/attempts/{sent.json['id']}"
+    assert visitor.get(f"{address}/report", headers=key).status_code == 404
+
+    work()
+
+    assert visitor.get(address, headers=key).json["outcome"] == "passed"
+    assert visitor.get(f"{address}/report", headers=key).json["points"] == 100
+    assert len(visitor.get("/api/v1/attempts?lab=say-hello", headers=key).json["attempts"]) == 1
+
+
+def test_a_refusal_says_where_and_what_to_do(visitor: Any, key: dict[str, str]) -> None:
+    answer = visitor.client.post("/api/v1/labs/say-hello/submissions", data=b"no zip", headers=key)
+
+    assert answer.status_code == 422
+    assert answer.json["where"] == "submission.zip"
+    assert answer.json["what_to_do"]
+
+
+def test_one_attempt_at_a_time(visitor: Any, key: dict[str, str], zipped: Any, reference: Any) -> None:
+    address = "/api/v1/labs/say-hello/submissions"
+    visitor.client.post(address, data=zipped(reference), headers=key)
+
+    assert visitor.client.post(address, data=zipped(reference), headers=key).status_code == 409
+
+
+def test_attempts_of_others_are_not_found(
+    visitor: Any, key: dict[str, str], people: Any, zipped: Any, reference: Any
+) -> None:
+    sent = visitor.client.post("/api/v1/labs/say-hello/submissions", data=zipped(reference), headers=key)
+    grace = people.add("grace", "Grace", None, datetime.now(UTC))
+    other = {"Authorization": f"Bearer {people.make_token(grace.id, 'test', datetime.now(UTC))}"}
+
+    assert visitor.get(f"/api/v1/attempts/{sent.json['id']}", headers=other).status_code == 404
