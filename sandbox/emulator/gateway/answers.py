@@ -30,9 +30,18 @@ def write_result(operation: Operation, result: dict[str, Any], request_id: str) 
     elif not isinstance(body, str | bytes):
         body = b"".join(body)
     headers = tuple((name, str(value)) for name, value in written["headers"].items())
-    return HttpAnswer(
-        written["status_code"], headers + ids, body.encode() if isinstance(body, str) else bytes(body)
-    )
+    status = _told_status(operation, result) or written["status_code"]
+    return HttpAnswer(status, headers + ids, body.encode() if isinstance(body, str) else bytes(body))
+
+
+def _told_status(operation: Operation, result: dict[str, Any]) -> int | None:
+    """The HTTP status, where it is a member of the output (Lambda's Invoke)."""
+    shape = operation.model.output_shape
+    members = shape.members.items() if shape is not None else ()
+    for name, member in members:
+        if member.serialization.get("location") == "statusCode" and name in result:
+            return int(result[name])
+    return None
 
 
 def write_error(
