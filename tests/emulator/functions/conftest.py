@@ -9,8 +9,9 @@ import stat
 import sys
 import tempfile
 import textwrap
+import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,26 @@ class FunctionsAccount:
         content = answer["Payload"].read()
         answer["Payload"] = json.loads(content) if content else None
         return answer
+
+    def update_code(self, code: str, name: str = "fn", **settings: Any) -> dict[str, Any]:
+        """New code for the module ``app``."""
+        package = make_zip({"app.py": textwrap.dedent(code)})
+        updated: dict[str, Any] = self.api.update_function_code(
+            FunctionName=name, ZipFile=package, **settings
+        )
+        return updated
+
+    def publish_layer(self, name: str, files: Mapping[str, str]) -> str:
+        """A layer version's ARN."""
+        layer = self.api.publish_layer_version(LayerName=name, Content={"ZipFile": make_zip(files)})
+        return str(layer["LayerVersionArn"])
+
+    def wait_for(self, condition: Callable[[], Any], timeout_s: float = 5.0) -> None:
+        """Until it holds."""
+        until = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < until, "it never happened"
+            time.sleep(0.005)
 
     def logs(self, name: str = "fn") -> list[str]:
         """All messages of a function's log group, in order."""

@@ -57,7 +57,7 @@ class InvokeApi:
         _check_size(payload, ASYNCHRONOUS_LIMIT_BYTES if kind == "Event" else SYNCHRONOUS_LIMIT_BYTES)
         target = self._store.resolve(name)
         if kind == "DryRun":
-            return {"StatusCode": 204}
+            return {"StatusCode": 204, "Payload": b""}
         _check_json(payload)
         invocation = Invocation(
             payload=payload,

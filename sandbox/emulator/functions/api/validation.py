@@ -102,7 +102,10 @@ def _trusts_lambda(document: Any) -> bool:
 
 def check_variables(variables: Mapping[str, str]) -> None:
     """Names, reserved names and the size of all together."""
-    unable = "Lambda was unable to configure your environment variables because the environment variables you have "
+    unable = (
+        "Lambda was unable to configure your environment variables because the environment "
+        "variables you have "
+    )
     reserved = sorted(RESERVED & variables.keys())
     if reserved:
         raise invalid(
