@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import os
 import resource
 import sys
 import threading
+import traceback
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
+
+from sandbox.supervisor import wire
 
 # Nobody's AWS settings have a say in here: everything that is called is ours.
 for _name in list(os.environ):
@@ -25,13 +29,17 @@ os.environ |= {
 def main() -> NoReturn:
     """Start, warm up, say so, and serve."""
     options = _read_options()
+    if options.owner is None and os.fork():
+        os._exit(0)  # The shared one is nobody's child.
     ready = open(options.ready, "wb")  # noqa: SIM115  Until we are ready, across many steps.
     try:
         _serve(options, ready)
     except BaseException as error:  # The edge of this process: who started it has to be told.
-        from sandbox.supervisor import loop
-
-        loop.complain(ready, error)
+        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            ready.write(wire.encode(wire.failure(error)))
+            ready.flush()
+        os._exit(70)
 
 
 def _read_options() -> argparse.Namespace:
@@ -47,10 +55,10 @@ def _read_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _serve(options: argparse.Namespace, ready: object) -> NoReturn:
+def _serve(options: argparse.Namespace, ready: IO[bytes]) -> NoReturn:
     from sandbox.isolation.client import SpawnerClient, StartingSpawner
     from sandbox.isolation.spec import IsolationLevel
-    from sandbox.supervisor import places, wire
+    from sandbox.supervisor import places
 
     if options.owner is not None and os.getppid() != options.owner:
         os._exit(0)
@@ -91,7 +99,7 @@ def _serve(options: argparse.Namespace, ready: object) -> NoReturn:
     if not alone:
         raise RuntimeError(f"threads are running before the fork: {threading.enumerate()}")
     supervisor = loop.Supervisor(place, lock, listener, at, spawner, about, options.owner)
-    with ready as pipe:  # type: ignore[attr-defined]
+    with ready as pipe:
         pipe.write(wire.encode({"ok": {**about, "socket": str(at)}}))
     supervisor.serve()
 

@@ -20,6 +20,7 @@ from sandbox.isolation import kernel
 from sandbox.supervisor import wire
 
 _BACKLOG = 16
+_LONGEST_JUMP_S = 10 * 366 * 86_400
 
 
 def run(options: AccountOptions, control: Path, report: int, supervisor: int) -> NoReturn:
@@ -60,9 +61,7 @@ class Control:
         self._account = account
         self._verbs: Mapping[str, Callable[..., Any]] = {
             "settle": lambda timeout_s=30.0: _plain_quiet(account.settle(float(timeout_s))),
-            "advance": lambda seconds, timeout_s=60.0: _plain_quiet(
-                account.advance(float(seconds), float(timeout_s))
-            ),
+            "advance": self._advance,
             "now": lambda: _plain_time(account.now()),
             "timeline": lambda since=0: account.timeline(int(since)),
             "set_fault": lambda name, settings: account.set_fault(name, **settings),
@@ -79,6 +78,11 @@ class Control:
                 connection.close()
                 continue
             threading.Thread(target=self._converse, args=(connection,), name="control", daemon=True).start()
+
+    def _advance(self, seconds: float, timeout_s: float = 60.0) -> dict[str, Any]:
+        if not 0 <= seconds <= _LONGEST_JUMP_S:
+            raise wire.BadRequest("The clock moves forward only, and at most ten years at a time.")
+        return _plain_quiet(self._account.advance(float(seconds), float(timeout_s)))
 
     def _converse(self, connection: socket.socket) -> None:
         lines = wire.Lines()

@@ -21,6 +21,7 @@ from sandbox.supervisor import places, wire
 START_TIMEOUT_S = 120.0
 OPEN_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_S = 10.0
+_PATIENCE_S = 0.3
 
 Say = Callable[[str], None]
 
@@ -176,6 +177,8 @@ class Starting:
                 start_new_session=True,
             )
         os.close(writer)
+        if not private:
+            self.process.wait()  # It has gone on as nobody's child.
         self._ready = reader
         self._began = time.monotonic()
 
@@ -185,26 +188,28 @@ class Starting:
         Raises:
             IsolationUnavailable, EnvironmentFault: why it could not start.
         """
-        lines = wire.Lines()
         try:
-            if not _readable(self._ready, 0.3):
+            if not _readable(self._ready, _PATIENCE_S):
                 self.say("Starting the sandbox ...")
-            while True:
-                left_s = self._began + START_TIMEOUT_S - time.monotonic()
-                if not _readable(self._ready, max(0.0, left_s)):
-                    self.stop()
-                    raise EnvironmentFault(f"The supervisor was not ready within {START_TIMEOUT_S:.0f} s.")
-                data = os.read(self._ready, 1 << 16)
-                for answer in lines.feed(data):
-                    about = wire.result(answer)
-                    return Supervisor(Path(about["socket"]), about)
-                if not data:
-                    status = self.process.wait()
-                    raise EnvironmentFault(
-                        f"The supervisor ended before it was ready (status {status}). {self.log} may say why."
-                    )
+            about = wire.result(self._read_answer())
+        except BaseException:
+            self.stop()
+            raise
         finally:
             os.close(self._ready)
+        return Supervisor(Path(about["socket"]), about)
+
+    def _read_answer(self) -> dict[str, Any]:
+        lines = wire.Lines()
+        while True:
+            left_s = self._began + START_TIMEOUT_S - time.monotonic()
+            if not _readable(self._ready, max(0.0, left_s)):
+                raise EnvironmentFault(f"The supervisor was not ready within {START_TIMEOUT_S:.0f} s.")
+            data = os.read(self._ready, 1 << 16)
+            if not data:
+                raise EnvironmentFault(f"The supervisor ended before it was ready. {self.log} may say why.")
+            for answer in lines.feed(data):
+                return answer
 
     def stop(self) -> None:
         """End it and everything below it."""

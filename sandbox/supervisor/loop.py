@@ -16,7 +16,6 @@ import socket
 import subprocess
 import sys
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -338,12 +337,3 @@ def listen(path: Path) -> socket.socket:
     path.chmod(0o600)
     listener.listen(_BACKLOG)
     return listener
-
-
-def complain(ready: IO[bytes], error: BaseException) -> NoReturn:
-    """Say why there is no supervisor, and end."""
-    traceback.print_exc()
-    with contextlib.suppress(OSError):
-        ready.write(wire.encode(wire.failure(error)))
-        ready.flush()
-    os._exit(70)
