@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from botocore import xform_name
@@ -152,6 +152,20 @@ def omit(properties: Mapping[str, Any], *names: str) -> dict[str, Any]:
 def changed(old: Mapping[str, Any], new: Mapping[str, Any], *names: str) -> bool:
     """Whether any of ``names`` differs."""
     return any(old.get(name) != new.get(name) for name in names)
+
+
+@contextmanager
+def or_else(undo: Callable[[], Any]) -> Iterator[None]:
+    """Set up what was just made, and ``undo`` the making when that fails.
+
+    The engine only knows of a resource once its provider has returned it.
+    """
+    try:
+        yield
+    except Exception:
+        with suppress(ClientError, ResourceFailed):
+            undo()
+        raise
 
 
 @contextmanager

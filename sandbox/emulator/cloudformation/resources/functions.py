@@ -13,6 +13,7 @@ from sandbox.emulator.cloudformation.resources.convert import (
     invalid,
     not_here,
     omit,
+    or_else,
     pick,
     stale,
     tags,
@@ -73,9 +74,8 @@ class Function:
             Tags=tags(context, properties.get("Tags")),
         )
         if reserved is not None:
-            functions.put_function_concurrency(
-                FunctionName=name, ReservedConcurrentExecutions=whole(reserved)
-            )
+            with or_else(lambda: functions.delete_function(FunctionName=name)):
+                _reserve(functions, name, reserved)
         return Physical(made["FunctionName"], {"Arn": made["FunctionArn"]})
 
     def update(

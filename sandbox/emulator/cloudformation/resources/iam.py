@@ -10,6 +10,7 @@ from sandbox.emulator.cloudformation.resources.convert import (
     as_list,
     call,
     changed,
+    or_else,
     pick,
     stale,
     tags,
@@ -45,10 +46,11 @@ class Role:
         labels = as_list(tags(context, properties.get("Tags"), system=False))
         more = {"Tags": labels} if labels else {}
         role = call(iam, "CreateRole", pick(properties, _ROLE), RoleName=name, **more)["Role"]
-        for policy in properties.get("Policies") or []:
-            call(iam, "PutRolePolicy", policy, RoleName=name)
-        for arn in _unique(properties.get("ManagedPolicyArns")):
-            iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+        with or_else(lambda: self.delete(context, name, properties)):
+            for policy in properties.get("Policies") or []:
+                call(iam, "PutRolePolicy", policy, RoleName=name)
+            for arn in _unique(properties.get("ManagedPolicyArns")):
+                iam.attach_role_policy(RoleName=name, PolicyArn=arn)
         return _role(role)
 
     def update(
@@ -139,7 +141,8 @@ class Policy:
     replaces: frozenset[str] = frozenset()
 
     def create(self, context: ResourceContext, properties: Mapping[str, Any]) -> Physical:
-        self._put(context, properties)
+        with or_else(lambda: self.delete(context, "", properties)):
+            self._put(context, properties)
         policy_id = context.unique_name(128)
         return Physical(policy_id, {"Id": policy_id})
 
@@ -202,8 +205,9 @@ class ManagedPolicy:
         name = properties.get("ManagedPolicyName") or context.unique_name(128)
         settings = pick(properties, ("Description", "Path", "PolicyDocument"))
         arn = call(iam, "CreatePolicy", settings, PolicyName=name)["Policy"]["Arn"]
-        for kind, holder in _holders(properties):
-            call(iam, f"Attach{kind}Policy", {"PolicyArn": arn}, **{f"{kind}Name": holder})
+        with or_else(lambda: self.delete(context, arn, properties)):
+            for kind, holder in _holders(properties):
+                call(iam, f"Attach{kind}Policy", {"PolicyArn": arn}, **{f"{kind}Name": holder})
         return self._describe(iam, arn)
 
     def update(

@@ -9,7 +9,9 @@ from sandbox.emulator.cloudformation.resources.base import Physical, ResourceCon
 from sandbox.emulator.cloudformation.resources.convert import (
     call,
     changed,
+    not_here,
     omit,
+    or_else,
     pick,
     stale,
     tags,
@@ -34,7 +36,8 @@ class LogGroup:
         key = pick(properties, ("KmsKeyId",))
         call(logs, "CreateLogGroup", key, logGroupName=name, tags=labels)
         if days := properties.get("RetentionInDays"):
-            logs.put_retention_policy(logGroupName=name, retentionInDays=whole(days))
+            with or_else(lambda: logs.delete_log_group(logGroupName=name)):
+                logs.put_retention_policy(logGroupName=name, retentionInDays=whole(days))
         return _group(context, name)
 
     def update(
@@ -47,10 +50,7 @@ class LogGroup:
             else:
                 logs.delete_retention_policy(logGroupName=physical_id)
         if changed(old, new, "KmsKeyId"):
-            if key := new.get("KmsKeyId"):
-                logs.associate_kms_key(logGroupName=physical_id, kmsKeyId=key)
-            else:
-                logs.disassociate_kms_key(logGroupName=physical_id)
+            raise not_here("another KMS key for a log group that exists")
         made = _group(context, physical_id)
         arn = made.attributes["Arn"].removesuffix(":*")
         current = logs.list_tags_for_resource(resourceArn=arn).get("tags") or {}
@@ -89,6 +89,7 @@ class MetricFilter:
     def update(
         self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
     ) -> Physical:
+        self.delete(context, physical_id, old)
         return self.create(context, {**new, "FilterName": physical_id})
 
     def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from sandbox.emulator.cloudformation.resources.convert import (
     changed,
     exists_already,
     found,
+    or_else,
     pick,
     stale,
     tags,
@@ -26,8 +27,6 @@ _TOPIC = {
     "ContentBasedDeduplication": "false",
     "DisplayName": "",
     "KmsMasterKeyId": "",
-    "SignatureVersion": "1",
-    "TracingConfig": "PassThrough",
 }
 _SUBSCRIPTION = {
     "DeliveryPolicy": "",
@@ -69,8 +68,9 @@ class Topic:
             attributes["FifoTopic"] = "true"
         labels = as_list(tags(context, properties.get("Tags")))
         topics.create_topic(Name=name, Attributes=attributes, Tags=labels)
-        for protocol, endpoint in _endpoints(properties):
-            topics.subscribe(TopicArn=arn, Protocol=protocol, Endpoint=endpoint)
+        with or_else(lambda: topics.delete_topic(TopicArn=arn)):
+            for protocol, endpoint in _endpoints(properties):
+                topics.subscribe(TopicArn=arn, Protocol=protocol, Endpoint=endpoint)
         return _topic(arn)
 
     def update(
