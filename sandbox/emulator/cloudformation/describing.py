@@ -238,9 +238,7 @@ def get_template_summary(region: Region, call: Call) -> dict[str, Any]:
         "CapabilitiesReason": reason,
         "ResourceTypes": sorted({str(item.get("Type")) for item in written.resources.values()}),
         "Version": str(written.values.get("AWSTemplateFormatVersion", "")),
-        "Metadata": json.dumps(written.section("Metadata"), default=str)
-        if written.section("Metadata")
-        else "",
+        "Metadata": json.dumps(metadata, default=str) if metadata else "",
         "DeclaredTransforms": list(written.transforms),
     }
     return {key: value for key, value in told.items() if value or key == "Parameters"}
