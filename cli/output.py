@@ -30,7 +30,7 @@ def print_json(document: Any) -> None:
 
 def stop(message: str, code: int) -> NoReturn:
     """End with a message on stderr."""
-    progress.print(message, style="red" if code != DONE else "", markup=False)
+    progress.print(message, style="red" if code != DONE else "", markup=False, soft_wrap=True)
     raise SystemExit(code)
 
 

@@ -1,0 +1,196 @@
+"""The real `aws` and `sam` commands against a sandbox, with nothing but the printed environment set."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import urllib.request
+import venv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HOME = Path(os.environ.get("COLDSTART_HOME", ROOT / "var"))
+HELLO = ROOT / "tests" / "fixtures" / "hello-sam"
+# Each in an environment of its own: their requirements are none of ours.
+CLIENTS = {"aws": "awscli==1.46.3", "sam": "aws-sam-cli==1.170.0"}
+TIMEOUT_S = 300
+
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(900)]
+
+
+def install(command: str) -> Path:
+    """The command's program, installed on demand into an environment that is kept for the next run."""
+    wanted = CLIENTS[command]
+    place = HOME / "clients" / wanted
+    program = place / "bin" / command
+    if not program.exists():
+        shutil.rmtree(place, ignore_errors=True)
+        venv.create(place, with_pip=True)
+        pip = [str(place / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", wanted]
+        subprocess.run(pip, check=True, timeout=900)
+    return program
+
+
+class Shell:
+    """A newcomer's shell: an ordinary PATH, a home without AWS settings, and what `sandbox up` printed."""
+
+    def __init__(self, home: Path, exports: Mapping[str, str]) -> None:
+        self.home = home
+        self.programs = {name: str(install(name)) for name in CLIENTS}
+        self.programs["coldstart"] = str(Path(sys.executable).with_name("coldstart"))
+        python = str(Path(sys.base_prefix, "bin"))
+        self.environment = {
+            "PATH": f"{python}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            "SAM_CLI_TELEMETRY": "0",
+            **exports,
+        }
+
+    def run(self, *words: str, cwd: Path | None = None, succeeds: bool = True) -> str:
+        """What the command printed on standard output."""
+        done = subprocess.run(
+            [self.programs[words[0]], *words[1:]],
+            env=self.environment,
+            cwd=cwd or self.home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+        )
+        told = f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
+        assert (done.returncode == 0) == succeeds, told
+        return done.stdout if succeeds else told
+
+    def aws(self, *words: str) -> Any:
+        """The command's answer as JSON."""
+        said = self.run("aws", *words, "--output", "json")
+        return json.loads(said) if said.strip() else None
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    """A sandbox, and a shell that `eval "$(coldstart sandbox up)"` was typed into."""
+    home = tmp_path / "home"
+    home.mkdir()
+    ours = {**os.environ, "COLDSTART_HOME": str(HOME)}
+    coldstart = str(Path(sys.executable).with_name("coldstart"))
+    script = f'eval "$({coldstart} sandbox up --name journey-{os.getpid()})" && env -0'
+    plain = {"PATH": ours["PATH"], "COLDSTART_HOME": str(HOME)}
+    done = subprocess.run(["sh", "-c", script], env=plain, capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert done.returncode == 0, done.stderr
+    exported = dict(line.split("=", 1) for line in done.stdout.split("\0") if "=" in line)
+    kept = {name: value for name, value in exported.items() if name.startswith(("AWS_", "COLDSTART_"))}
+    try:
+        yield Shell(home, kept)
+    finally:
+        subprocess.run(
+            [coldstart, "sandbox", "down"], env={**ours, **kept}, check=True, capture_output=True, timeout=60
+        )
+
+
+def outputs(shell: Shell, stack: str) -> dict[str, str]:
+    described = shell.aws("cloudformation", "describe-stacks", "--stack-name", stack)["Stacks"][0]
+    return {item["OutputKey"]: item["OutputValue"] for item in described["Outputs"]}
+
+
+def greeting(shell: Shell, stack: str) -> Any:
+    """What the deployed API answers, asked as `curl` would ask."""
+    url = shell.run("coldstart", "sandbox", "url", outputs(shell, stack)["HelloWorldApi"]).strip()
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        assert answer.headers["X-Requests"], "the requirements were built in"
+        return json.load(answer)
+
+
+def leaves_nothing(shell: Shell) -> None:
+    assert shell.aws("lambda", "list-functions")["Functions"] == []
+    assert shell.aws("apigateway", "get-rest-apis")["items"] == []
+    assert shell.aws("iam", "list-roles")["Roles"] == []
+
+
+def test_sam_builds_deploys_and_deletes_a_new_application(shell: Shell, tmp_path: Path) -> None:
+    application = tmp_path / "hello-sam"
+    shutil.copytree(HELLO, application)
+
+    shell.run("sam", "build", cwd=application)
+    deploy = (
+        "sam",
+        "deploy",
+        "--stack-name",
+        "hello-sam",
+        "--resolve-s3",
+        "--capabilities",
+        "CAPABILITY_IAM",
+    )
+    shell.run(*deploy, "--no-confirm-changeset", cwd=application)
+
+    assert greeting(shell, "hello-sam") == {"message": "hello world"}
+    lines = shell.run(
+        "coldstart", "sandbox", "logs", outputs(shell, "hello-sam")["HelloWorldFunction"].split(":")[-1]
+    )
+    assert "REPORT RequestId:" in lines
+    again = shell.run(*deploy, "--no-confirm-changeset", "--no-fail-on-empty-changeset", cwd=application)
+    assert "No changes to deploy" in again
+    shell.run("sam", "delete", "--stack-name", "hello-sam", "--no-prompts", cwd=application)
+    leaves_nothing(shell)
+
+
+def test_aws_packages_and_deploys_the_same_application(shell: Shell, tmp_path: Path) -> None:
+    application = tmp_path / "hello-sam"
+    shutil.copytree(HELLO, application)
+    shell.run("sam", "build", cwd=application)
+    built = application / ".aws-sam" / "build"
+    shell.run("aws", "s3", "mb", "s3://packages-of-mine")
+
+    package = ("--template-file", "template.yaml", "--s3-bucket", "packages-of-mine")
+    shell.run(
+        "aws", "cloudformation", "package", *package, "--output-template-file", "packaged.yaml", cwd=built
+    )
+    deploy = ("--template-file", "packaged.yaml", "--stack-name", "hello-aws")
+    shell.run("aws", "cloudformation", "deploy", *deploy, "--capabilities", "CAPABILITY_IAM", cwd=built)
+
+    assert greeting(shell, "hello-aws") == {"message": "hello world"}
+    shell.run("aws", "cloudformation", "delete-stack", "--stack-name", "hello-aws")
+    shell.run("aws", "cloudformation", "wait", "stack-delete-complete", "--stack-name", "hello-aws")
+    leaves_nothing(shell)
+
+
+def test_everyday_commands_work_as_they_are(shell: Shell, tmp_path: Path) -> None:
+    assert shell.aws("sts", "get-caller-identity")["Account"] == shell.environment["AWS_ACCOUNT_ID"]
+    shell.run("aws", "s3", "mb", "s3://things")
+    large = tmp_path / "large"
+    large.write_bytes(os.urandom(20_000_000))
+    shell.run("aws", "s3", "cp", str(large), "s3://things/large")
+    shell.run("aws", "s3", "cp", "s3://things/large", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_bytes() == large.read_bytes(), "in parts, as it is more than 8 MB"
+    # Without it version 1 signs by the old way in us-east-1, which AWS refuses for buckets since 2020.
+    shell.run("aws", "configure", "set", "default.s3.signature_version", "s3v4")
+    signed = shell.run("aws", "s3", "presign", "s3://things/large").strip()
+    with urllib.request.urlopen(signed, timeout=30) as answer:
+        assert len(answer.read()) == 20_000_000
+    table = ("--table-name", "t", "--billing-mode", "PAY_PER_REQUEST")
+    keys = ("--attribute-definitions", "AttributeName=k,AttributeType=S")
+    keys += ("--key-schema", "AttributeName=k,KeyType=HASH")
+    shell.run("aws", "dynamodb", "create-table", *table, *keys)
+    shell.run("aws", "dynamodb", "put-item", "--table-name", "t", "--item", '{"k": {"S": "x"}}')
+    assert shell.aws("dynamodb", "scan", "--table-name", "t")["Count"] == 1
+    # Version 1 of this command overrides the endpoint variable for SQS alone.
+    endpoint = ("--endpoint-url", shell.environment["AWS_ENDPOINT_URL"])
+    url = shell.aws("sqs", "create-queue", "--queue-name", "q", *endpoint)["QueueUrl"]
+    shell.run("aws", "sqs", "send-message", "--queue-url", url, "--message-body", "hi", *endpoint)
+    (message,) = shell.aws("sqs", "receive-message", "--queue-url", url, *endpoint)["Messages"]
+    assert message["Body"] == "hi"
+
+
+def test_a_wrong_key_and_an_unknown_service_are_told_in_words(shell: Shell) -> None:
+    told = shell.run("aws", "ec2", "describe-vpcs", succeeds=False)
+    assert "does not emulate" in told
+    shell.environment["AWS_SECRET_ACCESS_KEY"] = "not-the-secret"
+    assert "SignatureDoesNotMatch" in shell.run("aws", "sts", "get-caller-identity", succeeds=False)
