@@ -43,7 +43,7 @@ def _prepared(tokens: Sequence[Token]) -> Sequence[Token]:
 
 
 def _framed(html: str) -> str:
-    frame = '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>'
+    frame = '<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>'
     html = html.replace("<table>", frame).replace("</table>", "</table></div>")
     return html.replace("<pre>", '<pre tabindex="0">')
 

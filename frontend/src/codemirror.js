@@ -74,7 +74,7 @@ export function stateOf(path, text, nonce, onChange) {
     doc: text,
     extensions: [
       EditorView.cspNonce.of(nonce),
-      EditorView.contentAttributes.of({ "aria-label": `Contents of ${path}`, spellcheck: "false" }),
+      EditorView.contentAttributes.of({ "aria-label": `Contents of ${path}`, spellcheck: "false", tabindex: "0" }),
       lineNumbers(),
       highlightActiveLineGutter(),
       highlightSpecialChars(),

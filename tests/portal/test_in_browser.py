@@ -1,0 +1,368 @@
+"""The pages in a real browser: accessible, keyboard usable, fitting, live, and usable without scripts."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from curriculum.loader import Catalogue
+from graders.skeleton import skeleton
+from portal.submissions.services import pack
+from records.database import Database
+from records.people import People
+from records.queue import Queue
+from records.store import Store
+from worker.grading import grader
+from worker.loop import Worker
+
+ROOT = Path(__file__).parents[2]
+AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
+DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium"),
+]
+
+
+@dataclass
+class Site:
+    """A portal in processes of its own, and its database."""
+
+    address: str
+    database: Database
+    labs: Catalogue
+
+    def __post_init__(self) -> None:
+        self.people = People(self.database)
+        self.store = Store(self.database)
+        self.queue = Queue(self.database, lambda: datetime.now(UTC))
+
+    def link(self, login: str) -> str:
+        now = datetime.now(UTC)
+        user = self.people.find(login) or self.people.add(login, login.title(), None, now)
+        return f"{self.address}/sign-in/link/{self.people.make_link(user.id, now)}"
+
+    def hand_in(self, login: str, lab: str, files: dict[str, bytes]) -> int:
+        user, now = self.people.find(login), datetime.now(UTC)
+        assert user is not None
+        submission = self.store.receive(user.id, lab, "zip", pack(files), now)
+        return self.store.open_attempt(user.id, lab, submission, now).id
+
+    def grade(self) -> None:
+        backend = sys.modules["grading_fakes"].FakeBackend()
+        assert Worker(self.queue, self.store, grader(self.labs, backend)).run_one()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    home, labs = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("labs")
+    for slug, code in (("say-hello", "X01"), ("say-goodbye", "X02")):
+        for path, body in skeleton(slug, code).items():
+            target = labs / slug / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(body, "utf-8")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    database = Database(f"sqlite:///{home / 'coldstart.db'}")
+    database.upgrade()
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "gunicorn", "app:asgi", "-k", "asgi", "-b", f"127.0.0.1:{port}"),
+            *("--no-control-socket", "--log-level", "warning", "--graceful-timeout", "1"),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "COLDSTART_HOME": str(home), "COLDSTART_LABS_FOLDER": str(labs)},
+    )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _until_ready(address)
+        yield Site(address, database, Catalogue(labs))
+    finally:
+        server.terminate()
+        server.wait(15)
+        database.close()
+
+
+def _until_ready(address: str, within_s: float = 30.0) -> None:
+    end = time.monotonic() + within_s
+    while True:
+        try:
+            with urllib.request.urlopen(f"{address}/healthz", timeout=2):
+                return
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
+    """Opens a page as a learner; any complaint of the browser fails the test."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def open_page(login: str, path: str = "/", **options: Any) -> Page:
+        context = browser.new_context(base_url=site.address, **{"viewport": DESKTOP, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda told: complaints.append(told.text) if _is_ours(told) else None)
+        if login:
+            page.goto(site.link(login))
+        page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def _is_ours(told: Any) -> bool:
+    # A refusal is an answer: the browser notes each one, and the tests that provoke them look at the page.
+    return told.type in ("error", "warning") and "responded with a status of 4" not in told.text
+
+
+@pytest.fixture(scope="module")
+def graded(site: Site) -> dict[str, int]:
+    """One attempt in each state, by name."""
+    site.link("ada")
+    lab = site.labs.get_lab("say-hello")
+    reference = lab.reference("reference-python")
+    wrong = {
+        **reference,
+        "src/app.py": reference["src/app.py"].replace(b"os.environ['GREETING']", b"'Hello'"),
+    }
+    found = {}
+    for name, files in (("passed", reference), ("not_passed", wrong)):
+        found[name] = site.hand_in("ada", "say-hello", files)
+        site.grade()
+    found["broken"] = site.hand_in("ada", "say-hello", reference)
+    claim = site.queue.claim("w")
+    assert claim is not None
+    site.queue.close(claim, None, "The grading could not run (OSError). This attempt is not counted.")
+    found["running"] = site.hand_in("ada", "say-hello", reference)
+    running = site.queue.claim("w")
+    assert running is not None
+    for body in (
+        {"phase": "account", "status": "started", "seed": 7},
+        {"phase": "account", "status": "done", "seed": 7, "elapsed_s": 0.04},
+        {"phase": "checks", "status": "started", "seed": 7},
+        *(
+            {"phase": "checks", "status": "done", "seed": 7, "total": 5, "title": "A check."}
+            | {"check_id": f"f{number}", "outcome": outcome}
+            for number, outcome in enumerate(
+                ("passed", "failed", "partial", "not_assessed", "inconclusive"), 1
+            )
+        ),
+    ):
+        site.queue.record(running, body)
+    found["waiting"] = site.hand_in("ada", "say-goodbye", reference)
+    return found
+
+
+PAGES = {
+    "sign in": "/sign-in",
+    "sign up": "/sign-up",
+    "catalogue": "/",
+    "lab": "/labs/say-hello",
+    "editor": "/labs/say-hello/workspace",
+    "history": "/attempts",
+    "passed": "/attempts/{passed}",
+    "not passed": "/attempts/{not_passed}",
+    "broken": "/attempts/{broken}",
+    "running": "/attempts/{running}",
+    "waiting": "/attempts/{waiting}",
+    "missing": "/nope",
+}
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="no axe-core: cd frontend && npm ci --ignore-scripts")
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_and_everything_fits(
+    visit: Callable[..., Page], graded: dict[str, int], name: str, viewport: dict[str, int]
+) -> None:
+    login = "" if name.startswith("sign") else "ada"
+    page = visit(login, PAGES[name].format(**graded), viewport=viewport)
+    for details in page.locator("details").all():
+        details.evaluate("element => { element.open = true }")
+    # Under the page's own policy no foreign script runs; the test's tool gets in beside it.
+    page.evaluate(AXE.read_text("utf-8"))
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        told = [
+            f"{item['id']}: {node['html'][:160]} {node['failureSummary']}"
+            for item in found["violations"]
+            for node in item["nodes"]
+        ]
+        assert told == [], scheme
+        wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert page.evaluate(wider) == 0
+
+
+def test_the_first_tab_leads_past_the_menu_and_focus_can_be_seen(visit: Callable[..., Page]) -> None:
+    page = visit("ada", "/")
+
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"
+    page.keyboard.press("Tab")
+    ring = "getComputedStyle(document.activeElement.closest('li') ?? document.activeElement).outlineWidth"
+    assert page.evaluate(ring) == "3px"
+
+
+def test_what_one_types_is_saved_and_is_what_one_hands_in(visit: Callable[..., Page], site: Site) -> None:
+    page = visit("typist", "/labs/say-hello/workspace")
+    page.get_by_role("button", name="src/app.py").click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type("# mine")
+    expect(page.get_by_text("Not saved yet")).to_be_visible()
+    expect(page.get_by_text("All changes saved")).to_be_visible()
+
+    page.keyboard.type(" and more")
+    # At once, before the pause is over: submitting waits for the save.
+    page.get_by_role("button", name="Submit for grading").click()
+    page.wait_for_url(re.compile(r"/attempts/\d+$"))
+
+    attempt = int(page.url.rpartition("/")[2])
+    submission = site.store.attempt(attempt).submission_id
+    user = site.people.find("typist")
+    assert user is not None
+    kept = site.store.workspace(user.id, "say-hello")
+    assert kept["src/app.py"].endswith(b"# mine and more")
+    assert site.store.body_of(submission) == pack(kept)
+
+
+def test_files_are_made_renamed_and_deleted(visit: Callable[..., Page]) -> None:
+    page = visit("filer", "/labs/say-hello/workspace")
+    page.get_by_role("button", name="New").click()
+    page.get_by_role("textbox", name="Path").fill("src/../x")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("leads out of the submission")
+    page.get_by_role("textbox", name="Path").fill("src/more.py")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_label("Contents of src/more.py")).to_be_focused()
+
+    page.get_by_role("button", name="Rename").click()
+    page.get_by_role("textbox", name="Path").fill("src/less.py")
+    page.get_by_role("dialog").get_by_role("button", name="Rename").click()
+    expect(page.get_by_role("button", name="src/less.py")).to_be_visible()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("button", name="src/less.py")).to_have_count(0)
+
+    page.reload()
+    expect(page.get_by_role("button", name="template.yaml")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("less|more"))).to_have_count(0)
+
+
+def test_a_mistake_in_the_template_is_told_with_its_line_while_one_types(visit: Callable[..., Page]) -> None:
+    page = visit("slipper", "/labs/say-hello/workspace")
+    page.get_by_label("Contents of template.yaml").click()
+    page.keyboard.press("Control+Home")
+    page.keyboard.type("x: [\n")
+
+    problem = page.get_by_role("link", name=re.compile(r"template\.yaml:\d+"))
+    expect(problem).to_be_visible()
+    page.get_by_role("button", name="Submit for grading").click()
+    expect(page.get_by_role("alert").first).to_contain_text("This was not graded.")
+
+
+def test_a_running_attempt_is_followed_and_turns_into_its_report(
+    visit: Callable[..., Page], site: Site
+) -> None:
+    page = visit("watcher", "/")
+    reference = site.labs.get_lab("say-hello").reference("reference-python")
+    attempt = site.hand_in("watcher", "say-hello", reference)
+    page.goto(f"/attempts/{attempt}")
+    expect(page.get_by_text("live", exact=True)).to_be_visible()
+    # Others may wait before it; only this one is followed here.
+    claim = None
+    while claim is None or claim.attempt_id != attempt:
+        claim = site.queue.claim("w")
+        assert claim is not None
+
+    site.queue.record(claim, {"phase": "account", "status": "started", "seed": 7})
+    expect(page.get_by_text("Open a fresh AWS account")).to_be_visible()
+    site.queue.record(claim, {"phase": "account", "status": "done", "seed": 7, "elapsed_s": 1.25})
+    expect(page.get_by_text("1.25 s")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("1.25 s")).to_be_visible()
+    site.queue.record(claim, {"phase": "deploy", "status": "started", "seed": 7})
+    expect(page.get_by_role("status")).to_contain_text("Run 1: deploying")
+
+    site.queue.close(claim, None, "Ours.")
+    expect(page.get_by_role("heading", name="Inconclusive")).to_be_visible()
+
+
+def test_a_zip_that_is_too_large_is_told_before_it_is_sent(
+    visit: Callable[..., Page], tmp_path: Path
+) -> None:
+    page = visit("heavy", "/labs/say-hello")
+    huge = tmp_path / "huge.zip"
+    with huge.open("wb") as stream:
+        stream.truncate(30_000_000)
+
+    page.get_by_label("Choose a zip or drop it here").set_input_files(huge)
+
+    expect(page.get_by_role("alert")).to_contain_text("30.0 MB")
+
+
+def test_everything_but_the_editor_works_without_scripts(
+    visit: Callable[..., Page], site: Site, tmp_path: Path
+) -> None:
+    page = visit("plain", "/labs/say-hello", java_script_enabled=False)
+    archive = tmp_path / "work.zip"
+    archive.write_bytes(pack(site.labs.get_lab("say-hello").reference("reference-python")))
+
+    page.get_by_label("Choose a zip or drop it here").set_input_files(archive)
+    page.get_by_role("button", name="Submit for grading").click()
+    expect(page.get_by_text(re.compile("Next in line|before yours"))).to_be_visible()
+    while not page.get_by_role("heading", name="Passed").count():
+        site.grade()
+        # The page asks again by itself; the test does not wait for it.
+        page.reload()
+
+    expect(page.get_by_label("100 of 100 points")).to_be_visible()
+
+
+def test_the_chosen_colours_are_kept(visit: Callable[..., Page]) -> None:
+    page = visit("painter", "/")
+    for name in ("light", "dark"):
+        page.get_by_role("button", name="Colours").click()
+        expect(page.get_by_role("button", name=f"Colours: {name}")).to_be_visible()
+    page.reload()
+
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(10, 20, 26)"
