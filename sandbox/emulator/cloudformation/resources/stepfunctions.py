@@ -1,0 +1,113 @@
+"""AWS::StepFunctions: state machines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sandbox.emulator.cloudformation.resources.apigateway import fetch
+from sandbox.emulator.cloudformation.resources.base import Physical, ResourceContext
+from sandbox.emulator.cloudformation.resources.convert import (
+    as_list,
+    call,
+    changed,
+    exists_already,
+    found,
+    invalid,
+    pick,
+    stale,
+    tags,
+    text,
+    unless_absent,
+)
+
+_ABSENT = "StateMachineDoesNotExist"
+_DEFINITION = ("Definition", "DefinitionS3Location", "DefinitionString", "DefinitionSubstitutions")
+# What a setting is once the template no longer has it.
+_DEFAULTS: dict[str, Any] = {
+    "LoggingConfiguration": {"Level": "OFF", "IncludeExecutionData": False},
+    "TracingConfiguration": {"Enabled": False},
+}
+
+
+class StateMachine:
+    """A state machine. ``Ref`` is its ARN."""
+
+    type = "AWS::StepFunctions::StateMachine"
+    properties = frozenset(
+        {*_DEFINITION, *_DEFAULTS, "RoleArn", "StateMachineName", "StateMachineType", "Tags"}
+    )
+    replaces: frozenset[str] = frozenset()
+
+    def create(self, context: ResourceContext, properties: Mapping[str, Any]) -> Physical:
+        machines = context.client("stepfunctions")
+        name = properties.get("StateMachineName") or context.unique_name(80)
+        arn = f"arn:{context.partition}:states:{context.region}:{context.account_id}:stateMachine:{name}"
+        if found(lambda: machines.describe_state_machine(stateMachineArn=arn), _ABSENT):
+            raise exists_already(self.type, arn)
+        settings = pick(properties, ("RoleArn", *_DEFAULTS))
+        call(
+            machines,
+            "CreateStateMachine",
+            settings,
+            name=name,
+            type=properties.get("StateMachineType") or "STANDARD",
+            definition=_definition(context, properties),
+            tags=as_list(tags(context, properties.get("Tags")), "key", "value"),
+        )
+        return _machine(machines, arn)
+
+    def update(
+        self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> Physical:
+        machines = context.client("stepfunctions")
+        settings = {
+            key: new.get(key, default) for key, default in _DEFAULTS.items() if changed(old, new, key)
+        }
+        if changed(old, new, *_DEFINITION):
+            settings["Definition"] = _definition(context, new)
+        if changed(old, new, "RoleArn"):
+            settings["RoleArn"] = new["RoleArn"]
+        if settings:
+            call(machines, "UpdateStateMachine", settings, stateMachineArn=physical_id)
+        listed = machines.list_tags_for_resource(resourceArn=physical_id).get("tags", [])
+        current = {tag["key"]: tag["value"] for tag in listed}
+        wanted = tags(context, new.get("Tags"))
+        if gone := stale(current, wanted):
+            machines.untag_resource(resourceArn=physical_id, tagKeys=gone)
+        if wanted != current:
+            machines.tag_resource(resourceArn=physical_id, tags=as_list(wanted, "key", "value"))
+        return _machine(machines, physical_id)
+
+    def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:
+        with unless_absent(_ABSENT):
+            context.client("stepfunctions").delete_state_machine(stateMachineArn=physical_id)
+
+
+def _machine(machines: Any, arn: str) -> Physical:
+    described = machines.describe_state_machine(stateMachineArn=arn)
+    attributes = {"Arn": arn, "Name": described["name"]}
+    if revision := described.get("revisionId"):
+        attributes["StateMachineRevisionId"] = revision
+    return Physical(arn, attributes)
+
+
+def _definition(context: ResourceContext, properties: Mapping[str, Any]) -> str:
+    """The definition as text, its ``${placeholders}`` filled in."""
+    given = [key for key in _DEFINITION[:3] if properties.get(key) is not None]
+    if len(given) != 1:
+        raise invalid("#: Exactly one of Definition, DefinitionString and DefinitionS3Location must be given")
+    if given == ["DefinitionS3Location"]:
+        source = fetch(context, properties["DefinitionS3Location"]).decode()
+    else:
+        source = text(properties[given[0]])
+    values = properties.get("DefinitionSubstitutions") or {}
+
+    def fill(match: re.Match[str]) -> str:
+        return text(values[match[1]]) if match[1] in values else match[0]
+
+    return re.sub(r"\$\{([^}]+)\}", fill, source)
+
+
+PROVIDERS = (StateMachine(),)
