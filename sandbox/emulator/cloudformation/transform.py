@@ -78,9 +78,13 @@ def _failed(reason: str) -> Exception:
 def _translate(document: dict[str, Any], parameters: dict[str, Any], region: str) -> dict[str, Any]:
     to_py27_compatible_template(document, parameters)
     translator = Translator(None, Parser(), boto_session=_session(region))
-    translated = translator.translate(
-        document, parameter_values=parameters, get_managed_policy_map=managed_policies
-    )
+    try:
+        translated = translator.translate(
+            document, parameter_values=parameters, get_managed_policy_map=managed_policies
+        )
+    finally:
+        # It complains of metrics that nobody took; nobody reads them.
+        translator.metrics.publish()
     plain: dict[str, Any] = undo_mark_unicode_str_in_template(translated)
     return plain
 
