@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -14,6 +15,7 @@ from botocore.exceptions import ClientError
 from sandbox.emulator.cloudformation.resources.base import ResourceContext, ResourceFailed
 
 SYSTEM_TAG = "aws:"
+_STABLE_WITHIN_S, _LOOK_EVERY_S = 20.0, 0.002
 
 
 def call(client: Any, operation: str, given: Mapping[str, Any], **more: Any) -> dict[str, Any]:
@@ -186,6 +188,19 @@ def found(call_: Callable[[], Any], *codes: str) -> Any:
         if error.response["Error"].get("Code") not in codes:
             raise
         return None
+
+
+def stabilised(done: Callable[[], bool], what: str) -> None:
+    """Wait until the service says that its own work is done, as CloudFormation does.
+
+    Raises:
+        ResourceFailed: it did not get there.
+    """
+    until = time.monotonic() + _STABLE_WITHIN_S
+    while not done():
+        if time.monotonic() > until:
+            raise ResourceFailed(f"{what} did not stabilize.", "NotStabilized")
+        time.sleep(_LOOK_EVERY_S)
 
 
 def tags(context: ResourceContext, given: Any, *, system: bool = True) -> dict[str, str]:

@@ -9,10 +9,10 @@ from sandbox.emulator.cloudformation.resources.base import Physical, ResourceCon
 from sandbox.emulator.cloudformation.resources.convert import (
     call,
     changed,
+    found,
     omit,
     pick,
-    stale,
-    tags,
+    stabilised,
     unless_absent,
 )
 
@@ -106,15 +106,13 @@ class EventSourceMapping:
             "FunctionName",
             "StartingPosition",
             "StartingPositionTimestamp",
-            "Tags",
         }
     )
     replaces: frozenset[str] = frozenset()
 
     def create(self, context: ResourceContext, properties: Mapping[str, Any]) -> Physical:
-        labels = tags(context, properties.get("Tags"))
-        settings = omit(properties, "Tags")
-        made = call(context.client("lambda"), "CreateEventSourceMapping", settings, Tags=labels)
+        made = call(context.client("lambda"), "CreateEventSourceMapping", properties)
+        _wait(context, made["UUID"])
         return _mapping(context, made["UUID"])
 
     def update(
@@ -126,18 +124,24 @@ class EventSourceMapping:
         settings = {key: new.get(key, value) for key, value in defaults.items() if changed(old, new, key)}
         if settings:
             call(functions, "UpdateEventSourceMapping", settings, UUID=physical_id)
-        made = _mapping(context, physical_id)
-        arn, wanted = made.attributes["EventSourceMappingArn"], tags(context, new.get("Tags"))
-        if changed(old, new, "Tags"):
-            gone = stale(tags(context, old.get("Tags")), wanted)
-            if gone:
-                functions.untag_resource(Resource=arn, TagKeys=gone)
-            functions.tag_resource(Resource=arn, Tags=wanted)
-        return made
+            _wait(context, physical_id)
+        return _mapping(context, physical_id)
 
     def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:
         with unless_absent(_ABSENT):
             context.client("lambda").delete_event_source_mapping(UUID=physical_id)
+            _wait(context, physical_id)
+
+
+def _wait(context: ResourceContext, uuid: str) -> None:
+    """Until the mapping has come to rest, or is gone."""
+    functions = context.client("lambda")
+
+    def rests() -> bool:
+        answer = found(lambda: functions.get_event_source_mapping(UUID=uuid), _ABSENT)
+        return answer is None or answer["State"] in ("Enabled", "Disabled")
+
+    stabilised(rests, f"The event source mapping {uuid}")
 
 
 def _mapping(context: ResourceContext, uuid: str) -> Physical:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -10,6 +10,12 @@ import pytest
 import sandbox.emulator.aws_policies  # noqa: F401 (registers its patch)
 from sandbox.emulator.cloudformation.resources import providers
 from sandbox.emulator.cloudformation.resources.base import Physical, ResourceContext
+from sandbox.emulator.fabric.apigateway.service import ApiGateway
+from sandbox.emulator.fabric.eventbridge.service import EventBridge
+from sandbox.emulator.fabric.mappings.service import EventSourceMappings
+from sandbox.emulator.fabric.s3.notifications import Notifications
+from sandbox.emulator.fabric.sqs.service import SqsService
+from sandbox.emulator.functions.service import FunctionService
 
 SYSTEM_TAGS = {
     "aws:cloudformation:stack-name": "shop",
@@ -79,7 +85,28 @@ class Stack:
         return arn
 
 
+class NoSpawner:
+    """No code runs here: resources are made, not used."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"nothing here may ask the spawner for {name}")
+
+
 @pytest.fixture
-def stack(account: Any) -> Stack:
-    """The stack ``shop`` in an empty account."""
-    return Stack(account)
+def stack(account: Any) -> Iterator[Stack]:
+    """The stack ``shop`` in an empty account that has our own services in front of moto."""
+    core = account.core
+    functions = FunctionService(core, NoSpawner(), lambda _: pytest.fail("no environment"))  # type: ignore[arg-type]
+    queues = SqsService(core)
+    events = EventBridge(core, functions, queues.mailroom)
+    for service in (
+        functions,
+        queues,
+        events,
+        ApiGateway(core, functions),
+        EventSourceMappings(core, functions, queues.mailroom),
+        Notifications(core, functions, queues.mailroom, events),
+    ):
+        account.add(service.handlers())
+    yield Stack(account)
+    functions.close()

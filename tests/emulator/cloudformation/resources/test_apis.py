@@ -8,15 +8,9 @@ from typing import Any
 import pytest
 
 from sandbox.emulator.cloudformation.resources.base import Physical
-from sandbox.emulator.fabric.apigateway.service import ApiGateway
 
 FUNCTION = "arn:aws:lambda:eu-north-1:111122223333:function:orders"
 INVOKE = f"arn:aws:apigateway:eu-north-1:lambda:path/2015-03-31/functions/{FUNCTION}/invocations"
-
-
-@pytest.fixture(autouse=True)
-def _api_gateway(account: Any) -> None:
-    account.add(ApiGateway(account.core, None).handlers())  # type: ignore[arg-type]
 
 
 def swagger(*paths: str, title: str = "shop") -> dict[str, Any]:

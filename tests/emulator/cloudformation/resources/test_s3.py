@@ -134,6 +134,7 @@ def test_notifications_of_a_bucket(stack: Any) -> None:
     entry = found["QueueConfigurations"][0]
     assert (entry["QueueArn"], entry["Events"]) == (queue.attributes["Arn"], ["s3:ObjectCreated:*"])
     assert [rule["Value"] for rule in entry["Filter"]["Key"]["FilterRules"]] == [".jpg"]
+    assert "EventBridgeConfiguration" in found
 
     stack.update("S3::Bucket", bucket, old, {})
 
