@@ -203,14 +203,12 @@ class Url:
             context.client("lambda").delete_function_url_config(**self._where(properties))
 
     def _where(self, properties: Mapping[str, Any]) -> dict[str, str]:
-        qualifier = properties.get("Qualifier")
-        return {
-            "FunctionName": properties["TargetFunctionArn"],
-            **({"Qualifier": qualifier} if qualifier else {}),
-        }
+        name, qualifier = split_qualifier(properties["TargetFunctionArn"])
+        qualifier = properties.get("Qualifier") or qualifier
+        return {"FunctionName": name, **({"Qualifier": qualifier} if qualifier else {})}
 
     def _physical(self, made: Mapping[str, Any], properties: Mapping[str, Any]) -> Physical:
-        arn, qualifier = made["FunctionArn"], properties.get("Qualifier")
+        arn, qualifier = made["FunctionArn"], self._where(properties).get("Qualifier")
         if qualifier and not arn.endswith(f":{qualifier}"):
             arn = f"{arn}:{qualifier}"
         return Physical(arn, {"FunctionArn": arn, "FunctionUrl": made["FunctionUrl"]})
