@@ -100,7 +100,7 @@ class StartingSpawner:
             self.process = subprocess.Popen(
                 [f"{prefix}/bin/python{version}", "-I", "-S", "-c", _STAGE_ONE.format(path=str(_SOURCE))],
                 stdin=subprocess.PIPE,
-                env={},
+                env={"LD_LIBRARY_PATH": f"{prefix}/lib"},  # A moved interpreter finds its own.
                 pass_fds=(listener.fileno(), theirs.fileno()),
                 start_new_session=True,
             )

@@ -193,13 +193,16 @@ def connect_output(output: int) -> None:
     os.dup2(output, 2)
 
 
-def set_limits(order: Order, *, counted: bool) -> None:
-    """Limits of the process, beside what the kernel counts for the whole environment."""
+def set_limits(order: Order, *, counted: bool, others: int = 0) -> None:
+    """Limits of the process, beside what the kernel counts for the whole environment.
+
+    ``others`` is how many tasks the same user has outside: they count against the same limit.
+    """
     limits = {
         resource.RLIMIT_NOFILE: FILES_OPEN,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_FSIZE: order.tmp_mb * _MB,
-        resource.RLIMIT_NPROC: order.max_processes,
+        resource.RLIMIT_NPROC: order.max_processes + others,
         resource.RLIMIT_CPU: CPU_LIMIT_S,
         resource.RLIMIT_MEMLOCK: 64 * 1024,
         resource.RLIMIT_MSGQUEUE: 0,

@@ -32,7 +32,7 @@ def serve(config: dict[str, Any], listener: socket.socket, ready: socket.socket)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warm.RUNTIME = config["runtime_dir"]
     try:
-        imported = warm.warm_up()
+        imported = warm.warm_up(one_address=False)
     except ImportError as error:
         wire.send(ready, {"fault": f"The Python runtime can't be imported: {error}"})
         os._exit(70)
@@ -50,10 +50,14 @@ class PlainSpawner:
         self.imported = imported
         self.seccomp = seccomp.deny_list(kernel.MACHINE) if config["level"] == 2 else b""
         self.selector = selectors.DefaultSelector()
+        self.pid = os.getpid()
+        self.keepers: dict[int, int] = {}
 
     def serve(self) -> NoReturn:
         """For as long as the owner lives."""
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # Nobody asks how a keeper ended.
+        # Should a keeper be killed, what it kept comes to us.
+        kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
         self.selector.register(self.listener, selectors.EVENT_READ, self._accept)
         while True:
             for key, _events in self.selector.select():
@@ -73,12 +77,22 @@ class PlainSpawner:
             return
         control, output = socket.socket(fileno=descriptors[0]), descriptors[1]
         order = Order.read(message)
-        if os.fork() == 0:
+        child = os.fork()
+        if child == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             _close_others({control.fileno(), output})
             Keeper(self, order, control, output).run()
         control.close()
         os.close(output)
+        ended = os.pidfd_open(child)
+        self.keepers[ended] = child
+        self.selector.register(ended, selectors.EVENT_READ, self._bury)
+
+    def _bury(self, ended: int) -> None:
+        self.selector.unregister(ended)
+        os.close(ended)
+        del self.keepers[ended]
+        end_everything_below(keep=frozenset(self.keepers.values()))
 
     def starts_cold(self, order: Order) -> bool:
         """Whether the code brings its own copy of something already imported."""
@@ -101,14 +115,20 @@ class Keeper:
         self.output = output
         self.places: dict[str, str] = {}
         self.cold = parent.starts_cold(order)
+        self.spawner = parent.pid
+        self.temporary: str | None = None
 
     def run(self) -> NoReturn:
         """Until the function's process ends or the owner lets go."""
         try:
-            kernel.die_with_parent()
+            # Not by SIGKILL: there is no namespace to end what is below.
+            signal.signal(signal.SIGTERM, lambda *_: self._end_all())
+            kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != self.spawner:
+                os._exit(0)
             kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
             sockets = environment.listen("127.0.0.1", (0, 0, 0, 0))
-            temporary = tempfile.mkdtemp(prefix="coldstart-tmp-")
+            temporary = self.temporary = tempfile.mkdtemp(prefix="coldstart-tmp-")
             self._find_places(sockets, temporary)
             confinement = Confinement(os.geteuid(), False, None, self.parent.seccomp)
             ports = [each.getsockname()[1] for each in sockets]
@@ -124,6 +144,12 @@ class Keeper:
         for each in sockets:
             each.close()
         TreeWatch(self.order, confinement, self.control, function, temporary).until_the_end()
+
+    def _end_all(self) -> NoReturn:
+        end_everything_below()
+        if self.temporary is not None:
+            shutil.rmtree(self.temporary, ignore_errors=True)
+        os._exit(0)
 
     def _find_places(self, sockets: list[socket.socket], temporary: str) -> None:
         promised = (wire.RUNTIME_API_PORT, self.order.gateway_port, wire.OTLP_PORT, wire.XRAY_PORT)
@@ -165,7 +191,7 @@ class Keeper:
             os.setsid()
             environment.connect_output(self.output)
             os.chdir(self.order.code_dir)
-            environment.set_limits(self.order, counted=False)
+            environment.set_limits(self.order, counted=False, others=_tasks_of_user(os.geteuid()))
             kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
             if os.geteuid() == 0:
                 kernel.drop_capabilities()
@@ -195,8 +221,11 @@ class Keeper:
         library_path = f"{interpreter.prefix}/lib:{self.config['runtime_dir']}"
         given = spawner.complete_variables(self.order.variables, library_path)
         variables = {name: self._really(value) for name, value in given.items()}
-        variables |= {"TMPDIR": temporary, "HOME": temporary}
-        path = [self._really(place) for place in warm.function_path(interpreter.version)]
+        # These are real already; the runtime may itself lie below a place that is replaced.
+        variables |= {"TMPDIR": temporary, "HOME": temporary, "LD_LIBRARY_PATH": library_path}
+        variables["LAMBDA_RUNTIME_DIR"] = self.config["runtime_dir"]
+        promised = warm.function_path(interpreter.version)
+        path = [place if place == warm.RUNTIME else self._really(place) for place in promised]
         if self.order.command is not None:
             spawner.execute_program([self._really(word) for word in self.order.command], variables)
         if not self.cold:
@@ -217,32 +246,46 @@ class TreeWatch(Watch):
 
     def processes(self) -> list[int]:
         """Everything below the keeper; orphans come back to it, as it is their subreaper."""
-        found: list[int] = []
-        waiting = [os.getpid()]
-        while waiting:
-            children = _children(waiting.pop())
-            found += children
-            waiting += children
-        return found
+        return _below(os.getpid())
 
     def signal_all(self, number: signal.Signals) -> None:
-        """Repeat until no new process has appeared: a fork may be under way."""
-        reached: set[int] = set()
-        while fresh := set(self.processes()) - reached:
-            for pid in fresh:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number)
-            reached |= fresh
+        """Signal every process of the environment but this one."""
+        _signal_below(number)
 
     def leave(self) -> NoReturn:
         """End everything below, which no namespace does for us, then go."""
-        while self.processes():
-            self.signal_all(signal.SIGKILL)
-            with contextlib.suppress(ChildProcessError):
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    continue
+        end_everything_below()
         shutil.rmtree(self.temporary, ignore_errors=True)
         os._exit(0)
+
+
+def end_everything_below(keep: frozenset[int] = frozenset()) -> None:
+    """Kill and reap every descendant that is not in ``keep`` or below it; this process is a subreaper."""
+    while set(_children(os.getpid())) - keep:
+        _signal_below(signal.SIGKILL, keep)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                continue
+
+
+def _signal_below(number: signal.Signals, keep: frozenset[int] = frozenset()) -> None:
+    """Repeat until no new process has appeared: a fork may be under way."""
+    reached: set[int] = set()
+    while fresh := set(_below(os.getpid(), keep)) - reached:
+        for pid in fresh:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        reached |= fresh
+
+
+def _below(pid: int, keep: frozenset[int] = frozenset()) -> list[int]:
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        children = [child for child in _children(waiting.pop()) if child not in keep]
+        found += children
+        waiting += children
+    return found
 
 
 def _children(pid: int) -> list[int]:
@@ -261,3 +304,14 @@ def _close_others(keep: set[int], at_most: int = 4096) -> None:
         os.closerange(low, descriptor)
         low = max(low, descriptor + 1)
     os.closerange(low, at_most)
+
+
+def _tasks_of_user(uid: int) -> int:
+    """How many processes and threads a user has on the machine."""
+    count = 0
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                if os.stat(f"/proc/{name}").st_uid == uid:
+                    count += len(os.listdir(f"/proc/{name}/task"))
+    return count

@@ -28,6 +28,7 @@ SERVICES = (
     "secretsmanager",
     "sts",
 )
+_NATIVE = "runtime_client"
 # For code that brings its own copy of something the parent has imported: a fresh interpreter.
 _COLD_START = """
 import os, sys
@@ -136,6 +137,7 @@ def _forget_ourselves(variables: dict[str, str], path: list[str]) -> None:
     os.environ.update(variables)
     time.tzset()
     os.chdir(path[0])
+    _load_client()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     random.seed()
@@ -164,8 +166,26 @@ def _flush() -> None:
             continue  # Nobody reads any more.
 
 
-def warm_up() -> frozenset[str]:
-    """Import everything and say which names a fork holds."""
+def _load_client() -> None:
+    """Load the client's native half, if that was left to the fork."""
+    python_half = sys.modules["awslambdaric.lambda_runtime_client"]
+    if python_half.runtime_client is None:
+        del sys.modules[_NATIVE]
+        sys.path.insert(0, RUNTIME)
+        native = importlib.import_module(_NATIVE)
+        sys.path.remove(RUNTIME)
+        native.initialize_client(python_half._user_agent())
+        python_half.runtime_client = native  # type: ignore[attr-defined]
+
+
+def warm_up(*, one_address: bool = True) -> frozenset[str]:
+    """Import everything and say which names a fork holds.
+
+    The client's native half keeps the Runtime API's address that it is loaded with, so it is left to
+    the fork where that is not ``one_address`` for all.
+    """
     random.seed(0)
+    if not one_address:
+        sys.modules[_NATIVE] = None  # type: ignore[assignment]
     import_runtime()
     return imported_names()
