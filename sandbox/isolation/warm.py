@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -141,6 +142,7 @@ def _forget_ourselves(variables: dict[str, str], path: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     random.seed()
+    tempfile.tempdir = None  # Where TMPDIR says, not where the parent's was.
     standard = [entry for entry in sys.path if "/lib/python3" in entry and entry != RUNTIME]
     sys.path[:] = [*path, *standard]
     sys.path_importer_cache.clear()

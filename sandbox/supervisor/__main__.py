@@ -50,6 +50,7 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--ready", type=int, required=True, help="the descriptor to report on")
     parser.add_argument("--owner", type=int, help="end with this process, which started us")
     parser.add_argument("--minimum", type=int, default=3, help="the least isolation level")
+    parser.add_argument("--level", type=int, help="exactly this isolation level")
     parser.add_argument("--unsafe", action="store_true", help="level 1 will do")
     parser.add_argument("--stamp", default="", help="names the source that is served")
     return parser.parse_args()
@@ -68,6 +69,7 @@ def _serve(options: argparse.Namespace, ready: IO[bytes]) -> NoReturn:
     starting = StartingSpawner(
         place / "spawner",
         options.runtime,
+        level=None if options.level is None else IsolationLevel(options.level),
         minimum=IsolationLevel(options.minimum),
         unsafe=options.unsafe,
         hidden=(options.home, options.run),

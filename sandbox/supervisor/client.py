@@ -28,10 +28,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a supervisor has to offer: the least isolation level; level 1 takes ``unsafe`` as well."""
+    """What a supervisor has to offer: the least isolation level; level 1 takes ``unsafe`` as well.
+
+    ``exactly`` asks for one level, though the machine may have better ones.
+    """
 
     minimum: IsolationLevel = IsolationLevel.NAMESPACES
     unsafe: bool = False
+    exactly: IsolationLevel | None = None
 
     @classmethod
     def named(cls, text: str) -> Wanted:
@@ -51,7 +55,8 @@ class Wanted:
 
     def served_by(self, about: Mapping[str, Any]) -> bool:
         """Whether a supervisor that describes itself so will do."""
-        return int(about["isolation"]["level"]) >= self.minimum
+        level = int(about["isolation"]["level"])
+        return level >= self.minimum if self.exactly is None else level == self.exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +168,7 @@ class Starting:
         command += ["--runtime", str(runtime), "--ready", str(writer), "--minimum", str(int(wanted.minimum))]
         command += ["--stamp", places.source_stamp()]
         command += ["--unsafe"] if wanted.unsafe else []
+        command += ["--level", str(int(wanted.exactly))] if wanted.exactly is not None else []
         command += ["--owner", str(os.getpid())] if private else []
         with places.open_log(home) as log:
             self.log = Path(log.name)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import select
 import shutil
+import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,3 +80,25 @@ class Watched:
             os.close(held)
         self.held = {}
         return left
+
+
+def make_function(account: Any, code: str) -> str:
+    """A Python function with the right to do anything; its name."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as written:
+        written.writestr("app.py", code)
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": trust})
+    iam, client = account.client("iam"), account.client("lambda")
+    role = iam.create_role(RoleName="anything", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    iam.attach_role_policy(RoleName="anything", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    client.create_function(
+        FunctionName="function",
+        Code={"ZipFile": archive.getvalue()},
+        Runtime=f"python{sys.version_info.major}.{sys.version_info.minor}",
+        Handler="app.handler",
+        Timeout=600,
+        Role=role,
+    )
+    client.get_waiter("function_active_v2").wait(FunctionName="function")
+    return "function"

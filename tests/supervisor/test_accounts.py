@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from sandbox.isolation.spec import IsolationLevel
 from sandbox.providers.emulated import EmulatedProvider
 from sandbox.supervisor import wire
 from sandbox.supervisor.client import Wanted
-from tests.supervisor.conftest import Watched, quietly
+from tests.supervisor.conftest import Watched, make_function, quietly
 
 
 def test_an_account_answers_as_the_grader_and_as_its_fixture(provider: EmulatedProvider) -> None:
@@ -144,3 +145,25 @@ def test_a_connection_that_speaks_nonsense_hurts_nobody(provider: EmulatedProvid
 
     assert account.settle().settled
     account.close()
+
+
+@pytest.mark.parametrize("level", [IsolationLevel.LANDLOCK, IsolationLevel.NONE])
+def test_functions_run_at_the_lower_levels_too(home: Path, level: IsolationLevel) -> None:
+    """With the AWS endpoint, the runtime API and /tmp at places of this machine."""
+    code = """
+import boto3, tempfile
+def handler(event, context):
+    with tempfile.TemporaryFile() as file:
+        file.write(b"x")
+    return boto3.client("s3").list_buckets()["Buckets"][0]["Name"]
+"""
+    wanted = Wanted(IsolationLevel.NONE, unsafe=True, exactly=level)
+    with EmulatedProvider(home, wanted, quietly) as provider:
+        account = provider.open()
+        assert account.isolation["level"] == level
+        account.client("s3").create_bucket(Bucket="seen-by-the-function")
+        function = make_function(account, code)
+
+        answer = account.client("lambda").invoke(FunctionName=function, Payload=b"{}")
+
+        assert json.load(answer["Payload"]) == "seen-by-the-function"

@@ -23,26 +23,19 @@ from sandbox.supervisor.wire import NameTaken, NoSuchSandbox
 from tests.supervisor.conftest import ROOT, Watched, below, quietly
 
 _OWNER = """
-import io, json, sys, threading, zipfile
+import json, sys, threading
 from pathlib import Path
 from sandbox.providers.emulated import EmulatedProvider
+from tests.supervisor.conftest import make_function
 
 provider = EmulatedProvider(Path(sys.argv[1]), say=lambda text: None).__enter__()
 account = provider.open()
 if "function" in sys.argv:
-    code = io.BytesIO()
-    with zipfile.ZipFile(code, "w") as archive:
-        archive.writestr("app.py", "import time\\ndef handler(event, context):\\n    time.sleep(event)")
-    client = account.client("lambda")
-    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": trust})
-    role = account.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=document)["Role"]["Arn"]
-    wanted = {"Runtime": "python3.11", "Handler": "app.handler", "Timeout": 600, "Role": role}
-    client.create_function(FunctionName="sleeper", Code={"ZipFile": code.getvalue()}, **wanted)
-    client.get_waiter("function_active_v2").wait(FunctionName="sleeper")
-    client.invoke(FunctionName="sleeper", Payload=b"0")
-    call = {"FunctionName": "sleeper", "Payload": b"500"}
-    threading.Thread(target=client.invoke, kwargs=call, daemon=True).start()
+    name = make_function(account, "import time\\ndef handler(event, context):\\n    time.sleep(event)")
+    invoke = account.client("lambda").invoke
+    invoke(FunctionName=name, Payload=b"0")
+    call = {"FunctionName": name, "Payload": b"500"}
+    threading.Thread(target=invoke, kwargs=call, daemon=True).start()
     while not account.settle(0.05).running:
         pass
 about = provider._get_supervisor().about
