@@ -72,6 +72,8 @@ class RestApi:
         body = _document(context, properties)
         settings = {_RENAMED.get(key, key): value for key, value in pick(properties, _API).items()}
         settings.setdefault("Name", _title(body) or context.logical_id)
+        if kind := (properties.get("Parameters") or {}).get("endpointConfigurationTypes"):
+            settings.setdefault("EndpointConfiguration", {"Types": kind.split(",")})
         labels = tags(context, properties.get("Tags"))
         api_id = call(apis, "CreateRestApi", settings, Tags=labels)["id"]
         if body is not None:

@@ -11,6 +11,7 @@ from sandbox.emulator.cloudformation.resources.convert import (
     boolean,
     call,
     changed,
+    not_here,
     omit,
     or_else,
     pick,
@@ -48,7 +49,7 @@ class Table:
         name = properties.get("TableName") or context.unique_name(255)
         settings = omit(properties, *_AFTERWARDS, *_RESTATED)
         if stream := properties.get("StreamSpecification"):
-            settings["StreamSpecification"] = {**omit(stream, "ResourcePolicy"), "StreamEnabled": True}
+            settings["StreamSpecification"] = _stream(stream)
         if encryption := properties.get("SSESpecification"):
             settings["SSESpecification"] = _encryption(encryption)
         labels = as_list(tags(context, properties.get("Tags"), system=False))
@@ -62,6 +63,10 @@ class Table:
         self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
     ) -> Physical:
         tables = context.client("dynamodb")
+        if changed(old, new, "SSESpecification"):
+            raise not_here("another SSESpecification for a table that exists")
+        if new.get("StreamSpecification") and changed(old, new, "StreamSpecification"):
+            _refuse_second_stream(tables, physical_id)
         for settings in _steps(old, new):
             call(tables, "UpdateTable", settings, TableName=physical_id)
         _set_afterwards(tables, physical_id, old, new)
@@ -83,8 +88,23 @@ class Table:
 
 def _table(tables: Any, name: str) -> Physical:
     found = tables.describe_table(TableName=name)["Table"]
-    stream = {"StreamArn": found["LatestStreamArn"]} if found.get("LatestStreamArn") else {}
+    streams = (found.get("StreamSpecification") or {}).get("StreamEnabled")
+    stream = {"StreamArn": found["LatestStreamArn"]} if streams else {}
     return Physical(name, {"Arn": found["TableArn"], **stream})
+
+
+def _refuse_second_stream(tables: Any, name: str) -> None:
+    """moto gives a table one stream in its life."""
+    if tables.describe_table(TableName=name)["Table"].get("LatestStreamArn"):
+        raise not_here("another stream of a table that has or had one")
+
+
+def _stream(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    if given is None:
+        return {"StreamEnabled": False}
+    if "ResourcePolicy" in given:
+        raise not_here("the resource policy of a stream")
+    return {**given, "StreamEnabled": True}
 
 
 def _encryption(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,14 +149,8 @@ def _steps(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, Any
         steps.append(step | pick(new, ("ProvisionedThroughput",)))
     if changed(old, new, "DeletionProtectionEnabled"):
         steps.append({"DeletionProtectionEnabled": new.get("DeletionProtectionEnabled", False)})
-    if changed(old, new, "SSESpecification"):
-        steps.append({"SSESpecification": _encryption(new.get("SSESpecification") or {"SSEEnabled": False})})
     if changed(old, new, "StreamSpecification"):
-        if old.get("StreamSpecification"):
-            steps.append({"StreamSpecification": {"StreamEnabled": False}})
-        if stream := new.get("StreamSpecification"):
-            wanted = {**omit(stream, "ResourcePolicy"), "StreamEnabled": True}
-            steps.append({"StreamSpecification": wanted})
+        steps.append({"StreamSpecification": _stream(new.get("StreamSpecification"))})
     return steps + _index_steps(old, new)
 
 

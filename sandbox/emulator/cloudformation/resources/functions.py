@@ -18,7 +18,6 @@ from sandbox.emulator.cloudformation.resources.convert import (
     stale,
     tags,
     unless_absent,
-    whole,
 )
 
 _ABSENT = "ResourceNotFoundException"
@@ -135,7 +134,8 @@ def _reserve(functions: Any, name: str, reserved: Any) -> None:
     if reserved is None:
         functions.delete_function_concurrency(FunctionName=name)
     else:
-        functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=whole(reserved))
+        settings = {"ReservedConcurrentExecutions": reserved}
+        call(functions, "PutFunctionConcurrency", settings, FunctionName=name)
 
 
 class Version:

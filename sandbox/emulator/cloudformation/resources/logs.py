@@ -16,7 +16,6 @@ from sandbox.emulator.cloudformation.resources.convert import (
     stale,
     tags,
     unless_absent,
-    whole,
 )
 
 _ABSENT = "ResourceNotFoundException"
@@ -37,7 +36,7 @@ class LogGroup:
         call(logs, "CreateLogGroup", key, logGroupName=name, tags=labels)
         if days := properties.get("RetentionInDays"):
             with or_else(lambda: logs.delete_log_group(logGroupName=name)):
-                logs.put_retention_policy(logGroupName=name, retentionInDays=whole(days))
+                _keep(logs, name, days)
         return _group(context, name)
 
     def update(
@@ -46,7 +45,7 @@ class LogGroup:
         logs = context.client("logs")
         if changed(old, new, "RetentionInDays"):
             if days := new.get("RetentionInDays"):
-                logs.put_retention_policy(logGroupName=physical_id, retentionInDays=whole(days))
+                _keep(logs, physical_id, days)
             else:
                 logs.delete_retention_policy(logGroupName=physical_id)
         if changed(old, new, "KmsKeyId"):
@@ -64,6 +63,10 @@ class LogGroup:
     def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:
         with unless_absent(_ABSENT):
             context.client("logs").delete_log_group(logGroupName=physical_id)
+
+
+def _keep(logs: Any, name: str, days: Any) -> None:
+    call(logs, "PutRetentionPolicy", {"RetentionInDays": days}, logGroupName=name)
 
 
 def _group(context: ResourceContext, name: str) -> Physical:

@@ -10,6 +10,7 @@ from sandbox.emulator.cloudformation.resources.convert import (
     call,
     changed,
     found,
+    not_here,
     omit,
     pick,
     stabilised,
@@ -193,8 +194,9 @@ class Url:
     def update(
         self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
     ) -> Physical:
-        settings = {"AuthType": new["AuthType"], "InvokeMode": "BUFFERED", "Cors": {}}
-        settings |= pick(new, ("InvokeMode", "Cors"))
+        if changed(old, new, "InvokeMode") or (old.get("Cors") and not new.get("Cors")):
+            raise not_here("another InvokeMode, or no more Cors, for a function URL that exists")
+        settings = pick(new, ("AuthType", "Cors"))
         made = call(context.client("lambda"), "UpdateFunctionUrlConfig", settings, **self._where(new))
         return self._physical(made, new)
 
