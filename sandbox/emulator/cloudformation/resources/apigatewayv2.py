@@ -10,6 +10,7 @@ from sandbox.emulator.cloudformation.resources.base import Physical, ResourceCon
 from sandbox.emulator.cloudformation.resources.convert import (
     call,
     changed,
+    not_here,
     omit,
     or_else,
     pick,
@@ -135,6 +136,8 @@ class Stage:
     def update(
         self, context: ResourceContext, physical_id: str, old: Properties, new: Properties
     ) -> Physical:
+        if changed(old, new, "Tags"):
+            raise not_here("changing the tags of a stage that exists")
         apis = context.client("apigatewayv2")
         where = {"ApiId": new["ApiId"], "StageName": physical_id}
         if old.get("AccessLogSettings") and not new.get("AccessLogSettings"):
@@ -149,12 +152,6 @@ class Stage:
         if gone:
             settings["StageVariables"] = {**(new.get("StageVariables") or {}), **dict.fromkeys(gone, "")}
         call(apis, "UpdateStage", settings, **where)
-        arn = f"{_arn(context, new['ApiId'])}/stages/{physical_id}"
-        if changed(old, new, "Tags"):
-            labels = tags(context, new.get("Tags"))
-            if removed := stale(tags(context, old.get("Tags")), labels):
-                apis.untag_resource(ResourceArn=arn, TagKeys=removed)
-            apis.tag_resource(ResourceArn=arn, Tags=labels)
         return Physical(physical_id)
 
     def delete(self, context: ResourceContext, physical_id: str, properties: Properties) -> None:
