@@ -62,9 +62,9 @@ def import_runtime() -> None:
     importlib.import_module("awslambdaric.bootstrap")
     boto3 = importlib.import_module("boto3")
     loaders = importlib.import_module("botocore.loaders")
-    _remember(loaders.Loader, "load_service_model")
-    _remember(loaders.Loader, "load_data_with_path")
-    _remember(loaders.Loader, "determine_latest_version")
+    remember(loaders.Loader, "load_service_model")
+    remember(loaders.Loader, "load_data_with_path")
+    remember(loaders.Loader, "determine_latest_version")
     session = boto3.session.Session(
         aws_access_key_id="warm", aws_secret_access_key="warm", region_name="us-east-1"
     )
@@ -77,7 +77,7 @@ def import_runtime() -> None:
     gc.freeze()
 
 
-def _remember(cls: Any, method: str) -> None:
+def remember(cls: Any, method: str) -> None:
     """Share one method's answers between all instances; botocore itself keeps them per session.
 
     The key holds the search paths, so an AWS_DATA_PATH of the function's own still counts.

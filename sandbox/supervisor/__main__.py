@@ -56,6 +56,16 @@ def _read_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _share_models() -> None:
+    """Let every botocore session find what another has read; moto makes a new one again and again."""
+    from botocore.loaders import Loader
+
+    from sandbox.isolation.warm import remember
+
+    for method in ("load_service_model", "load_data_with_path", "list_available_services"):
+        remember(Loader, method)
+
+
 def _serve(options: argparse.Namespace, ready: IO[bytes]) -> NoReturn:
     from sandbox.isolation.client import SpawnerClient, StartingSpawner
     from sandbox.isolation.spec import IsolationLevel
@@ -75,6 +85,7 @@ def _serve(options: argparse.Namespace, ready: IO[bytes]) -> NoReturn:
         hidden=(options.home, options.run),
     )
     gc.disable()
+    _share_models()
     from sandbox.emulator import process
     from sandbox.supervisor import loop
 
