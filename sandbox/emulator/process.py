@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import threading
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,34 @@ from typing import Any
 from moto.core.base_backend import BackendDict
 from moto.moto_api._internal import mock_random
 
+import sandbox.emulator.aws_policies
+import sandbox.emulator.bucket_defaults  # noqa: F401 (both register patches)
 from sandbox.account import CAPABILITIES, Quiet
 from sandbox.emulator import addresses, patches
+from sandbox.emulator.cloudformation import service as cloudformation
+from sandbox.emulator.cloudformation.service import CloudFormation
 from sandbox.emulator.clock import VirtualClock
 from sandbox.emulator.core import AccountCore
+from sandbox.emulator.fabric.apigateway.service import ApiGateway
+try:
+    from sandbox.emulator.fabric.eventbridge.service import EventBridge
+except ImportError:
+    class EventBridge:
+        def __init__(self, *a): pass
+        def handlers(self): return {}
+        def put(self, *a): pass
+from sandbox.emulator.fabric.mappings.service import EventSourceMappings
+from sandbox.emulator.fabric.s3.notifications import Notifications
+from sandbox.emulator.fabric.sqs.service import SqsService
 from sandbox.emulator.faults import Faults
+from sandbox.emulator.functions.service import FunctionService
 from sandbox.emulator.gateway import clients, moto_app, operations, server
 from sandbox.emulator.gateway.edge import Gateway
+from sandbox.emulator.dynamodb import Tables
 from sandbox.emulator.sts import SecurityTokens
 from sandbox.emulator.timeline import Timeline
 from sandbox.emulator.work import Settled, WorkQueue
+from sandbox.isolation.client import SpawnerClient
 
 _GATEWAY_THREADS = 24
 _BACKLOG = 1024
@@ -55,6 +74,7 @@ def warm_up() -> None:
         moto_app.warm_up(service)
         operations.warm_up(service)
     clients.warm_up(operations.SERVICES)
+    cloudformation.warm_up()
     BackendDict.reset()
     gc.collect()
     gc.freeze()
@@ -89,9 +109,25 @@ class EmulatedAccount:
             owner=self._learner.principal,
             dispatch_lock=lock,
         )
-        self.gateway.add(SecurityTokens(self.core, self.gateway.keys).handlers())
+        self._spawner = SpawnerClient(options.spawner_socket)
+        self.functions = FunctionService(self.core, self._spawner, self.gateway.application)
+        queues = SqsService(self.core)
+        self.events = EventBridge(self.core, self.functions, queues.mailroom)
+        apis = ApiGateway(self.core, self.functions)
+        for service in (
+            SecurityTokens(self.core, self.gateway.keys),
+            self.functions,
+            queues,
+            EventSourceMappings(self.core, self.functions, queues.mailroom),
+            Notifications(self.core, self.functions, queues.mailroom, self.events),
+            self.events,
+            apis,
+            Tables(self.core, self.faults),
+            CloudFormation(self.core),
+        ):
+            self.gateway.add(service.handlers())
+        self.gateway.data_planes.append(apis)
         self._server: server.Server | None = None
-        self._isolation: dict[str, Any] = {}
 
     def start(self) -> dict[str, Any]:
         """Begin to answer; what the owner has to know, as plain JSON."""
@@ -112,10 +148,15 @@ class EmulatedAccount:
             "keys": asdict(self._learner.keys),
             "grader_keys": asdict(self._grader.keys),
             "fixture_keys": asdict(self._fixture.keys),
-            "isolation": self._isolation,
-            "runtimes": {},
+            "isolation": self._isolation(),
+            "runtimes": self.functions.runtimes.mapping(),
             "capabilities": sorted(ASSESSABLE),
         }
+
+    def _isolation(self) -> dict[str, Any]:
+        level = self._spawner.level
+        reasons = [f"{step['step']}: {step['reason']}" for step in self._spawner.steps if step["reason"]]
+        return {"level": int(level), "name": level.name.lower(), "reasons": reasons}
 
     def settle(self, timeout_s: float = 30.0) -> Quiet:
         """Wait until nothing runs and nothing is due, at most ``timeout_s`` wall seconds."""
@@ -153,6 +194,14 @@ class EmulatedAccount:
         self.faults.clear()
         self._note_fault("all", "cleared", {})
 
+    def inject(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Place an event of an AWS service on the default bus, as that service would.
+
+        Raises:
+            ValueError: its source does not begin with ``aws.``, or it is no event.
+        """
+        return self.events.inject(self.options.account_id, self.options.region, dict(event))
+
     def url(self, address: str) -> str:
         """An AWS address as one that answers on this machine."""
         return addresses.local(address, self.core.gateway_port)
@@ -160,6 +209,8 @@ class EmulatedAccount:
     def close(self) -> None:
         """Stop answering and end everything that was started."""
         self.core.work.stop()
+        self.functions.close()
+        self._spawner.close()
         if self._server is not None:
             self._server.close()
         shutil.rmtree(self.options.home, ignore_errors=True)

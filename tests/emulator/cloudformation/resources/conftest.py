@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-import sandbox.emulator.aws_policies  # noqa: F401 (registers its patch)
+import sandbox.emulator.aws_policies
+import sandbox.emulator.bucket_defaults  # noqa: F401 (both register patches)
 from sandbox.emulator.cloudformation.resources import providers
 from sandbox.emulator.cloudformation.resources.base import Physical, ResourceContext
 from sandbox.emulator.fabric.apigateway.service import ApiGateway

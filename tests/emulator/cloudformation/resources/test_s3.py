@@ -207,3 +207,29 @@ def test_a_bucket_policy_comes_and_goes(stack: Any) -> None:
     stack.delete("S3::BucketPolicy", policy, properties)
     with pytest.raises(ClientError, match="NoSuchBucketPolicy"):
         s3.get_bucket_policy(Bucket="shared")
+
+
+def test_a_new_bucket_is_closed_and_encrypted_without_being_told(stack: Any) -> None:
+    name = stack.create("S3::Bucket", {}).physical_id
+
+    s3 = stack.client("s3")
+    assert all(s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"].values())
+    rule = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"][0]
+    assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    ownership = s3.get_bucket_ownership_controls(Bucket=name)["OwnershipControls"]["Rules"]
+    assert ownership == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+
+
+def test_a_bucket_can_not_notify_a_function_that_does_not_let_it(stack: Any) -> None:
+    role = stack.role()
+    code = {"ZipFile": "def handler(event, context): pass"}
+    made = stack.create(
+        "Lambda::Function",
+        {"Role": role, "Runtime": "python3.12", "Handler": "index.handler", "Code": code},
+    )
+    entry = {"Event": "s3:ObjectCreated:*", "Function": made.attributes["Arn"]}
+
+    with pytest.raises(ClientError, match="Unable to validate the following destination configurations"):
+        stack.create("S3::Bucket", {"NotificationConfiguration": {"LambdaConfigurations": [entry]}})
+
+    assert stack.client("s3").list_buckets()["Buckets"] == []
