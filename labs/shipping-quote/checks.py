@@ -429,7 +429,7 @@ def money_is_exact(sandbox: Sandbox) -> Finding:
     )
 
 
-@check(id="i1", points=8, dimension=IAC, visibility=V, needs={"CF"})
+@check(id="i1", points=8, dimension=IAC, visibility=V, needs={"CF"}, static=True)
 def the_template_says_what_runs(sandbox: Sandbox) -> Finding:
     """Runtime, time limit, memory and alias are in the template."""
     function = sandbox.function(sandbox.output("QuoteFunctionArn"))
@@ -482,7 +482,7 @@ def two_stacks_live_side_by_side(sandbox: Sandbox) -> Finding:
     return passed("Two stacks of the same artefact priced baskets side by side.")
 
 
-@check(id="s1", points=10, dimension=SEC, visibility=V, needs={"IS"})
+@check(id="s1", points=10, dimension=SEC, visibility=V, needs={"IS"}, static=True)
 def the_role_only_writes_its_logs(sandbox: Sandbox) -> Finding:
     """The role may write to its own log group, and nothing else."""
     function = sandbox.function(sandbox.output("QuoteFunctionArn"))
