@@ -188,12 +188,9 @@ class Worker:
 
     def _refuse_same_name(self, old: StackResource, prepared: StackResource) -> None:
         """The new one is made before the old one goes, so both can't have the same given name."""
-        names = [
-            name
-            for name in self._place.schemas.get(old.type).identifiers
-            if name in prepared.declared and name in old.declared
-        ]
-        if names and all(prepared.declared[name] == old.declared[name] for name in names):
+        names = self._place.schemas.get(old.type).identifiers
+        given = bool(names) and names <= prepared.declared.keys() & old.declared.keys()
+        if given and all(prepared.declared[name] == old.declared[name] for name in names):
             raise Failed(
                 "CloudFormation cannot update a stack when a custom-named resource requires replacing. "
                 f"Rename {old.physical_id} and update the stack again."

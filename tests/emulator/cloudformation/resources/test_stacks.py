@@ -105,12 +105,13 @@ Outputs:
 def formation(stack: Any) -> Any:
     """CloudFormation in front of the account, and code in a bucket for functions."""
     stack.account.add(CloudFormation(stack.account.core).handlers())
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as packed:
-        packed.writestr("app.py", "def handler(event, context):\n    return {}\n")
     s3 = stack.client("s3")
     s3.create_bucket(Bucket="code", CreateBucketConfiguration={"LocationConstraint": stack.region})
-    s3.put_object(Bucket="code", Key="app.zip", Body=made.getvalue())
+    for key in ("app.zip", "next.zip"):
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w") as packed:
+            packed.writestr("app.py", f"# {key}\ndef handler(event, context):\n    return {{}}\n")
+        s3.put_object(Bucket="code", Key=key, Body=made.getvalue())
     return stack.client("cloudformation")
 
 
@@ -156,13 +157,23 @@ def test_a_sam_stack_is_made_changed_and_removed(stack: Any, formation: Any) -> 
     mapped = functions.list_event_source_mappings(FunctionName=resources["Worker"])["EventSourceMappings"]
     assert [entry["State"] for entry in mapped] == ["Enabled"]
 
-    longer = TEMPLATE.replace("Timeout: 10", "Timeout: 20").replace(
-        "RetentionInDays: 7", "RetentionInDays: 14"
-    )
+    changes = {
+        "Timeout: 10": "Timeout: 20",
+        "RetentionInDays: 7": "RetentionInDays: 14",
+        "/orders/{id}": "/baskets/{id}",
+        "CodeUri: s3://code/app.zip": "CodeUri: s3://code/next.zip",
+    }
+    longer = TEMPLATE
+    for old, new in changes.items():
+        longer = longer.replace(old, new)
     formation.update_stack(StackName="shop", TemplateBody=longer, Capabilities=capabilities)
 
     assert finished(formation, arn) == ("UPDATE_COMPLETE", [])
     assert functions.get_function_configuration(FunctionName=resources["Worker"])["Timeout"] == 20
+    items = stack.client("apigateway").get_resources(restApiId=resources["ServerlessRestApi"])["items"]
+    assert {item["path"] for item in items} == {"/", "/baskets", "/baskets/{id}"}
+    alias = functions.get_alias(FunctionName=resources["Web"], Name="live")
+    assert alias["FunctionVersion"] == "2"
 
     formation.delete_stack(StackName="shop")
 
