@@ -145,12 +145,12 @@ def _told(case: Case, number: int, results: dict[str, CheckResult]) -> None:
 
 
 def _print(found: Verification) -> None:
-    ids = ["G2", *(check.id for check in found.checks.checks), "G1", "G3", "G4", "G5", "G6"]
+    ids = ["G2", *(check.id for check in found.checks.checks), *_broken_conditions(found)]
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
     table.add_column("Solution", no_wrap=True)
     for check_id in ids:
-        table.add_column(check_id, justify="center")
-    table.add_column("Points", justify="right")
+        table.add_column(check_id, justify="center", no_wrap=True, min_width=2)
+    table.add_column("Points", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for item in found.cases:
         table.add_row(
@@ -160,7 +160,12 @@ def _print(found: Verification) -> None:
             _remark(item, found),
         )
     out.print(f"[bold]{found.lab.code} · {found.lab.title}[/bold], {found.runs} runs of each\n")
-    out.print(table)
+    # A matrix is of no use with columns left out: let the terminal wrap it rather than rich drop some.
+    out.print(
+        table,
+        width=max(out.width, out.measure(table, options=out.options.update(width=500)).maximum),
+        crop=False,
+    )
     mutants = found.of("mutant")
     assessed = [item for item in mutants if item.assessed]
     out.print(
@@ -173,6 +178,19 @@ def _print(found: Verification) -> None:
         f" {len(mutants) - len(assessed)} not assessed; starter {found.starter_points:g} points;"
         f" {found.flips} flips: " + ("[green]ok[/green]" if found.ok else "[red]not ok[/red]")
     )
+
+
+def _broken_conditions(found: Verification) -> list[str]:
+    """The conditions (G1, G3 to G6) that did not hold somewhere; those that always do need no column."""
+    return [
+        check_id
+        for check_id in ("G1", "G3", "G4", "G5", "G6")
+        if any(
+            check_id in run and run[check_id].outcome is not Outcome.PASSED
+            for item in found.cases
+            for run in item.runs
+        )
+    ]
 
 
 def _cell(item: Verified, check_id: str) -> Text:
