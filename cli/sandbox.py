@@ -302,4 +302,8 @@ def inject(file: IO[str], name: str | None) -> None:
 def url(address: str, name: str | None) -> None:
     """Turn an AWS address (API, function URL, bucket, queue) into one that answers here."""
     with _sandbox_errors():
-        click.echo(_kept().get(name or "").url(address))
+        account = _kept().get(name or "")
+        turned = account.url(address)
+        if turned == address and not address.startswith(account.endpoint_url):
+            stop(f"{address} is not an address of AWS.", BAD_INPUT)
+        click.echo(turned)

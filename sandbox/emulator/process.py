@@ -200,7 +200,8 @@ class EmulatedAccount:
         Raises:
             ValueError: its source does not begin with ``aws.``, or it is no event.
         """
-        return self.events.inject(self.options.account_id, self.options.region, dict(event))
+        at = {"account_id": self.options.account_id, "region": self.options.region}
+        return {"id": self.events.inject(event, **at)}
 
     def url(self, address: str) -> str:
         """An AWS address as one that answers on this machine."""

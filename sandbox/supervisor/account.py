@@ -100,7 +100,7 @@ class Control:
             return wire.failure(wire.BadRequest("An account has no such request."))
         try:
             return {"ok": verb(**request)}
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             return wire.failure(wire.BadRequest(str(error)))
         except SandboxError as error:
             return wire.failure(error)

@@ -180,6 +180,16 @@ def test_url_gives_an_address_of_this_machine(shell: Shell, up: dict[str, Any]) 
     assert turned == f"{up['AWS_ENDPOINT_URL']}/_aws/execute-api/a1b2c3/Prod/hello/"
 
 
+def test_an_event_of_an_aws_service_is_placed_and_others_are_refused(
+    shell: Shell, up: dict[str, Any]
+) -> None:
+    event = {"source": "aws.health", "detail-type": "AWS Health Event", "detail": {"service": "LAMBDA"}}
+
+    shell.run("inject", "-", text=json.dumps(event))
+
+    assert "begins with 'aws.'" in shell.refused("inject", "-", text=json.dumps({**event, "source": "mine"}))
+
+
 def test_what_can_not_be_meant_is_bad_input(shell: Shell, up: dict[str, Any]) -> None:
     assert "mine is running already" in shell.refused("up", "--name", "mine")
     assert "can't be a sandbox's name" in shell.refused("up", "--name", "Not Good")
@@ -187,6 +197,7 @@ def test_what_can_not_be_meant_is_bad_input(shell: Shell, up: dict[str, Any]) ->
     assert "No sandbox named other is running. Running: mine." in shell.refused("settle", "--name", "other")
     assert "is not a duration" in shell.refused("advance", "soon")
     assert "is not JSON" in shell.refused("inject", "-", text="{")
+    assert "is not an address of AWS" in shell.refused("url", "https://example.com/")
     assert "an event is a JSON object" in shell.refused("inject", "-", text="[1]")
 
 
