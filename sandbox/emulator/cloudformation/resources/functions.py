@@ -75,7 +75,7 @@ class Function:
         if reserved is not None:
             with or_else(lambda: functions.delete_function(FunctionName=name)):
                 _reserve(functions, name, reserved)
-        return Physical(made["FunctionName"], {"Arn": made["FunctionArn"]})
+        return _function(made["FunctionName"], made["FunctionArn"])
 
     def update(
         self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
@@ -95,11 +95,16 @@ class Function:
             functions.untag_resource(Resource=arn, TagKeys=gone)
         if wanted != current:
             functions.tag_resource(Resource=arn, Tags=wanted)
-        return Physical(physical_id, {"Arn": arn})
+        return _function(physical_id, arn)
 
     def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:
         with unless_absent(_ABSENT):
             context.client("lambda").delete_function(FunctionName=physical_id)
+
+
+def _function(name: str, arn: str) -> Physical:
+    snap_start = {"SnapStartResponse.ApplyOn": "None", "SnapStartResponse.OptimizationStatus": "Off"}
+    return Physical(name, {"Arn": arn, **snap_start})
 
 
 def _written_for(properties: Mapping[str, Any]) -> bool:

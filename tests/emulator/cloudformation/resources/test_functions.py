@@ -80,7 +80,7 @@ def test_a_function_of_a_bucket_has_its_template_settings(stack: Any) -> None:
     answer = client.get_function(FunctionName=made.physical_id)
     config = answer["Configuration"]
     assert made.physical_id.startswith("shop-OrderFunction-")
-    assert made.attributes == {"Arn": config["FunctionArn"]}
+    assert made.attributes["Arn"] == config["FunctionArn"]
     assert (config["Timeout"], config["MemorySize"], config["Architectures"]) == (30, 512, ["arm64"])
     assert config["Environment"]["Variables"] == {"LEVEL": "debug", "LIMIT": "7", "ON": "true"}
     assert config["EphemeralStorage"] == {"Size": 1024}
