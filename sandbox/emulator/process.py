@@ -20,18 +20,13 @@ import sandbox.emulator.aws_policies
 import sandbox.emulator.bucket_defaults  # noqa: F401 (both register patches)
 from sandbox.account import CAPABILITIES, Quiet
 from sandbox.emulator import addresses, patches
+from sandbox.emulator.clock import VirtualClock
 from sandbox.emulator.cloudformation import service as cloudformation
 from sandbox.emulator.cloudformation.service import CloudFormation
-from sandbox.emulator.clock import VirtualClock
 from sandbox.emulator.core import AccountCore
+from sandbox.emulator.dynamodb import patches as dynamodb
 from sandbox.emulator.fabric.apigateway.service import ApiGateway
-try:
-    from sandbox.emulator.fabric.eventbridge.service import EventBridge
-except ImportError:
-    class EventBridge:
-        def __init__(self, *a): pass
-        def handlers(self): return {}
-        def put(self, *a): pass
+from sandbox.emulator.fabric.eventbridge.service import EventBridge
 from sandbox.emulator.fabric.mappings.service import EventSourceMappings
 from sandbox.emulator.fabric.s3.notifications import Notifications
 from sandbox.emulator.fabric.sqs.service import SqsService
@@ -39,7 +34,6 @@ from sandbox.emulator.faults import Faults
 from sandbox.emulator.functions.service import FunctionService
 from sandbox.emulator.gateway import clients, moto_app, operations, server
 from sandbox.emulator.gateway.edge import Gateway
-from sandbox.emulator.dynamodb import Tables
 from sandbox.emulator.sts import SecurityTokens
 from sandbox.emulator.timeline import Timeline
 from sandbox.emulator.work import Settled, WorkQueue
@@ -122,11 +116,11 @@ class EmulatedAccount:
             Notifications(self.core, self.functions, queues.mailroom, self.events),
             self.events,
             apis,
-            Tables(self.core, self.faults),
             CloudFormation(self.core),
         ):
             self.gateway.add(service.handlers())
         self.gateway.data_planes.append(apis)
+        dynamodb.break_by(self.faults)
         self._server: server.Server | None = None
 
     def start(self) -> dict[str, Any]:

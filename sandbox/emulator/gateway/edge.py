@@ -15,6 +15,7 @@ from moto.core.utils import get_service_model
 from sandbox.emulator.calls import AwsError, Call, Handlers, Principal, current_call
 from sandbox.emulator.clock import VirtualClock
 from sandbox.emulator.gateway import answers, cbor, clients, moto_app, operations, signatures, trail
+from sandbox.emulator.gateway import moto_patches as moto_patches  # registers them
 from sandbox.emulator.gateway.keys import Issued, KeyRing
 from sandbox.emulator.gateway.operations import Operation
 from sandbox.emulator.gateway.requests import HttpAnswer, HttpRequest, read_environ
@@ -137,7 +138,7 @@ class Gateway:
         model = get_service_model(service)
         started = self._clock.now()
         try:
-            operation = operations.name_operation(request, service)
+            operation = operations.name_operation(request, service, parsed=self.handlers.__contains__)
             call = Call(
                 service,
                 operation.name,

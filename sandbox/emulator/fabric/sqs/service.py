@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from moto.iam.models import iam_backends
 from moto.sqs.models import Queue
 
-from sandbox.emulator.calls import AwsError, Call, Handlers, Principal, PrincipalKind
+from sandbox.emulator.calls import AwsError, Call, Handlers
 from sandbox.emulator.core import AccountCore
+from sandbox.emulator.fabric.principals import unique_id
 from sandbox.emulator.fabric.sqs import patches
 from sandbox.emulator.fabric.sqs.errors import invalid_value, missing_parameter
 from sandbox.emulator.fabric.sqs.mailroom import Mailroom
@@ -66,10 +66,10 @@ class SqsService:
         return {("sqs", name): handler for name, handler in taken.items()}
 
     def send_message(self, call: Call) -> dict[str, Any]:
-        return self._send(self.queues.get(call), call.params, self._sender_id(call.principal))
+        return self._send(self.queues.get(call), call.params, unique_id(self._core, call.principal))
 
     def send_message_batch(self, call: Call) -> dict[str, Any]:
-        queue, sender = self.queues.get(call), self._sender_id(call.principal)
+        queue, sender = self.queues.get(call), unique_id(self._core, call.principal)
         entries = _batch(call, "SendMessageBatch")
         total = sum(
             size_bytes(entry.get("MessageBody", ""), entry.get("MessageAttributes") or {})
@@ -160,17 +160,6 @@ class SqsService:
             raise missing_parameter("VisibilityTimeout")
         self.mailroom.change_visibility(queue, _receipt(entry), visibility_s)
         return {}
-
-    def _sender_id(self, principal: Principal) -> str:
-        """The caller's unique id, as GetCallerIdentity's ``UserId`` has it."""
-        with self._core.dispatch_lock:
-            iam = iam_backends[principal.account_id]["aws"]
-            if principal.kind is PrincipalKind.ROLE_SESSION:
-                session = principal.arn.rsplit("/", 1)[-1]
-                role = next((r for r in iam.roles.values() if r.arn == principal.role_arn), None)
-                return f"{role.id}:{session}" if role is not None else session
-            user = next((u for u in iam.users.values() if u.arn == principal.arn), None)
-        return str(user.id) if user is not None else principal.account_id
 
 
 def _shown(message: Message, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""DynamoDB where moto is kinder than AWS."""

@@ -1,0 +1,135 @@
+"""Event buses: which rules an event matches, and what they then send where."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from moto.events.models import EventBus, EventsBackend, Rule, events_backends
+
+from sandbox.emulator.core import AccountCore
+from sandbox.emulator.fabric.arns import Arn
+from sandbox.emulator.fabric.eventbridge import events
+from sandbox.emulator.fabric.eventbridge.delivery import Courier, RuleName
+from sandbox.emulator.fabric.eventbridge.patterns import InvalidPattern, read_pattern
+from sandbox.emulator.fabric.eventbridge.schedules import InvalidSchedule, read_schedule
+from sandbox.emulator.fabric.eventbridge.targets import DeliveryFailed, Targets
+from sandbox.emulator.fabric.eventbridge.timetable import Timetable
+from sandbox.emulator.fabric.sqs.mailroom import Mailroom
+from sandbox.emulator.functions.contract import Functions
+
+_ARCHIVING = "prod.vhs.events.aws.internal"
+# An event that goes round in circles between buses is stopped here; AWS stops those as well.
+_MOST_HOPS = 16
+_HOPS = "\0hops"
+
+
+class Buses:
+    """Every bus of every account in this process."""
+
+    def __init__(self, core: AccountCore, functions: Functions, mailroom: Mailroom) -> None:
+        self._core = core
+        self._courier = Courier(core, Targets(core, functions, mailroom, self._forward))
+        self._timetable = Timetable(core)
+
+    def put(self, account_id: str, region: str, bus_name: str, event: Mapping[str, Any]) -> int:
+        """Match an event and enqueue what follows from it; how many rules it matched.
+
+        A bus that does not exist swallows the event, as PutEvents does on AWS.
+        """
+        with self._core.dispatch_lock:
+            backend: EventsBackend = events_backends[account_id][region]
+            bus = backend.event_buses.get(bus_name)
+            rules = [] if bus is None else [rule for rule in bus.rules.values() if _matches(rule, event)]
+            for rule in rules:
+                if rule.managed_by == _ARCHIVING:
+                    self._archive(backend, rule, event)
+                else:
+                    self._send(rule, event)
+        if not rules:
+            self._note_unmatched(account_id, region, bus_name, event, missing=bus is None)
+        return len(rules)
+
+    def _send(self, rule: Rule, event: Mapping[str, Any]) -> None:
+        name = RuleName(rule.name, rule.arn, rule.event_bus_name, rule.account_id, rule.region_name)
+        for target in rule.targets:
+            self._courier.send(name, dict(target), event)
+
+    def _archive(self, backend: EventsBackend, rule: Rule, event: Mapping[str, Any]) -> None:
+        archive = backend.archives.get(rule.name.removeprefix("Events-Archive-"))
+        if archive is not None:
+            archive.events.append(dict(event))
+
+    def _forward(self, arn: Arn, event: Mapping[str, Any]) -> None:
+        name = arn.resource.removeprefix("event-bus/")
+        if arn.account_id != event.get("account"):
+            raise DeliveryFailed(
+                "NOT_EMULATED",
+                "Sending events to a bus of another account is not emulated. This is our gap.",
+                gap=True,
+            )
+        with self._core.dispatch_lock:
+            missing = name not in events_backends[arn.account_id][arn.region].event_buses
+        if missing:
+            raise DeliveryFailed("NO_RESOURCE", f"{arn} does not exist")
+        hops = int(event.get(_HOPS, 0)) + 1
+        if hops > _MOST_HOPS:
+            raise DeliveryFailed("EVENT_LOOP_DETECTED", "the event goes round between event buses")
+        self.put(arn.account_id, arn.region, name, {**event, _HOPS: hops})
+
+    def _note_unmatched(
+        self, account_id: str, region: str, bus_name: str, event: Mapping[str, Any], *, missing: bool
+    ) -> None:
+        self._core.timeline.add(
+            "delivery",
+            f"events:{bus_name}",
+            account_id=account_id,
+            region=region,
+            outcome="no such event bus" if missing else "no rule matched",
+            event_id=event.get("id", ""),
+            event_bus=bus_name,
+            source=event.get("source", ""),
+            detail_type=event.get("detail-type", ""),
+        )
+
+    def reschedule(self, rule: Rule) -> None:
+        """Follow a rule that is new or has changed; call with the dispatch lock held."""
+        self._timetable.cancel(rule.arn)
+        if not rule.scheduled_expression or rule.state == "DISABLED":
+            return
+        try:
+            schedule = read_schedule(rule.scheduled_expression)
+        except InvalidSchedule:
+            return
+
+        def fire(due: dt.datetime) -> None:
+            self._send(rule, events.scheduled(rule.arn, rule.account_id, rule.region_name, due))
+
+        self._timetable.set(rule.arn, schedule, fire)
+
+    def forget(self, rule: Rule) -> None:
+        """A rule is gone; call with the dispatch lock held."""
+        self._timetable.cancel(rule.arn)
+
+
+def find_bus(account_id: str, region: str, name: str | None) -> EventBus | None:
+    """A bus by its name or ARN; call with the dispatch lock held."""
+    found: EventBus | None = events_backends[account_id][region].event_buses.get(bus_name(name))
+    return found
+
+
+def bus_name(given: str | None) -> str:
+    """A bus's name, given as name, ARN or not at all."""
+    return (given or "default").split("event-bus/")[-1]
+
+
+def _matches(rule: Rule, event: Mapping[str, Any]) -> bool:
+    text = rule.event_pattern.dump()
+    if rule.state == "DISABLED" or not text:
+        return False
+    try:
+        return read_pattern(text).matches(event)
+    except InvalidPattern:
+        # Moto's own rules, and those of stacks made before the pattern was checked.
+        return False

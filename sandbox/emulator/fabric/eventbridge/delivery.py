@@ -1,0 +1,146 @@
+"""Deliveries of one event to one target: tries, waits, gives up, dead-letters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.emulator.core import AccountCore
+from sandbox.emulator.fabric.eventbridge.inputs import make_input
+from sandbox.emulator.fabric.eventbridge.targets import DeliveryFailed, Targets
+
+# Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html
+MOST_RETRIES = 185
+MOST_AGE_S = 86_400
+_LONGEST_WAIT_S = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class RuleName:
+    """The rule a delivery is for."""
+
+    name: str
+    arn: str
+    bus: str
+    account_id: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event on its way to one target. ``since`` is when the rule matched, in account time."""
+
+    rule: RuleName
+    target: Mapping[str, Any]
+    event: Mapping[str, Any]
+    text: str
+    since: float
+
+
+class Courier:
+    """Tries each delivery until the target takes it or its retry policy is exhausted."""
+
+    def __init__(self, core: AccountCore, targets: Targets) -> None:
+        self._core = core
+        self._targets = targets
+
+    def send(self, rule: RuleName, target: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+        """Have the event delivered; only enqueues."""
+        reserved = {
+            "aws.events.rule-arn": rule.arn,
+            "aws.events.rule-name": rule.name,
+            "aws.events.event.ingestion-time": self._core.clock.now()
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z"),
+        }
+        text = make_input(target, event, reserved)
+        self._plan(Delivery(rule, target, event, text, self._core.clock.time()), retries=0, delay_s=0.0)
+
+    def _plan(self, delivery: Delivery, *, retries: int, delay_s: float) -> None:
+        self._core.work.submit(
+            lambda: self._try(delivery, retries),
+            label=f"events: {delivery.rule.name} → {delivery.target['Arn']}",
+            delay_s=delay_s,
+        )
+
+    def _try(self, delivery: Delivery, retries: int) -> None:
+        rule = delivery.rule
+        try:
+            self._targets.deliver(delivery.target, delivery.text, delivery.event, rule.arn, rule.account_id)
+        except DeliveryFailed as failure:
+            self._failed(delivery, retries, failure)
+            return
+        self._note(delivery, "ok", retries)
+
+    def _failed(self, delivery: Delivery, retries: int, failure: DeliveryFailed) -> None:
+        if failure.gap:
+            self._gap(delivery, failure)
+            return
+        policy = delivery.target.get("RetryPolicy") or {}
+        most = int(policy.get("MaximumRetryAttempts", MOST_RETRIES))
+        oldest_s = float(policy.get("MaximumEventAgeInSeconds", MOST_AGE_S))
+        wait_s = min(2.0**retries, _LONGEST_WAIT_S)
+        exhausted = ""
+        if failure.retry:
+            if retries >= most:
+                exhausted = "MaximumRetryAttempts"
+            elif self._core.clock.time() + wait_s - delivery.since > oldest_s:
+                exhausted = "MaximumEventAgeInSeconds"
+            else:
+                self._note(delivery, "retry", retries, error=failure.code, message=failure.message)
+                self._plan(delivery, retries=retries + 1, delay_s=wait_s)
+                return
+        self._give_up(delivery, retries, failure, exhausted)
+
+    def _give_up(self, delivery: Delivery, retries: int, failure: DeliveryFailed, exhausted: str) -> None:
+        queue_arn = (delivery.target.get("DeadLetterConfig") or {}).get("Arn")
+        detail = {"error": failure.code, "message": failure.message}
+        if not queue_arn:
+            self._note(delivery, "failed", retries, **detail)
+            return
+        attributes = {
+            "RULE_ARN": delivery.rule.arn,
+            "TARGET_ARN": str(delivery.target["Arn"]),
+            "ERROR_CODE": failure.code,
+            "ERROR_MESSAGE": failure.message,
+            "RETRY_ATTEMPTS": str(retries),
+        }
+        if exhausted:
+            attributes["EXHAUSTED_RETRY_CONDITION"] = exhausted
+        try:
+            self._targets.dead_letter(
+                queue_arn, delivery.text, attributes, delivery.rule.arn, delivery.rule.account_id
+            )
+        except DeliveryFailed as second:
+            self._note(delivery, "failed", retries, **detail, dead_letter_error=second.message)
+            return
+        self._note(delivery, "dead-lettered", retries, **detail, dead_letter_queue=queue_arn)
+
+    def _gap(self, delivery: Delivery, failure: DeliveryFailed) -> None:
+        self._core.timeline.add(
+            "gap",
+            f"events:{delivery.rule.name}",
+            account_id=delivery.rule.account_id,
+            region=delivery.rule.region,
+            outcome="NotEmulated",
+            message=failure.message,
+            target=delivery.target["Arn"],
+        )
+
+    def _note(self, delivery: Delivery, outcome: str, retries: int, **detail: Any) -> None:
+        self._core.timeline.add(
+            "delivery",
+            f"events:{delivery.rule.name}",
+            account_id=delivery.rule.account_id,
+            region=delivery.rule.region,
+            outcome=outcome,
+            target=delivery.target["Arn"],
+            target_id=delivery.target["Id"],
+            event_id=delivery.event.get("id", ""),
+            event_bus=delivery.rule.bus,
+            source=delivery.event.get("source", ""),
+            detail_type=delivery.event.get("detail-type", ""),
+            retries=retries,
+            **detail,
+        )

@@ -1,0 +1,181 @@
+"""Hands one event to one target, or says why that failed and whether to try again."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+from moto.logs.models import logs_backends
+from moto.sqs.models import Queue
+
+from sandbox.emulator.calls import Principal, PrincipalKind
+from sandbox.emulator.core import AccountCore
+from sandbox.emulator.fabric import policies
+from sandbox.emulator.fabric.arns import Arn
+from sandbox.emulator.fabric.sqs.mailroom import Mailroom
+from sandbox.emulator.functions.contract import Functions
+
+SERVICE = "events.amazonaws.com"
+
+# Puts an event on a bus; given by the service, since a bus's rules are its business.
+ToBus = Callable[[Arn, Mapping[str, Any]], None]
+
+
+class DeliveryFailed(Exception):
+    """The target did not take the event. ``code`` is what a dead-letter queue is told."""
+
+    def __init__(self, code: str, message: str, *, retry: bool = False, gap: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.retry = retry
+        self.gap = gap
+
+
+class Targets:
+    """Functions, queues, topics, log groups and other buses."""
+
+    def __init__(self, core: AccountCore, functions: Functions, mailroom: Mailroom, to_bus: ToBus) -> None:
+        self._core = core
+        self._functions = functions
+        self._mailroom = mailroom
+        self._to_bus = to_bus
+
+    def deliver(
+        self, target: Mapping[str, Any], text: str, event: Mapping[str, Any], rule_arn: str, account_id: str
+    ) -> None:
+        """Hand ``text``, made of ``event``, to the target.
+
+        Raises:
+            DeliveryFailed: it was not taken.
+        """
+        try:
+            arn = Arn.parse(target["Arn"])
+        except ValueError as error:
+            raise DeliveryFailed("SDK_CLIENT_ERROR", str(error)) from None
+        match arn.service:
+            case "lambda":
+                self._to_function(arn, text, rule_arn, account_id)
+            case "sqs":
+                self._to_queue(arn, target, text, rule_arn, account_id)
+            case "sns":
+                self._to_topic(arn, text, rule_arn, account_id)
+            case "logs":
+                self._to_log_group(arn, text, rule_arn, account_id)
+            case "events" if arn.resource.startswith("event-bus/"):
+                self._to_bus(arn, event)
+            case _:
+                raise DeliveryFailed(
+                    "NOT_EMULATED",
+                    f"Targets of the service {arn.service} are not emulated. This is our gap.",
+                    gap=True,
+                )
+
+    def dead_letter(
+        self, queue_arn: str, body: str, attributes: Mapping[str, str], rule_arn: str, account_id: str
+    ) -> None:
+        """Send to a dead-letter queue.
+
+        Raises:
+            DeliveryFailed: the queue is not there or does not let EventBridge in.
+        """
+        queue = self._queue(queue_arn, rule_arn, account_id)
+        self._mailroom.send(
+            queue,
+            body,
+            attributes={
+                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+            },
+        )
+
+    def _to_function(self, arn: Arn, text: str, rule_arn: str, account_id: str) -> None:
+        try:
+            json.loads(text)
+        except ValueError:
+            raise DeliveryFailed("INVALID_JSON", "The input of the function is not JSON.") from None
+        self._check(str(arn), rule_arn, account_id)
+        self._functions.invoke_async(
+            str(arn),
+            text.encode(),
+            account_id=arn.account_id,
+            region=arn.region,
+            source=f"events:{rule_arn.rsplit('/', 1)[-1]}",
+        )
+
+    def _to_queue(
+        self, arn: Arn, target: Mapping[str, Any], text: str, rule_arn: str, account_id: str
+    ) -> None:
+        queue = self._queue(str(arn), rule_arn, account_id)
+        group = (target.get("SqsParameters") or {}).get("MessageGroupId") or ""
+        if queue.fifo_queue and not queue.content_based_deduplication:
+            raise DeliveryFailed(
+                "SDK_CLIENT_ERROR",
+                "The queue should either have ContentBasedDeduplication enabled or "
+                "MessageDeduplicationId provided explicitly",
+            )
+        self._mailroom.send(queue, text, group=group)
+
+    def _queue(self, queue_arn: str, rule_arn: str, account_id: str) -> Queue:
+        self._check(queue_arn, rule_arn, account_id)
+        queue = self._mailroom.find_queue(queue_arn)
+        if queue is None:
+            raise DeliveryFailed("NO_RESOURCE", f"{queue_arn} does not exist")
+        return queue
+
+    def _to_topic(self, arn: Arn, text: str, rule_arn: str, account_id: str) -> None:
+        self._check(str(arn), rule_arn, account_id)
+        principal = Principal(PrincipalKind.SERVICE, account_id, SERVICE, service=SERVICE)
+        client = self._core.clients.client("sns", region=arn.region, principal=principal)
+        request: dict[str, Any] = {"TopicArn": str(arn), "Message": text}
+        if str(arn).endswith(".fifo"):
+            request["MessageGroupId"] = str(uuid.uuid4())
+        try:
+            client.publish(**request)
+        except ClientError as error:
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            code = str(error.response["Error"].get("Code", ""))
+            retry = status >= 500 or "Throttl" in code
+            raise DeliveryFailed(
+                "THROTTLING" if "Throttl" in code else "SDK_CLIENT_ERROR", str(error), retry=retry
+            ) from error
+
+    def _check(self, target_arn: str, rule_arn: str, account_id: str) -> None:
+        refusal = policies.refusal(self._core, target_arn, policies.Delivery(SERVICE, rule_arn, account_id))
+        if refusal:
+            code = "NO_RESOURCE" if refusal.endswith("does not exist") else "NO_PERMISSIONS"
+            raise DeliveryFailed(code, refusal)
+
+    def _to_log_group(self, arn: Arn, text: str, rule_arn: str, account_id: str) -> None:
+        name = arn.resource.removeprefix("log-group:").removesuffix(":*")
+        entry = {"timestamp": round(self._core.clock.time() * 1000), "message": text}
+        with self._core.dispatch_lock:
+            backend = logs_backends[arn.account_id][arn.region]
+            if name not in backend.groups:
+                raise DeliveryFailed("NO_RESOURCE", f"{arn} does not exist")
+            if not _log_group_is_open(backend, arn, name, policies.Delivery(SERVICE, rule_arn, account_id)):
+                raise DeliveryFailed(
+                    "NO_PERMISSIONS", f"no resource policy of CloudWatch Logs allows {SERVICE}"
+                )
+            stream = str(uuid.uuid4())
+            backend.create_log_stream(name, stream)
+            backend.put_log_events(name, stream, [entry])
+
+
+def _log_group_is_open(backend: Any, arn: Arn, name: str, delivery: policies.Delivery) -> bool:
+    """Whether a resource policy of CloudWatch Logs lets EventBridge write to the group."""
+    group = f"arn:{arn.partition}:logs:{arn.region}:{arn.account_id}:log-group:{name}"
+    statements: list[Mapping[str, Any]] = []
+    for policy in backend.resource_policies.values():
+        document = json.loads(policy.policy_document)
+        found = document.get("Statement") or []
+        statements += found if isinstance(found, list) else [found]
+    return all(
+        any(
+            policies.allows(statements, delivery, action=action, resource=f"{group}:{rest}")
+            for rest in ("*", "log-stream:x")
+        )
+        for action in ("logs:CreateLogStream", "logs:PutLogEvents")
+    )

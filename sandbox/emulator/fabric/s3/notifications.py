@@ -1,0 +1,207 @@
+"""Delivers what happens to objects, a moment later, to those a bucket's owner chose."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+from moto.s3.models import FakeBucket, s3_backends
+
+from sandbox.emulator.calls import AwsError, Call, Handlers, current_call
+from sandbox.emulator.core import AccountCore
+from sandbox.emulator.fabric import policies, principals
+from sandbox.emulator.fabric.policies import Delivery
+from sandbox.emulator.fabric.s3 import configuration, events, patches
+from sandbox.emulator.fabric.s3.configuration import Configuration, Rule
+from sandbox.emulator.fabric.s3.events import Change, ObjectState
+from sandbox.emulator.fabric.sqs import Mailroom
+from sandbox.emulator.functions.contract import Functions
+
+_SERVICE = "s3.amazonaws.com"
+_NOT_ALLOWED = {
+    "lambda": "Not authorized to invoke function [{}]",
+    "sns": "Permissions on the destination topic do not allow S3 to publish notifications from this bucket",
+    "sqs": "Permissions on the destination queue do not allow S3 to publish notifications from this bucket",
+}
+
+
+class EventBus(Protocol):
+    """Takes events that AWS services put on an account's default bus."""
+
+    def put(self, account_id: str, region: str, event: dict[str, Any]) -> None:
+        """Deliver ``event`` to the rules it matches; only enqueues."""
+
+
+class Notifications:
+    """Keeps buckets' notification configurations and acts on them."""
+
+    def __init__(self, core: AccountCore, functions: Functions, mailroom: Mailroom, events: EventBus) -> None:
+        self._core = core
+        self._functions = functions
+        self._mailroom = mailroom
+        self._events = events
+        self._lock = threading.Lock()
+        self._configurations: WeakKeyDictionary[FakeBucket, Configuration] = WeakKeyDictionary()
+        self._numbers = itertools.count(1)
+        patches.notify(self.changed)
+
+    def handlers(self) -> Handlers:
+        """The operations taken over from moto."""
+        return {
+            ("s3", "PutBucketNotificationConfiguration"): self.put_configuration,
+            ("s3", "GetBucketNotificationConfiguration"): self.get_configuration,
+        }
+
+    def put_configuration(self, call: Call) -> dict[str, Any]:
+        bucket = self._bucket(call)
+        wanted = configuration.read(call.params.get("NotificationConfiguration") or {}, bucket.region_name)
+        if not call.params.get("SkipDestinationValidation"):
+            self._validate_destinations(bucket, wanted)
+        with self._lock:
+            before = self._configurations.get(bucket)
+            self._configurations[bucket] = wanted
+        known = {rule.target for rule in before.rules} if before is not None else set()
+        request_id = _request_id(call)
+        for target in {rule.target for rule in wanted.rules} - known:
+            if target.service != "lambda":
+                message = events.trial(bucket.name, self._core.clock.now(), request_id)
+                rule = Rule("", target, ("s3:TestEvent",))
+                self._submit(bucket, rule, "s3:TestEvent", message)
+        return {}
+
+    def get_configuration(self, call: Call) -> dict[str, Any]:
+        bucket = self._bucket(call)
+        with self._lock:
+            found = self._configurations.get(bucket)
+        return dict(found.shown) if found is not None else {}
+
+    def changed(self, event: str, bucket: FakeBucket, state: ObjectState) -> None:
+        """Something happened to an object. Only enqueues: moto holds the dispatch lock."""
+        with self._lock:
+            wanted = self._configurations.get(bucket)
+        if wanted is None:
+            return
+        change = self._describe(event, bucket, state)
+        for rule in wanted.rules:
+            if rule.wants(event, state.key):
+                self._submit(bucket, rule, change.name, events.notification(change, rule.id))
+        if wanted.event_bridge and events.knows_bus_event(change):
+            self._core.work.submit(
+                lambda: self._events.put(change.owner, change.region, events.bus_event(change)),
+                label=f"s3:{bucket.name} → event bus",
+            )
+
+    def _bucket(self, call: Call) -> FakeBucket:
+        name = call.params.get("Bucket", "")
+        with self._core.dispatch_lock:
+            _, owner = s3_backends.bucket_accounts.get(name, ("aws", ""))
+            bucket = s3_backends[owner]["aws"].buckets.get(name) if owner else None
+        if bucket is None:
+            raise AwsError("NoSuchBucket", "The specified bucket does not exist", 404, BucketName=name)
+        if owner != call.account_id:
+            raise AwsError("AccessDenied", "Access Denied", 403)
+        return bucket
+
+    def _validate_destinations(self, bucket: FakeBucket, wanted: Configuration) -> None:
+        problems: dict[str, str] = {}
+        for rule in wanted.rules:
+            target = str(rule.target)
+            if target not in problems and (problem := self._problem_with(bucket, target, rule)):
+                problems[target] = problem
+        if problems:
+            told = {}
+            for number, (target, problem) in enumerate(problems.items(), 1):
+                told[f"ArgumentName{number}"] = target
+                told[f"ArgumentValue{number}"] = problem
+            raise configuration.invalid("Unable to validate the following destination configurations", **told)
+
+    def _problem_with(self, bucket: FakeBucket, target: str, rule: Rule) -> str:
+        service = rule.target.service
+        reason = self._refusal(bucket, target)
+        if service == "sqs":
+            queue = self._mailroom.find_queue(target)
+            if queue is None:
+                return "The destination queue does not exist"
+            if queue.fifo_queue:
+                return "FIFO SQS queues are not supported as destination"
+        if reason.endswith("does not exist"):
+            return (
+                "The destination topic does not exist"
+                if service == "sns"
+                else _NOT_ALLOWED[service].format(target)
+            )
+        return _NOT_ALLOWED[service].format(target) if reason else ""
+
+    def _refusal(self, bucket: FakeBucket, target: str) -> str:
+        return policies.refusal(self._core, target, Delivery(_SERVICE, bucket.arn, bucket.account_id))
+
+    def _describe(self, event: str, bucket: FakeBucket, state: ObjectState) -> Change:
+        call = current_call.get()
+        now = self._core.clock.now()
+        caller = call.principal if call is not None else None
+        return Change(
+            event,
+            bucket.name,
+            bucket.arn,
+            bucket.account_id,
+            bucket.region_name,
+            state,
+            now,
+            # Larger for what happens later to one key, as S3 promises.
+            f"00{int(now.timestamp() * 1000):011X}{next(self._numbers) & 0xFFFFF:05X}",
+            principals.unique_id(self._core, caller) if caller is not None else bucket.account_id,
+            caller.account_id if caller is not None else bucket.account_id,
+            _request_id(call),
+            (call.headers.get("x-forwarded-for") if call is not None else None) or "127.0.0.1",
+        )
+
+    def _submit(self, bucket: FakeBucket, rule: Rule, event: str, message: dict[str, Any]) -> None:
+        self._core.work.submit(
+            lambda: self._deliver(bucket, rule, event, message),
+            label=f"s3:{bucket.name} → {rule.target.service}:{rule.target.name}",
+        )
+
+    def _deliver(self, bucket: FakeBucket, rule: Rule, event: str, message: dict[str, Any]) -> None:
+        target = rule.target
+        reason = self._refusal(bucket, str(target))
+        if not reason:
+            self._hand_over(bucket, rule, message)
+        records = message.get("Records")
+        self._core.timeline.add(
+            "delivery",
+            f"s3:{bucket.name}",
+            account_id=bucket.account_id,
+            region=bucket.region_name,
+            outcome="refused" if reason else "ok",
+            event=event,
+            key=records[0]["s3"]["object"]["key"] if records else "",
+            target=str(target),
+            **({"reason": reason} if reason else {}),
+        )
+
+    def _hand_over(self, bucket: FakeBucket, rule: Rule, message: dict[str, Any]) -> None:
+        target, text = rule.target, json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+        if target.service == "lambda":
+            self._functions.invoke_async(
+                str(target),
+                text.encode(),
+                account_id=target.account_id,
+                region=target.region,
+                source=f"s3:{bucket.name}",
+            )
+        elif target.service == "sqs":
+            queue = self._mailroom.find_queue(str(target))
+            if queue is not None:
+                self._mailroom.send(queue, text, sender_id=f"AWS:{_SERVICE}")
+        else:
+            principal = principals.service(_SERVICE, target.account_id)
+            client = self._core.clients.client("sns", region=target.region, principal=principal)
+            client.publish(TopicArn=str(target), Message=text, Subject="Amazon S3 Notification")
+
+
+def _request_id(call: Call | None) -> str:
+    """A request's id in the form S3 gives it."""
+    return call.request_id.replace("-", "").upper()[:16] if call is not None else "0000000000000000"

@@ -1,0 +1,183 @@
+"""Delivers publications to queues and functions, a moment after they were published."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from dataclasses import replace
+from typing import Any
+
+from sandbox.emulator.calls import Call, Handlers
+from sandbox.emulator.core import AccountCore
+from sandbox.emulator.fabric import policies
+from sandbox.emulator.fabric.arns import Arn
+from sandbox.emulator.fabric.policies import Delivery
+from sandbox.emulator.fabric.sns import patches
+from sandbox.emulator.fabric.sns.messages import Notification, Publication, passes
+from sandbox.emulator.fabric.sqs import Mailroom
+from sandbox.emulator.functions.contract import Functions
+
+_SERVICE = "sns.amazonaws.com"
+_RAW_ATTRIBUTES_LIMIT = 10
+
+
+class Sns:
+    """Filters, wraps and delivers; who subscribes to what, moto knows."""
+
+    def __init__(self, core: AccountCore, functions: Functions, mailroom: Mailroom) -> None:
+        self._core = core
+        self._functions = functions
+        self._mailroom = mailroom
+        self._numbers = itertools.count(1)
+        self._sequence_numbers: dict[str, str] = {}
+        patches.deliver_to(self.published)
+
+    def handlers(self) -> Handlers:
+        """The operations taken over from moto."""
+        return {
+            ("sns", "Publish"): self.publish,
+            ("sns", "PublishBatch"): self.publish_batch,
+            ("sns", "Subscribe"): self.subscribe,
+        }
+
+    def subscribe(self, call: Call) -> dict[str, Any]:
+        """moto judges a filter policy by the scope it knows, so the scope has to come first."""
+        given = call.params.get("Attributes") or {}
+        first = {name: given[name] for name in ("FilterPolicyScope",) if name in given}
+        if not first:
+            return self._core.moto(call)
+        return self._core.moto(replace(call, params={**call.params, "Attributes": {**first, **given}}))
+
+    def publish(self, call: Call) -> dict[str, Any]:
+        """moto validates and finds the subscriptions; a FIFO topic also numbers its messages."""
+        return self._numbered(call, self._core.moto(call))
+
+    def publish_batch(self, call: Call) -> dict[str, Any]:
+        result = self._core.moto(call)
+        successful = [self._numbered(call, entry) for entry in result.get("Successful", ())]
+        return {**result, "Successful": successful}
+
+    def published(self, subscription: Any, published: Publication) -> None:
+        """moto has a publication for a subscription. Only enqueues."""
+        topic = subscription.topic
+        if topic.fifo_topic and not published.deduplication_id:
+            digest = hashlib.sha256(published.message.encode()).hexdigest()
+            published = replace(published, deduplication_id=digest)
+        notification = Notification(
+            published,
+            topic.arn,
+            Arn.parse(topic.arn).region,
+            subscription.arn,
+            self._core.clock.now(),
+            self._sequence_number(published.id) if topic.fifo_topic else "",
+        )
+        policy, scope = subscription._filter_policy, subscription.attributes.get("FilterPolicyScope")
+        if policy and not passes(policy, scope or "MessageAttributes", published):
+            self._report(subscription, notification, "filtered")
+            return
+        self._core.work.submit(
+            lambda: self._deliver(subscription, notification),
+            label=f"sns:{topic.name} → {subscription.protocol}:{subscription.endpoint}",
+        )
+
+    def _numbered(self, call: Call, result: dict[str, Any]) -> dict[str, Any]:
+        if not str(call.params.get("TopicArn", "")).endswith(".fifo"):
+            return result
+        number = self._sequence_number(result["MessageId"])
+        del self._sequence_numbers[result["MessageId"]]
+        return {**result, "SequenceNumber": number}
+
+    def _sequence_number(self, message_id: str) -> str:
+        """One number for a message, however many subscribers it has."""
+        if message_id not in self._sequence_numbers:
+            self._sequence_numbers[message_id] = str(10**19 + next(self._numbers) * 1000)
+        return self._sequence_numbers[message_id]
+
+    def _deliver(self, subscription: Any, notification: Notification) -> None:
+        if subscription.protocol not in ("sqs", "lambda"):
+            self._core.timeline.add(
+                "gap",
+                f"sns:{subscription.protocol}",
+                account_id=subscription.account_id,
+                region=notification.region,
+                outcome="NotEmulated",
+                message=f"Coldstart delivers nothing to {subscription.protocol} subscribers: a gap of ours.",
+                endpoint=subscription.endpoint,
+            )
+            return
+        reason = self._refusal(subscription.endpoint, notification)
+        if not reason:
+            reason = self._hand_over(subscription, notification)
+        self._report(subscription, notification, "refused" if reason else "ok", reason)
+        if reason:
+            self._bury(subscription, notification, reason)
+
+    def _refusal(self, target: str, notification: Notification) -> str:
+        topic = notification.topic_arn
+        return policies.refusal(self._core, target, Delivery(_SERVICE, topic, Arn.parse(topic).account_id))
+
+    def _hand_over(self, subscription: Any, notification: Notification) -> str:
+        """Why it could not be delivered, or nothing."""
+        target = Arn.parse(subscription.endpoint)
+        if subscription.protocol == "lambda":
+            self._functions.invoke_async(
+                subscription.endpoint,
+                notification.lambda_event(),
+                account_id=target.account_id,
+                region=target.region,
+                source=f"sns:{subscription.topic.name}",
+            )
+            return ""
+        raw = str(subscription.attributes.get("RawMessageDelivery", "")).lower() == "true"
+        if raw and len(notification.published.attributes) > _RAW_ATTRIBUTES_LIMIT:
+            return "a raw message has at most 10 attributes"
+        body = notification.published.message if raw else notification.envelope()
+        return self._post(
+            subscription.endpoint, notification, body, notification.raw_attributes() if raw else {}
+        )
+
+    def _post(self, queue_arn: str, notification: Notification, body: str, attributes: dict[str, Any]) -> str:
+        queue = self._mailroom.find_queue(queue_arn)
+        if queue is None:
+            return f"{queue_arn} does not exist"
+        published = notification.published
+        self._mailroom.send(
+            queue,
+            body,
+            attributes=attributes,
+            group=published.group,
+            deduplication_id=published.deduplication_id,
+            sender_id=f"AWS:{_SERVICE}",
+        )
+        return ""
+
+    def _bury(self, subscription: Any, notification: Notification, reason: str) -> None:
+        """What a subscriber's side refuses is not tried again: it goes to the subscription's DLQ.
+
+        Source: https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html
+        """
+        policy = json.loads(subscription.attributes.get("RedrivePolicy") or "{}")
+        queue_arn = policy.get("deadLetterTargetArn", "")
+        if not queue_arn or self._refusal(queue_arn, notification):
+            return
+        attributes = {
+            "RequestID": {"DataType": "String", "StringValue": notification.published.id},
+            "ErrorCode": {"DataType": "String", "StringValue": "CLIENT_ERROR"},
+            "ErrorMessage": {"DataType": "String", "StringValue": reason},
+        }
+        if not self._post(queue_arn, notification, notification.envelope(), attributes):
+            self._report(subscription, notification, "dead-lettered", reason)
+
+    def _report(self, subscription: Any, notification: Notification, outcome: str, reason: str = "") -> None:
+        self._core.timeline.add(
+            "delivery",
+            f"sns:{subscription.topic.name}",
+            account_id=subscription.topic.account_id,
+            region=notification.region,
+            outcome=outcome,
+            target=subscription.endpoint,
+            subscription=subscription.arn,
+            message_id=notification.published.id,
+            **({"reason": reason} if reason else {}),
+        )
