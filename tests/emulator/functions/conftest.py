@@ -51,6 +51,20 @@ def spawner_socket() -> Iterator[Path]:
         process.wait()
 
 
+def make_zip(files: Mapping[str, str | bytes], links: Mapping[str, str] | None = None) -> bytes:
+    """A zip in memory; ``links`` are symbolic."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, content in files.items():
+            opened.writestr(name, content)
+        for name, target in (links or {}).items():
+            entry = zipfile.ZipInfo(name)
+            entry.create_system = 3
+            entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+            opened.writestr(entry, target)
+    return buffer.getvalue()
+
+
 class FunctionsAccount:
     """An account with the functions service, and short ways to fill it."""
 
@@ -94,6 +108,8 @@ class FunctionsAccount:
         )
         return updated
 
+    zip = staticmethod(make_zip)
+
     def publish_layer(self, name: str, files: Mapping[str, str]) -> str:
         """A layer version's ARN."""
         layer = self.api.publish_layer_version(LayerName=name, Content={"ZipFile": make_zip(files)})
@@ -126,17 +142,3 @@ def functions(account: Any, spawner_socket: Path) -> Iterator[FunctionsAccount]:
     yield FunctionsAccount(account, service)
     service.close()
     spawner.close()
-
-
-def make_zip(files: Mapping[str, str | bytes], links: Mapping[str, str] | None = None) -> bytes:
-    """A zip in memory; ``links`` are symbolic."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as opened:
-        for name, content in files.items():
-            opened.writestr(name, content)
-        for name, target in (links or {}).items():
-            entry = zipfile.ZipInfo(name)
-            entry.create_system = 3
-            entry.external_attr = (stat.S_IFLNK | 0o777) << 16
-            opened.writestr(entry, target)
-    return buffer.getvalue()

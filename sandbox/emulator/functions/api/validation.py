@@ -21,7 +21,7 @@ _RANGES = {
     "Timeout": ("timeout", 1, 900),
 }
 _ROLE = re.compile(r"arn:(aws[a-zA-Z-]*)?:iam::(\d{12}):role/?[a-zA-Z_0-9+=,.@\-_/]+")
-_NAME = re.compile(r"[a-zA-Z_]([a-zA-Z0-9_])+")
+_NAME = re.compile(r"[a-zA-Z]([a-zA-Z0-9_])+")
 
 
 def invalid(message: str) -> AwsError:
