@@ -97,8 +97,14 @@ class FunctionService:
     ) -> str:
         """See ``contract.Functions``. ``client_context`` is JSON, not Base64."""
         invocation = Invocation(payload, source, trace_header, client_context)
-        name = names.parse(function, account_id=account_id, region=region)
-        self._asynchronous.submit(name, invocation)
+        try:
+            name = names.parse(function, account_id=account_id, region=region)
+        except AwsError as error:
+            # A producer only enqueues; that its target is no function is the event's end, not its own.
+            nowhere = FunctionName(account_id, region, function)
+            self._record_refusal(nowhere, invocation, error)
+        else:
+            self._asynchronous.submit(name, invocation)
         return invocation.request_id
 
     def enqueue(self, name: FunctionName, invocation: Invocation) -> None:

@@ -275,3 +275,14 @@ def test_invoking_asynchronously_the_old_way(functions: Any) -> None:
 
     assert answer["Status"] == 202
     assert [event.outcome for event in functions.events("invocation")] == ["ok"]
+
+
+def test_a_producer_with_an_impossible_target_is_not_disturbed(functions: Any) -> None:
+    where = {"account_id": functions.core.account_id, "region": functions.core.region}
+
+    functions.service.invoke_async("not a function", b"{}", source="test", **where)
+    functions.service.invoke_async("nobody", b"{}", source="test", **where)
+    functions.account.settle()
+
+    assert [event.outcome for event in functions.events("invocation")] == ["ValidationException"]
+    assert [event.outcome for event in functions.events("delivery")] == ["dropped"]
