@@ -31,7 +31,7 @@ def command(concurrency: int | None) -> None:
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told.set())
-    with errors_for_humans(), open_backend(settings.provider) as backend:
+    with errors_for_humans(), open_backend(settings.provider, strangers=True) as backend:
         grade = grader(Catalogue(settings.labs_folder), backend)
         worker = Worker(queue, Store(database), grade, concurrency=concurrency or settings.concurrency)
         worker.start()
