@@ -97,14 +97,16 @@ def test_a_daemon_ends_with_its_environment(lower: Any) -> None:
     name = lower.start(
         """
 import os, time
+reader, writer = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork():
         os._exit(0)
     print(os.getpid(), flush=True)
+    os.write(writer, b"said")
     while True:
         time.sleep(60)
-os.wait()
+os.read(reader, 4)
 def handler(event, context): ...
 """
     )
