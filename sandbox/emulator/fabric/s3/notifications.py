@@ -21,6 +21,15 @@ from sandbox.emulator.fabric.sqs import Mailroom
 from sandbox.emulator.functions.contract import Functions
 
 _SERVICE = "s3.amazonaws.com"
+# moto does some operations by way of others, and tells of those too; S3 tells of one event.
+_CAUSED_BY = {
+    "CompleteMultipartUpload": "s3:ObjectCreated:CompleteMultipartUpload",
+    "CopyObject": "s3:ObjectCreated:Copy",
+    "DeleteObjectTagging": "s3:ObjectTagging:Delete",
+    "PutObject": "s3:ObjectCreated:Put",
+    "PutObjectAcl": "s3:ObjectAcl:Put",
+    "PutObjectTagging": "s3:ObjectTagging:Put",
+}
 _NOT_ALLOWED = {
     "lambda": "Not authorized to invoke function [{}]",
     "sns": "Permissions on the destination topic do not allow S3 to publish notifications from this bucket",
@@ -82,7 +91,8 @@ class Notifications:
         """Something happened to an object. Only enqueues: moto holds the dispatch lock."""
         with self._lock:
             wanted = self._configurations.get(bucket)
-        if wanted is None:
+        call = current_call.get()
+        if wanted is None or (call is not None and event != _CAUSED_BY.get(call.operation, event)):
             return
         change = self._describe(event, bucket, state)
         for rule in wanted.rules:

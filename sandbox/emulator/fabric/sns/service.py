@@ -38,16 +38,7 @@ class Sns:
         return {
             ("sns", "Publish"): self.publish,
             ("sns", "PublishBatch"): self.publish_batch,
-            ("sns", "Subscribe"): self.subscribe,
         }
-
-    def subscribe(self, call: Call) -> dict[str, Any]:
-        """moto judges a filter policy by the scope it knows, so the scope has to come first."""
-        given = call.params.get("Attributes") or {}
-        first = {name: given[name] for name in ("FilterPolicyScope",) if name in given}
-        if not first:
-            return self._core.moto(call)
-        return self._core.moto(replace(call, params={**call.params, "Attributes": {**first, **given}}))
 
     def publish(self, call: Call) -> dict[str, Any]:
         """moto validates and finds the subscriptions; a FIFO topic also numbers its messages."""
