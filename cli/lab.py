@@ -151,7 +151,7 @@ def _print(found: Verification) -> None:
     for check_id in ids:
         table.add_column(check_id, justify="center", no_wrap=True, min_width=2)
     table.add_column("Points", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    table.add_column("", no_wrap=True, min_width=12)
     for item in found.cases:
         table.add_row(
             Text(f"{item.case.name}", style="" if item.case.kind == "mutant" else "bold"),
