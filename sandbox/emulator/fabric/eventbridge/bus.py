@@ -11,10 +11,10 @@ from moto.events.models import EventBus, EventsBackend, Rule, events_backends
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.arns import Arn
 from sandbox.emulator.fabric.eventbridge import events
-from sandbox.emulator.fabric.eventbridge.delivery import Courier, RuleName
+from sandbox.emulator.fabric.eventbridge.delivery import Courier
 from sandbox.emulator.fabric.eventbridge.patterns import InvalidPattern, read_pattern
 from sandbox.emulator.fabric.eventbridge.schedules import InvalidSchedule, read_schedule
-from sandbox.emulator.fabric.eventbridge.targets import DeliveryFailed, Targets
+from sandbox.emulator.fabric.eventbridge.targets import DeliveryFailed, RuleName, Targets
 from sandbox.emulator.fabric.eventbridge.timetable import Timetable
 from sandbox.emulator.fabric.sqs.mailroom import Mailroom
 from sandbox.emulator.functions.contract import Functions
@@ -22,7 +22,6 @@ from sandbox.emulator.functions.contract import Functions
 _ARCHIVING = "prod.vhs.events.aws.internal"
 # An event that goes round in circles between buses is stopped here; AWS stops those as well.
 _MOST_HOPS = 16
-_HOPS = "\0hops"
 
 
 class Buses:
@@ -33,10 +32,13 @@ class Buses:
         self._courier = Courier(core, Targets(core, functions, mailroom, self._forward))
         self._timetable = Timetable(core)
 
-    def put(self, account_id: str, region: str, bus_name: str, event: Mapping[str, Any]) -> int:
+    def put(
+        self, account_id: str, region: str, bus_name: str, event: Mapping[str, Any], hops: int = 0
+    ) -> int:
         """Match an event and enqueue what follows from it; how many rules it matched.
 
-        A bus that does not exist swallows the event, as PutEvents does on AWS.
+        ``hops`` is how many other buses it came over. A bus that does not exist swallows the event, as
+        PutEvents does on AWS.
         """
         with self._core.dispatch_lock:
             backend: EventsBackend = events_backends[account_id][region]
@@ -46,22 +48,22 @@ class Buses:
                 if rule.managed_by == _ARCHIVING:
                     self._archive(backend, rule, event)
                 else:
-                    self._send(rule, event)
+                    self._send(rule, event, hops)
         if not rules:
             self._note_unmatched(account_id, region, bus_name, event, missing=bus is None)
         return len(rules)
 
-    def _send(self, rule: Rule, event: Mapping[str, Any]) -> None:
+    def _send(self, rule: Rule, event: Mapping[str, Any], hops: int = 0) -> None:
         name = RuleName(rule.name, rule.arn, rule.event_bus_name, rule.account_id, rule.region_name)
         for target in rule.targets:
-            self._courier.send(name, dict(target), event)
+            self._courier.send(name, dict(target), event, hops)
 
     def _archive(self, backend: EventsBackend, rule: Rule, event: Mapping[str, Any]) -> None:
         archive = backend.archives.get(rule.name.removeprefix("Events-Archive-"))
         if archive is not None:
             archive.events.append(dict(event))
 
-    def _forward(self, arn: Arn, event: Mapping[str, Any]) -> None:
+    def _forward(self, arn: Arn, event: Mapping[str, Any], hops: int) -> None:
         name = arn.resource.removeprefix("event-bus/")
         if arn.account_id != event.get("account"):
             raise DeliveryFailed(
@@ -73,10 +75,9 @@ class Buses:
             missing = name not in events_backends[arn.account_id][arn.region].event_buses
         if missing:
             raise DeliveryFailed("NO_RESOURCE", f"{arn} does not exist")
-        hops = int(event.get(_HOPS, 0)) + 1
-        if hops > _MOST_HOPS:
+        if hops >= _MOST_HOPS:
             raise DeliveryFailed("EVENT_LOOP_DETECTED", "the event goes round between event buses")
-        self.put(arn.account_id, arn.region, name, {**event, _HOPS: hops})
+        self.put(arn.account_id, arn.region, name, event, hops + 1)
 
     def _note_unmatched(
         self, account_id: str, region: str, bus_name: str, event: Mapping[str, Any], *, missing: bool

@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.eventbridge.inputs import make_input
-from sandbox.emulator.fabric.eventbridge.targets import DeliveryFailed, Targets
+from sandbox.emulator.fabric.eventbridge.targets import Delivery, DeliveryFailed, RuleName, Targets
 
 # Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html
 MOST_RETRIES = 185
 MOST_AGE_S = 86_400
 _LONGEST_WAIT_S = 900.0
-
-
-@dataclass(frozen=True, slots=True)
-class RuleName:
-    """The rule a delivery is for."""
-
-    name: str
-    arn: str
-    bus: str
-    account_id: str
-    region: str
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One event on its way to one target. ``since`` is when the rule matched, in account time."""
-
-    rule: RuleName
-    target: Mapping[str, Any]
-    event: Mapping[str, Any]
-    text: str
-    since: float
 
 
 class Courier:
@@ -45,7 +22,7 @@ class Courier:
         self._core = core
         self._targets = targets
 
-    def send(self, rule: RuleName, target: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+    def send(self, rule: RuleName, target: Mapping[str, Any], event: Mapping[str, Any], hops: int) -> None:
         """Have the event delivered; only enqueues."""
         reserved = {
             "aws.events.rule-arn": rule.arn,
@@ -55,7 +32,7 @@ class Courier:
             .replace("+00:00", "Z"),
         }
         text = make_input(target, event, reserved)
-        self._plan(Delivery(rule, target, event, text, self._core.clock.time()), retries=0, delay_s=0.0)
+        self._plan(Delivery(rule, target, event, text, self._core.clock.time(), hops), retries=0, delay_s=0.0)
 
     def _plan(self, delivery: Delivery, *, retries: int, delay_s: float) -> None:
         self._core.work.submit(
@@ -65,9 +42,8 @@ class Courier:
         )
 
     def _try(self, delivery: Delivery, retries: int) -> None:
-        rule = delivery.rule
         try:
-            self._targets.deliver(delivery.target, delivery.text, delivery.event, rule.arn, rule.account_id)
+            self._targets.deliver(delivery)
         except DeliveryFailed as failure:
             self._failed(delivery, retries, failure)
             return
@@ -109,9 +85,7 @@ class Courier:
         if exhausted:
             attributes["EXHAUSTED_RETRY_CONDITION"] = exhausted
         try:
-            self._targets.dead_letter(
-                queue_arn, delivery.text, attributes, delivery.rule.arn, delivery.rule.account_id
-            )
+            self._targets.dead_letter(queue_arn, delivery.text, attributes, delivery.rule)
         except DeliveryFailed as second:
             self._note(delivery, "failed", retries, **detail, dead_letter_error=second.message)
             return

@@ -160,8 +160,8 @@ def _affix(operator: str, operand: Any) -> Callable[[Any], bool]:
     def test(value: Any) -> bool:
         if not isinstance(value, str):
             return False
-        value = value.lower() if fold else value
-        return value.startswith(wanted) if operator == "prefix" else value.endswith(wanted)
+        text = value.lower() if fold else value
+        return text.startswith(wanted) if operator == "prefix" else text.endswith(wanted)
 
     return test
 

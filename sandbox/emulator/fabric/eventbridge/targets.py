@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 from moto.logs.models import logs_backends
 from moto.sqs.models import Queue
 
-from sandbox.emulator.calls import Principal, PrincipalKind
 from sandbox.emulator.core import AccountCore
-from sandbox.emulator.fabric import policies
+from sandbox.emulator.fabric import policies, principals
 from sandbox.emulator.fabric.arns import Arn
 from sandbox.emulator.fabric.sqs.mailroom import Mailroom
 from sandbox.emulator.functions.contract import Functions
@@ -21,7 +21,34 @@ from sandbox.emulator.functions.contract import Functions
 SERVICE = "events.amazonaws.com"
 
 # Puts an event on a bus; given by the service, since a bus's rules are its business.
-ToBus = Callable[[Arn, Mapping[str, Any]], None]
+ToBus = Callable[[Arn, Mapping[str, Any], int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleName:
+    """The rule a delivery is for."""
+
+    name: str
+    arn: str
+    bus: str
+    account_id: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event on its way to one target.
+
+    ``text`` is what the target gets. ``since`` is when the rule matched, in account time; ``hops`` is how
+    many buses the event has come over.
+    """
+
+    rule: RuleName
+    target: Mapping[str, Any]
+    event: Mapping[str, Any]
+    text: str
+    since: float
+    hops: int = 0
 
 
 class DeliveryFailed(Exception):
@@ -44,29 +71,28 @@ class Targets:
         self._mailroom = mailroom
         self._to_bus = to_bus
 
-    def deliver(
-        self, target: Mapping[str, Any], text: str, event: Mapping[str, Any], rule_arn: str, account_id: str
-    ) -> None:
-        """Hand ``text``, made of ``event``, to the target.
+    def deliver(self, delivery: Delivery) -> None:
+        """Hand an event over.
 
         Raises:
             DeliveryFailed: it was not taken.
         """
+        target, text, rule = delivery.target, delivery.text, delivery.rule
         try:
             arn = Arn.parse(target["Arn"])
         except ValueError as error:
             raise DeliveryFailed("SDK_CLIENT_ERROR", str(error)) from None
         match arn.service:
             case "lambda":
-                self._to_function(arn, text, rule_arn, account_id)
+                self._to_function(arn, text, rule)
             case "sqs":
-                self._to_queue(arn, target, text, rule_arn, account_id)
+                self._to_queue(arn, target, text, rule)
             case "sns":
-                self._to_topic(arn, text, rule_arn, account_id)
+                self._to_topic(arn, text, rule)
             case "logs":
-                self._to_log_group(arn, text, rule_arn, account_id)
+                self._to_log_group(arn, text, rule)
             case "events" if arn.resource.startswith("event-bus/"):
-                self._to_bus(arn, event)
+                self._to_bus(arn, delivery.event, delivery.hops)
             case _:
                 raise DeliveryFailed(
                     "NOT_EMULATED",
@@ -74,15 +100,13 @@ class Targets:
                     gap=True,
                 )
 
-    def dead_letter(
-        self, queue_arn: str, body: str, attributes: Mapping[str, str], rule_arn: str, account_id: str
-    ) -> None:
+    def dead_letter(self, queue_arn: str, body: str, attributes: Mapping[str, str], rule: RuleName) -> None:
         """Send to a dead-letter queue.
 
         Raises:
             DeliveryFailed: the queue is not there or does not let EventBridge in.
         """
-        queue = self._queue(queue_arn, rule_arn, account_id)
+        queue = self._queue(queue_arn, rule)
         self._mailroom.send(
             queue,
             body,
@@ -91,24 +115,22 @@ class Targets:
             },
         )
 
-    def _to_function(self, arn: Arn, text: str, rule_arn: str, account_id: str) -> None:
+    def _to_function(self, arn: Arn, text: str, rule: RuleName) -> None:
         try:
             json.loads(text)
         except ValueError:
             raise DeliveryFailed("INVALID_JSON", "The input of the function is not JSON.") from None
-        self._check(str(arn), rule_arn, account_id)
+        self._check(str(arn), rule)
         self._functions.invoke_async(
             str(arn),
             text.encode(),
             account_id=arn.account_id,
             region=arn.region,
-            source=f"events:{rule_arn.rsplit('/', 1)[-1]}",
+            source=f"events:{rule.name}",
         )
 
-    def _to_queue(
-        self, arn: Arn, target: Mapping[str, Any], text: str, rule_arn: str, account_id: str
-    ) -> None:
-        queue = self._queue(str(arn), rule_arn, account_id)
+    def _to_queue(self, arn: Arn, target: Mapping[str, Any], text: str, rule: RuleName) -> None:
+        queue = self._queue(str(arn), rule)
         group = (target.get("SqsParameters") or {}).get("MessageGroupId") or ""
         if queue.fifo_queue and not queue.content_based_deduplication:
             raise DeliveryFailed(
@@ -118,16 +140,16 @@ class Targets:
             )
         self._mailroom.send(queue, text, group=group)
 
-    def _queue(self, queue_arn: str, rule_arn: str, account_id: str) -> Queue:
-        self._check(queue_arn, rule_arn, account_id)
+    def _queue(self, queue_arn: str, rule: RuleName) -> Queue:
+        self._check(queue_arn, rule)
         queue = self._mailroom.find_queue(queue_arn)
         if queue is None:
             raise DeliveryFailed("NO_RESOURCE", f"{queue_arn} does not exist")
         return queue
 
-    def _to_topic(self, arn: Arn, text: str, rule_arn: str, account_id: str) -> None:
-        self._check(str(arn), rule_arn, account_id)
-        principal = Principal(PrincipalKind.SERVICE, account_id, SERVICE, service=SERVICE)
+    def _to_topic(self, arn: Arn, text: str, rule: RuleName) -> None:
+        self._check(str(arn), rule)
+        principal = principals.service(SERVICE, rule.account_id)
         client = self._core.clients.client("sns", region=arn.region, principal=principal)
         request: dict[str, Any] = {"TopicArn": str(arn), "Message": text}
         if str(arn).endswith(".fifo"):
@@ -142,20 +164,24 @@ class Targets:
                 "THROTTLING" if "Throttl" in code else "SDK_CLIENT_ERROR", str(error), retry=retry
             ) from error
 
-    def _check(self, target_arn: str, rule_arn: str, account_id: str) -> None:
-        refusal = policies.refusal(self._core, target_arn, policies.Delivery(SERVICE, rule_arn, account_id))
+    def _check(self, target_arn: str, rule: RuleName) -> None:
+        refusal = policies.refusal(
+            self._core, target_arn, policies.Delivery(SERVICE, rule.arn, rule.account_id)
+        )
         if refusal:
             code = "NO_RESOURCE" if refusal.endswith("does not exist") else "NO_PERMISSIONS"
             raise DeliveryFailed(code, refusal)
 
-    def _to_log_group(self, arn: Arn, text: str, rule_arn: str, account_id: str) -> None:
+    def _to_log_group(self, arn: Arn, text: str, rule: RuleName) -> None:
         name = arn.resource.removeprefix("log-group:").removesuffix(":*")
         entry = {"timestamp": round(self._core.clock.time() * 1000), "message": text}
         with self._core.dispatch_lock:
             backend = logs_backends[arn.account_id][arn.region]
             if name not in backend.groups:
                 raise DeliveryFailed("NO_RESOURCE", f"{arn} does not exist")
-            if not _log_group_is_open(backend, arn, name, policies.Delivery(SERVICE, rule_arn, account_id)):
+            if not _log_group_is_open(
+                backend, arn, name, policies.Delivery(SERVICE, rule.arn, rule.account_id)
+            ):
                 raise DeliveryFailed(
                     "NO_PERMISSIONS", f"no resource policy of CloudWatch Logs allows {SERVICE}"
                 )

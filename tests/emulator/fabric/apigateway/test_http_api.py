@@ -296,7 +296,15 @@ def test_access_logs_are_written_in_the_stages_format(account: Any, web: Web, ap
     logs = account.client("logs")
     logs.create_log_group(logGroupName="/aws/api/orders")
     group = f"arn:aws:logs:{account.core.region}:{account.core.account_id}:log-group:/aws/api/orders"
-    form = '{"id":"$context.requestId","key":"$context.routeKey","s":"$context.status","m":"$context.httpMethod","e":"$context.error.message"}'
+    form = json.dumps(
+        {
+            "id": "$context.requestId",
+            "key": "$context.routeKey",
+            "s": "$context.status",
+            "m": "$context.httpMethod",
+            "e": "$context.error.message",
+        }
+    )
     account.client("apigatewayv2").update_stage(
         ApiId=api["ApiId"],
         StageName="$default",
