@@ -69,7 +69,7 @@ class Account(Protocol):
         """The account's time."""
 
     def timeline(self, since: int = 0) -> list[dict[str, Any]]:
-        """What happened, oldest first: ``sequence``, ``at``, ``kind``, ``subject``, ``outcome``, ``detail``."""
+        """What happened, oldest first: each with ``sequence``, ``at``, ``kind``, ``subject``, ``outcome``."""
 
     def set_fault(self, name: str, **settings: Any) -> None:
         """Switch an emulator fault on. ``NotSupported`` backends raise EnvironmentFault."""

@@ -57,7 +57,8 @@ def _paths(service: str) -> Map:
 
 def warm_up(service: str) -> None:
     """Import the service and compile its paths."""
-    _paths(service).update()
+    if SERVICES[service]:
+        _paths(service).update()
 
 
 def perform(request: HttpRequest, service: str, principal: Principal, region: str) -> HttpAnswer:
@@ -66,6 +67,8 @@ def perform(request: HttpRequest, service: str, principal: Principal, region: st
     Raises:
         AwsError: moto lacks the operation (``NotEmulated``) or broke (``InternalFailure``): both are ours.
     """
+    if not SERVICES[service]:
+        raise AwsError("NotEmulated", f"Coldstart does not emulate this operation of {service} yet.", 501)
     # moto reads the region off the host's name, and the account off this header, which no client can set.
     host = f"{service}.{region}.amazonaws.com"
     extra = {"x-moto-account-id": principal.account_id}

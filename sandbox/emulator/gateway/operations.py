@@ -23,11 +23,11 @@ from sandbox.emulator.calls import AwsError
 from sandbox.emulator.gateway import cbor
 from sandbox.emulator.gateway.requests import HttpRequest
 
-# botocore's name of each service that answers here → moto's package for it.
+# botocore's name of each service that answers here → moto's package for it; none: all of it is ours.
 SERVICES: Mapping[str, str] = {
     "apigateway": "apigateway",
     "apigatewayv2": "apigatewayv2",
-    "cloudformation": "cloudformation",
+    "cloudformation": "",
     "cloudtrail": "cloudtrail",
     "cloudwatch": "cloudwatch",
     "cognito-idp": "cognitoidp",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+from collections.abc import Mapping
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -40,7 +41,7 @@ _NOT_ALLOWED = {
 class EventBus(Protocol):
     """Takes events that AWS services put on an account's default bus."""
 
-    def put(self, account_id: str, region: str, event: dict[str, Any]) -> None:
+    def put(self, account_id: str, region: str, event: Mapping[str, Any]) -> str:
         """Deliver ``event`` to the rules it matches; only enqueues."""
 
 
@@ -100,9 +101,12 @@ class Notifications:
                 self._submit(bucket, rule, change.name, events.notification(change, rule.id))
         if wanted.event_bridge and events.knows_bus_event(change):
             self._core.work.submit(
-                lambda: self._events.put(change.owner, change.region, events.bus_event(change)),
+                lambda: self._put(change.owner, change.region, events.bus_event(change)),
                 label=f"s3:{bucket.name} → event bus",
             )
+
+    def _put(self, account_id: str, region: str, event: Mapping[str, Any]) -> None:
+        self._events.put(account_id, region, event)
 
     def _bucket(self, call: Call) -> FakeBucket:
         name = call.params.get("Bucket", "")
