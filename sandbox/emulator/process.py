@@ -17,14 +17,15 @@ from moto.core.base_backend import BackendDict
 from moto.moto_api._internal import mock_random
 
 import sandbox.emulator.aws_policies
-import sandbox.emulator.bucket_defaults  # noqa: F401 (both register patches)
+import sandbox.emulator.bucket_defaults
+import sandbox.emulator.dynamodb.patches  # noqa: F401 (all three register patches)
 from sandbox.account import CAPABILITIES, Quiet
 from sandbox.emulator import addresses, patches
 from sandbox.emulator.clock import VirtualClock
 from sandbox.emulator.cloudformation import service as cloudformation
 from sandbox.emulator.cloudformation.service import CloudFormation
 from sandbox.emulator.core import AccountCore
-from sandbox.emulator.dynamodb import patches as dynamodb
+from sandbox.emulator.dynamodb.batches import BatchWrites
 from sandbox.emulator.fabric.apigateway.service import ApiGateway
 from sandbox.emulator.fabric.eventbridge.service import EventBridge
 from sandbox.emulator.fabric.mappings.service import EventSourceMappings
@@ -121,7 +122,8 @@ class EmulatedAccount:
         ):
             self.gateway.add(service.handlers())
         self.gateway.data_planes.append(apis)
-        dynamodb.break_by(self.faults)
+        batches = BatchWrites(self.core, self.faults)
+        self.gateway.wire_handlers["dynamodb", "BatchWriteItem"] = batches.answer
         self._server: server.Server | None = None
 
     def start(self) -> dict[str, Any]:

@@ -44,6 +44,13 @@ def _told_status(operation: Operation, result: dict[str, Any]) -> int | None:
     return None
 
 
+def write_json(result: dict[str, Any], request_id: str, model: Any) -> HttpAnswer:
+    """An answer that has the form of the wire already."""
+    version = model.metadata.get("jsonVersion", "1.0")
+    headers = (("Content-Type", f"application/x-amz-json-{version}"), ("x-amzn-RequestId", request_id))
+    return HttpAnswer(200, headers, json.dumps(result, separators=(",", ":")).encode())
+
+
 def write_error(
     error: AwsError, request_id: str, *, service: str = "", protocol: str = "json", model: Any = None
 ) -> HttpAnswer:
