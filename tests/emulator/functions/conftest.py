@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import stat
-import sys
 import tempfile
 import textwrap
 import time
@@ -20,10 +18,9 @@ import pytest
 from sandbox.emulator.functions.service import FunctionService
 from sandbox.isolation.client import SpawnerClient, start_spawner
 from sandbox.isolation.spec import IsolationLevel
+from sandbox.runtimes.prepared import prepare_python_runtime
+from settings import Settings
 
-ROOT = Path(__file__).resolve().parents[3]
-VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
-RUNTIME = Path(os.environ.get("COLDSTART_HOME", ROOT / "var"), "runtimes", VERSION)
 TRUST = json.dumps(
     {
         "Version": "2012-10-17",
@@ -41,11 +38,10 @@ TRUST = json.dumps(
 @pytest.fixture(scope="session")
 def spawner_socket() -> Iterator[Path]:
     """One warm spawner for all tests."""
-    if not (RUNTIME / "awslambdaric").is_dir():
-        pytest.skip("the Python runtime is not prepared; `make install` does it")
+    runtime = prepare_python_runtime(Settings().home)
     with tempfile.TemporaryDirectory(prefix="functions-test-") as directory:
         socket_path = Path(directory, "spawner")
-        process = start_spawner(socket_path, RUNTIME, minimum=IsolationLevel.LANDLOCK, self_test=False)
+        process = start_spawner(socket_path, runtime, minimum=IsolationLevel.LANDLOCK, self_test=False)
         yield socket_path
         process.kill()
         process.wait()
