@@ -129,7 +129,7 @@ def functions(account: EmulatedAccount) -> Iterator[Figure]:
 def grading(backend: SandboxBackend) -> Iterator[Figure]:
     """The reference of A02: one seed, two seeds in parallel, and how many a minute."""
     lab = Catalogue().get_lab("a02")
-    submission = read_folder(lab.folder / "solutions" / "reference")
+    submission = read_folder(lab.folder / "solutions" / "reference-python")
     grade(lab, submission, backend, seed=1)
     one = [
         timed(lambda n=n: grade(lab, submission, backend, seed=n, seeds=1)) / 1000  # type: ignore[misc]
