@@ -111,14 +111,17 @@ def _with(sandbox: Sandbox, finding: Finding) -> Finding:
 
 
 def _gap(finding: Finding, sandbox: Sandbox, start: dt.datetime) -> str:
-    """Why a failed finding proves nothing: the learner met something that we do not emulate."""
+    """Why a failed finding proves nothing: something is not emulated, or broke on our side."""
     if finding.outcome not in (Outcome.FAILED, Outcome.PARTIAL):
         return ""
     gaps = [
-        event["subject"]
+        event
         for event in sandbox.timeline()
         if event["kind"] == "gap" and dt.datetime.fromisoformat(event["at"]) >= start
     ]
     if not gaps:
         return ""
-    return f"The submission used {', '.join(sorted(set(gaps))[:3])}, which this backend does not emulate."
+    named = ", ".join(sorted({event["subject"] for event in gaps})[:3])
+    if any(event.get("outcome") == "InternalFailure" for event in gaps):
+        return f"The emulated account failed at {named}."
+    return f"The submission used {named}, which this backend does not emulate."

@@ -97,7 +97,7 @@ class EmulatedAccount:
             home=options.home,
             gateway_port=self._listener.getsockname()[1],
             clock=clock,
-            work=WorkQueue(clock),
+            work=WorkQueue(clock, on_fault=self._note_failure),
             timeline=timeline,
             clients=self.gateway.clients,
             moto=self.gateway.moto,
@@ -217,6 +217,17 @@ class EmulatedAccount:
         due = None if found.next_due is None else found.next_due - found.now
         now = dt.datetime.fromtimestamp(found.now, dt.UTC)
         return Quiet(found.settled, now, found.running, due)
+
+    def _note_failure(self, label: str, what: str) -> None:
+        """A gap in the record: what a check sees after it proves nothing about the submission."""
+        self.core.timeline.add(
+            "gap",
+            label,
+            account_id=self.options.account_id,
+            region=self.options.region,
+            outcome="InternalFailure",
+            message=what,
+        )
 
     def _note_fault(self, name: str, outcome: str, settings: dict[str, Any]) -> None:
         self.core.timeline.add(

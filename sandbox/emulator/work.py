@@ -52,10 +52,17 @@ class WorkQueue:
     """Runs items when they are due, and knows when nothing is left to happen.
 
     Actions run on a pool of threads, ordered by due time and then by submission; an action that
-    raises is logged and counted in :attr:`faults`, never silently lost and never the learner's.
+    raises is logged, counted in :attr:`faults` and told to ``on_fault(label, what)``: never silently
+    lost and never the learner's.
     """
 
-    def __init__(self, clock: VirtualClock, *, threads: int = 32) -> None:
+    def __init__(
+        self,
+        clock: VirtualClock,
+        *,
+        threads: int = 32,
+        on_fault: Callable[[str, str], None] | None = None,
+    ) -> None:
         self._clock = clock
         self._threads = threads
         self._heap: list[WorkItem] = []
@@ -65,6 +72,7 @@ class WorkQueue:
         self._pool: ThreadPoolExecutor | None = None
         self._dispatcher: threading.Thread | None = None
         self._stopping = False
+        self._on_fault = on_fault
         self.faults: list[str] = []
 
     def start(self) -> None:
@@ -98,6 +106,13 @@ class WorkQueue:
         with self._changed:
             item.cancelled = True
             self._changed.notify_all()
+
+    def report_fault(self, label: str, error: Exception) -> None:
+        """Something of ours broke while ``label`` was done."""
+        what = f"{type(error).__name__}: {error}"
+        self.faults.append(f"{label}: {what}")
+        if self._on_fault is not None:
+            self._on_fault(label, what)
 
     @contextmanager
     def in_flight(self, label: str) -> Iterator[None]:
@@ -182,7 +197,7 @@ class WorkQueue:
             item.action()
         except Exception as error:
             log.exception("work_failed", label=item.label)
-            self.faults.append(f"{item.label}: {type(error).__name__}: {error}")
+            self.report_fault(item.label, error)
         finally:
             self._finished(item.label)
 

@@ -86,14 +86,14 @@ class FakeAccount:
     def timeline(self, since: int = 0) -> list[dict[str, Any]]:
         return [event for event in self.events if event["sequence"] > since]
 
-    def happened(self, kind: str, subject: str) -> None:
+    def happened(self, kind: str, subject: str, outcome: str = "ok") -> None:
         self.events.append(
             {
                 "sequence": len(self.events) + 1,
                 "at": self.now().isoformat(timespec="milliseconds"),
                 "kind": kind,
                 "subject": subject,
-                "outcome": "ok",
+                "outcome": outcome,
                 "detail": {},
             }
         )

@@ -130,6 +130,17 @@ def test_a_failure_at_something_we_do_not_emulate_is_ours(account: Any) -> None:
     assert "kinesis:SplitShard" in finding.reason
 
 
+def test_a_failure_while_our_account_breaks_is_ours(account: Any) -> None:
+    def body(sandbox: Sandbox) -> Finding:
+        account.happened("gap", "s3:intake → orders", "InternalFailure")
+        return failed("Nothing arrived.")
+
+    finding = outcome(account, body)
+
+    assert finding.outcome is Outcome.INCONCLUSIVE
+    assert finding.reason == "The emulated account failed at s3:intake → orders."
+
+
 def test_long_evidence_is_cut_and_says_how_much_there_was(account: Any) -> None:
     def body(sandbox: Sandbox) -> Finding:
         for number in range(60):

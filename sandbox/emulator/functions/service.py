@@ -123,7 +123,7 @@ class FunctionService:
                 return _refused(error, invocation.request_id)
             except EnvironmentFault as error:
                 # Ours: it must be seen as such, and not look like the function's failure.
-                self._core.work.faults.append(f"lambda {name.name}: {error}")
+                self._core.work.report_fault(f"lambda {name.name}", error)
                 refusal = AwsError(
                     "ServiceException", f"The emulator failed. This is our fault. {error}", 500
                 )

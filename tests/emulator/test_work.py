@@ -1,0 +1,106 @@
+"""What happens by itself happens in order, on the account's clock, and nothing of ours breaks in silence."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox.emulator.clock import VirtualClock
+from sandbox.emulator.work import WorkQueue
+
+
+@pytest.fixture
+def clock() -> Iterator[VirtualClock]:
+    made = VirtualClock()
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def told() -> list[tuple[str, str]]:
+    return []
+
+
+@pytest.fixture
+def work(clock: VirtualClock, told: list[tuple[str, str]]) -> Iterator[WorkQueue]:
+    made = WorkQueue(clock, on_fault=lambda label, what: told.append((label, what)))
+    made.start()
+    yield made
+    made.stop()
+
+
+def test_a_day_of_retries_is_done_in_order_and_each_at_its_time(clock: VirtualClock, work: WorkQueue) -> None:
+    began = clock.time()
+    done: list[tuple[str, int]] = []
+    for name, delay_s in (("late", 86_000.0), ("early", 60.0), ("middle", 3_600.0)):
+        work.submit(
+            lambda name=name: done.append((name, round(clock.time() - began))),  # type: ignore[misc]
+            label=name,
+            delay_s=delay_s,
+        )
+
+    found = work.advance(86_400)
+
+    assert found.settled
+    assert done == [("early", 60), ("middle", 3_600), ("late", 86_000)]
+    assert clock.time() - began >= 86_400
+
+
+def test_work_that_makes_work_is_waited_for(work: WorkQueue) -> None:
+    done: list[int] = []
+
+    def again(left: int) -> None:
+        done.append(left)
+        if left:
+            work.submit(lambda: again(left - 1), label="again")
+
+    work.submit(lambda: again(5), label="again")
+
+    assert work.settle(10).settled
+    assert done == [5, 4, 3, 2, 1, 0]
+
+
+def test_the_clock_does_not_jump_over_what_is_running(clock: VirtualClock, work: WorkQueue) -> None:
+    release = threading.Event()
+    work.submit(lambda: release.wait(10) and None, label="slow function")
+    before = clock.time()
+
+    held = work.advance(3_600, timeout_s=0.2)
+
+    assert (held.settled, held.running) == (False, ("slow function",))
+    assert clock.time() - before < 60
+    release.set()
+    assert work.advance(3_600).settled
+
+
+def test_settled_says_when_the_next_thing_is_due(clock: VirtualClock, work: WorkQueue) -> None:
+    item = work.submit(lambda: None, label="tomorrow", delay_s=86_400)
+    found = work.settle(5)
+    assert found.settled
+    assert found.next_due is not None
+    assert 86_000 < found.next_due - found.now <= 86_400
+    work.cancel(item)
+    assert work.settle(5).next_due is None
+
+
+def test_what_breaks_is_told_and_the_rest_goes_on(work: WorkQueue, told: list[tuple[str, str]]) -> None:
+    done = threading.Event()
+
+    def broken() -> None:
+        raise KeyError("oops")
+
+    work.submit(broken, label="delivery")
+    work.submit(done.set, label="next")
+
+    assert work.settle(10).settled
+    assert done.is_set()
+    assert told == [("delivery", "KeyError: 'oops'")]
+    assert work.faults == ["delivery: KeyError: 'oops'"]
+
+
+def test_the_clock_never_goes_back(clock: VirtualClock) -> None:
+    with pytest.raises(ValueError, match="forward"):
+        clock.shift(-1)
