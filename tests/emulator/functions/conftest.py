@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 
+from sandbox.emulator.fabric.eventbridge.service import EventBridge
+from sandbox.emulator.fabric.sns.service import Sns
+from sandbox.emulator.fabric.sqs.service import SqsService
 from sandbox.emulator.functions.service import FunctionService
 from sandbox.isolation.client import SpawnerClient, start_spawner
 from sandbox.isolation.spec import IsolationLevel
@@ -134,7 +137,14 @@ def functions(account: Any, spawner_socket: Path) -> Iterator[FunctionsAccount]:
     """An account whose functions run."""
     spawner = SpawnerClient(spawner_socket)
     service = FunctionService(account.core, spawner, account.gateway.application)
-    account.add(service.handlers())
+    queues = SqsService(account.core)
+    for part in (
+        service,
+        queues,
+        Sns(account.core, service, queues.mailroom),
+        EventBridge(account.core, service, queues.mailroom),
+    ):
+        account.add(part.handlers())
     yield FunctionsAccount(account, service)
     service.close()
     spawner.close()

@@ -17,6 +17,9 @@ def queue(functions: Any, name: str) -> tuple[str, str]:
     client = functions.account.client("sqs")
     url = client.create_queue(QueueName=name)["QueueUrl"]
     arn = client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    services = {"Service": ["sns.amazonaws.com", "events.amazonaws.com"]}
+    statement = {"Effect": "Allow", "Principal": services, "Action": "sqs:SendMessage", "Resource": arn}
+    client.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Statement": [statement]})})
     return url, arn
 
 
