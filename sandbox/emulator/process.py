@@ -33,6 +33,7 @@ from sandbox.emulator.fabric.s3.notifications import Notifications
 from sandbox.emulator.fabric.sns.service import Sns
 from sandbox.emulator.fabric.sqs.service import SqsService
 from sandbox.emulator.faults import Faults
+from sandbox.emulator.functions.runtimes import Runtimes
 from sandbox.emulator.functions.service import FunctionService
 from sandbox.emulator.gateway import clients, moto_app, operations, server
 from sandbox.emulator.gateway.edge import Gateway
@@ -58,6 +59,7 @@ class AccountOptions:
     region: str
     home: Path
     spawner_socket: Path
+    runtimes: Runtimes
 
 
 def warm_up() -> None:
@@ -105,7 +107,9 @@ class EmulatedAccount:
             dispatch_lock=lock,
         )
         self._spawner = SpawnerClient(options.spawner_socket)
-        self.functions = FunctionService(self.core, self._spawner, self.gateway.application)
+        self.functions = FunctionService(
+            self.core, self._spawner, self.gateway.application, runtimes=options.runtimes
+        )
         queues = SqsService(self.core)
         self.events = EventBridge(self.core, self.functions, queues.mailroom)
         apis = ApiGateway(self.core, self.functions)

@@ -351,6 +351,8 @@ def _order(spec: EnvironmentSpec) -> dict[str, Any]:
         "layer_dir": None if spec.layer_dir is None else str(spec.layer_dir.resolve()),
         "variables": dict(spec.variables),
         "command": None if spec.command is None else list(spec.command),
+        "runtime_dir": None if spec.runtime_dir is None else str(spec.runtime_dir.resolve()),
+        "language_dir": None if spec.language_dir is None else str(spec.language_dir.resolve()),
         "memory_mb": spec.memory_mb,
         "tmp_mb": spec.tmp_mb,
         "gateway_port": spec.gateway_port,

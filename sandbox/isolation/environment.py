@@ -46,11 +46,13 @@ class Order:
     tmp_mb: int
     gateway_port: int
     max_processes: int
+    runtime_dir: str | None = None
+    language_dir: str | None = None
 
     @classmethod
     def read(cls, message: dict[str, Any]) -> Order:
         """From the wire; only our own client writes these."""
-        return cls(**{name: message[name] for name in cls.__slots__})
+        return cls(**{name: message[name] for name in cls.__slots__ if name in message})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,13 @@ def run(
         kernel.loopback_up()
         ports = (wire.RUNTIME_API_PORT, order.gateway_port, wire.OTLP_PORT, wire.XRAY_PORT)
         sockets = listen("127.0.0.1", ports)
-        view.enter(order.code_dir, order.layer_dir, order.tmp_mb)
+        laid = {
+            "/var/task": order.code_dir,
+            "/opt": order.layer_dir,
+            "/var/runtime": order.runtime_dir,
+            "/var/lang": order.language_dir,
+        }
+        view.enter(laid, order.tmp_mb)
         function = _start_function(order, confinement, control, output, sockets, execute)
         os.close(output)
         own = os.pidfd_open(os.getpid())

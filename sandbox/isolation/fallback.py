@@ -158,8 +158,8 @@ class Keeper:
                 self.places[f"{host}:{port}"] = f"127.0.0.1:{each.getsockname()[1]}"
         self.places |= {
             warm.TASK: self.order.code_dir,
-            "/var/runtime": self.config["runtime_dir"],
-            "/var/lang": self.config["prefix"],
+            "/var/runtime": self.order.runtime_dir or self.config["runtime_dir"],
+            "/var/lang": self.order.language_dir or self.config["prefix"],
             "/opt": self.order.layer_dir or "/nonexistent",
             "/tmp": temporary,
         }
@@ -208,8 +208,8 @@ class Keeper:
 
     def _allowed(self, temporary: str) -> list[tuple[str, int]]:
         readable = [*_READABLE, self.config["prefix"], self.config["runtime_dir"], self.order.code_dir]
-        if self.order.layer_dir is not None:
-            readable.append(self.order.layer_dir)
+        more = (self.order.layer_dir, self.order.runtime_dir, self.order.language_dir)
+        readable += [directory for directory in more if directory is not None]
         return [
             *((path, landlock.READ) for path in readable),
             *((path, landlock.DEVICE) for path in _DEVICES),
@@ -223,7 +223,7 @@ class Keeper:
         variables = {name: self._really(value) for name, value in given.items()}
         # These are real already; the runtime may itself lie below a place that is replaced.
         variables |= {"TMPDIR": temporary, "HOME": temporary, "LD_LIBRARY_PATH": library_path}
-        variables["LAMBDA_RUNTIME_DIR"] = self.config["runtime_dir"]
+        variables["LAMBDA_RUNTIME_DIR"] = self.places["/var/runtime"]
         promised = warm.function_path(interpreter.version)
         path = [place if place == warm.RUNTIME else self._really(place) for place in promised]
         if self.order.command is not None:

@@ -30,7 +30,8 @@ class EnvironmentSpec:
     ``code_dir`` becomes /var/task and ``layer_dir`` (layers already merged) /opt, both read-only.
     ``variables`` is the whole environment the function sees. ``command`` is None for Python, which
     forks from the warmed parent and runs the runtime interface client in place; the other runtimes
-    give the argv to exec inside. ``memory_mb`` is the function's memory, ``tmp_mb`` the size of /tmp.
+    give the argv to exec inside. ``runtime_dir`` becomes /var/runtime and ``language_dir`` /var/lang,
+    both read-only; None leaves Python's. ``memory_mb`` is the function's memory, ``tmp_mb`` the size of /tmp.
     ``gateway_port`` is where the AWS endpoint listens inside. ``time_offset_s`` is how far the
     account's clock is ahead of the wall.
     """
@@ -43,6 +44,8 @@ class EnvironmentSpec:
     tmp_mb: int = 512
     layer_dir: Path | None = None
     command: tuple[str, ...] | None = None
+    runtime_dir: Path | None = None
+    language_dir: Path | None = None
     time_offset_s: float = 0.0
     max_processes: int = 64
     preload: frozenset[str] = field(default_factory=lambda: frozenset({"boto3"}))

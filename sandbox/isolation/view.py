@@ -9,6 +9,7 @@ template and pivots into it; ``/.host`` goes with the old root.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +100,7 @@ class View:
         self._show_system(staging, staging + "/empty")
         kernel.mount("environment", template, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,mode=755")
         self._show_system(template, staging + "/empty")
-        for name in ("proc", "tmp", "opt", "var/task", "etc"):
+        for name in ("proc", "tmp", "opt", "var/task", "var/lang", "etc"):
             os.makedirs(f"{template}/{name}", 0o755, exist_ok=True)
         for path, text in _FILES.items():
             Path(template, path).write_text(text)
@@ -133,15 +134,16 @@ class View:
             os.symlink(f"/proc/self/{target}", f"{root}/dev/{link}")
 
 
-def enter(code_dir: str, layer_dir: str | None, tmp_mb: int) -> None:
+def enter(laid: Mapping[str, str | None], tmp_mb: int) -> None:
     """Lay an environment's own parts over the template and make it the root.
 
-    Call it in fresh mount and process namespaces forked from the spawner.
+    ``laid`` names a directory of this machine, or None, for each place inside. Call it in fresh mount
+    and process namespaces forked from the spawner.
     """
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
-    kernel.bind_read_only(HOST + code_dir, TEMPLATE + "/var/task")
-    if layer_dir is not None:
-        kernel.bind_read_only(HOST + layer_dir, TEMPLATE + "/opt")
+    for place, directory in laid.items():
+        if directory is not None:
+            kernel.bind_read_only(HOST + directory, TEMPLATE + place)
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
     # A file takes at least one page, so this many inodes never run out before the space does for
     # honest use, and a flood of empty files cannot fill kernel memory.

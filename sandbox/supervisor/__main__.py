@@ -87,9 +87,11 @@ def _serve(options: argparse.Namespace, ready: IO[bytes]) -> NoReturn:
     gc.disable()
     _share_models()
     from sandbox.emulator import process
+    from sandbox.emulator.functions.runtimes import find_runtimes
     from sandbox.supervisor import loop
 
     process.warm_up()
+    runtimes = find_runtimes(options.home)
     gc.freeze()
     gc.enable()
     spawner = starting.wait()
@@ -111,7 +113,7 @@ def _serve(options: argparse.Namespace, ready: IO[bytes]) -> NoReturn:
     alone = threading.active_count() == 1
     if not alone:
         raise RuntimeError(f"threads are running before the fork: {threading.enumerate()}")
-    supervisor = loop.Supervisor(place, lock, listener, at, spawner, about, options.owner)
+    supervisor = loop.Supervisor(place, lock, listener, at, spawner, about, options.owner, runtimes)
     with ready as pipe:
         pipe.write(wire.encode({"ok": {**about, "socket": str(at)}}))
     supervisor.serve()

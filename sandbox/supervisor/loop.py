@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from sandbox.emulator.functions.runtimes import Runtimes
 from sandbox.emulator.process import AccountOptions
 from sandbox.supervisor import account, wire
 
@@ -66,8 +67,10 @@ class Supervisor:
         spawner: subprocess.Popen[bytes],
         about: Mapping[str, Any],
         owner: int | None,
+        runtimes: Runtimes,
     ) -> None:
         self.place = place
+        self.runtimes = runtimes
         self.lock = lock
         self.listener = listener
         self.listening_at = listening_at
@@ -200,6 +203,7 @@ class Supervisor:
             region=str(request.get("region") or "us-east-1"),
             home=scratch,
             spawner_socket=self.place / "spawner",
+            runtimes=self.runtimes,
         )
         reader, writer = os.pipe()
         supervisor = os.getpid()

@@ -19,7 +19,7 @@ from sandbox.emulator.functions import credentials, logs
 from sandbox.emulator.functions.code import CodeCache
 from sandbox.emulator.functions.credentials import RoleSessions
 from sandbox.emulator.functions.environments import Closable, ExecutionEnvironment
-from sandbox.emulator.functions.runtimes import Runtimes
+from sandbox.emulator.functions.runtimes import Package, Runtimes
 from sandbox.emulator.functions.store import FunctionVersion, Target
 from sandbox.errors import EnvironmentFault
 from sandbox.isolation.spec import EnvironmentSpec, Spawner
@@ -137,6 +137,9 @@ class Fleet:
         """
         runtime = self._runtimes.get(version.runtime)
         code_dir, layer_dir = self.code.code(version.code), self.code.layers(version.layers)
+        launch = runtime.launch(
+            version.runtime, Package(version.handler, version.memory_mb, code_dir, layer_dir)
+        )
         self._make_room()
         environment_id = uuid.uuid4().hex
         session = self._sessions.open(version)
@@ -145,13 +148,18 @@ class Fleet:
             environment_id=environment_id,
             code_dir=code_dir,
             layer_dir=layer_dir,
-            variables=credentials.variables(
-                version, session.keys, log_stream=stream, gateway_port=self._core.gateway_port
-            ),
+            variables={
+                **launch.variables,
+                **credentials.variables(
+                    version, session.keys, log_stream=stream, gateway_port=self._core.gateway_port
+                ),
+            },
             memory_mb=version.memory_mb,
             tmp_mb=version.tmp_mb,
             gateway_port=self._core.gateway_port,
-            command=runtime.command(version.runtime),
+            command=launch.command,
+            runtime_dir=launch.runtime_dir,
+            language_dir=launch.language_dir,
             time_offset_s=self._core.clock.offset_s,
         )
         started = ExecutionEnvironment(

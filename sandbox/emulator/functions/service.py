@@ -19,7 +19,8 @@ from sandbox.emulator.functions.contract import InvokeOutcome
 from sandbox.emulator.functions.execution import INIT_LIMIT_S, Executor, Invocation
 from sandbox.emulator.functions.fleet import EnvironmentGateway, Fleet, Serve, Throttled
 from sandbox.emulator.functions.names import FunctionName
-from sandbox.emulator.functions.runtimes import PythonRuntime, Runtimes
+from sandbox.emulator.functions.runtimes import Runtimes
+from sandbox.emulator.functions.runtimes.python import PythonRuntime
 from sandbox.emulator.functions.store import FunctionStore
 from sandbox.emulator.gateway.server import serve as serve_gateway
 from sandbox.errors import EnvironmentFault

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from sandbox.emulator.calls import AwsError
 
 # Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
-_ON_AWS = (
+ON_AWS = (
     *("nodejs20.x", "nodejs22.x", "nodejs24.x"),
     *("python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14"),
     *("java8.al2", "java11", "java17", "java21", "java25"),
@@ -25,6 +27,34 @@ _RETIRED = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What a runtime may look at before it says what to execute.
+
+    ``code_dir`` becomes /var/task and ``layer_dir`` (layers merged) /opt.
+    """
+
+    handler: str
+    memory_mb: int
+    code_dir: Path
+    layer_dir: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What an environment executes, as paths seen inside, and what it finds there.
+
+    ``command`` is None for Python, which forks from the warm parent. ``runtime_dir`` (on this machine)
+    becomes /var/runtime and ``language_dir`` /var/lang, both read-only; None leaves those that every
+    environment has. ``variables`` give way to the function's own of the same name.
+    """
+
+    command: tuple[str, ...] | None
+    runtime_dir: Path | None = None
+    language_dir: Path | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
 class Runtime(Protocol):
     """One language's executor: the identifiers it serves, and what runs for them."""
 
@@ -32,33 +62,15 @@ class Runtime(Protocol):
     def identifiers(self) -> tuple[str, ...]:
         """Those it serves, e.g. ``python3.12``."""
 
-    def command(self, identifier: str) -> tuple[str, ...] | None:
-        """The argv to execute inside an environment; None for Python, which forks from the warm parent."""
+    def launch(self, identifier: str, package: Package) -> Launch:
+        """What to execute for a function.
+
+        Raises:
+            EnvironmentFault: the runtime's own files can't be had.
+        """
 
     def runs_on(self, identifier: str) -> str:
         """What the identifier really runs on, e.g. ``Python 3.11.7``."""
-
-    def can_import(self, handler: str) -> bool:
-        """Whether a handler has the runtime's form, e.g. ``module.function``."""
-
-
-@dataclass(frozen=True, slots=True)
-class PythonRuntime:
-    """Python functions run on the interpreter that runs this program, with AWS's own runtime client."""
-
-    identifiers: tuple[str, ...] = tuple(f"python3.{minor}" for minor in range(9, 15))
-
-    def command(self, identifier: str) -> tuple[str, ...] | None:
-        """None: Python forks."""
-        return None
-
-    def runs_on(self, identifier: str) -> str:
-        """The interpreter's own version."""
-        return f"Python {sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
-
-    def can_import(self, handler: str) -> bool:
-        """``module.function``."""
-        return "." in handler
 
 
 class Runtimes:
@@ -84,18 +96,18 @@ class Runtimes:
                 "updating functions.",
                 Type="User",
             )
-        if identifier in _ON_AWS:
+        if identifier in ON_AWS:
             here = ", ".join(sorted(self._by_identifier)) or "none"
             raise AwsError(
                 "NotEmulated",
                 f"Coldstart cannot run {identifier} on this machine: AWS has this runtime, we do not. "
-                f"Runtimes here: {here}.",
+                f"Runtimes here: {here}. `coldstart doctor` says how to add others.",
                 501,
             )
         raise AwsError(
             "InvalidParameterValueException",
             f"Value {identifier} at 'runtime' failed to satisfy constraint: Member must satisfy enum value "
-            f"set: [{', '.join(_ON_AWS)}] or be a valid ARN",
+            f"set: [{', '.join(ON_AWS)}] or be a valid ARN",
             Type="User",
         )
 
