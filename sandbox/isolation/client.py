@@ -172,6 +172,7 @@ class IsolatedEnvironment:
         self._lock = threading.Lock()
         self._exit: Exit | None = None
         self._usage: dict[str, float] = {}
+        self._frozen = False
 
     def fileno(self) -> int:
         """A descriptor that becomes readable when the environment has ended."""
@@ -225,20 +226,27 @@ class IsolatedEnvironment:
     def freeze(self) -> None:
         """Stop every process in it, as Lambda does between invocations."""
         self._ask("freeze")
+        self._frozen = True
 
     def thaw(self) -> None:
         """Let it run again."""
+        self._frozen = False
         self._ask("thaw")
 
     def memory_peak_mb(self) -> int:
         """The most memory its processes have held together, in MB, rounded up."""
-        self._ask("usage")
+        self._update_usage()
         return math.ceil(self._usage.get("memory_peak_mb", 0.0))
 
     def cpu_time_s(self) -> float:
         """CPU seconds used by the whole environment so far."""
-        self._ask("usage")
+        self._update_usage()
         return self._usage.get("cpu_time_s", 0.0)
+
+    def _update_usage(self) -> None:
+        """Ask, unless nothing can have changed: the reply to a freeze told it all."""
+        if not self._frozen:
+            self._ask("usage")
 
     def kill(self) -> None:
         """End every process in it, daemons included, and wait until they are gone. Idempotent."""

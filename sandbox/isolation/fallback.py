@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sandbox.isolation import environment, kernel, landlock, seccomp, spawner, view, warm, wire
-from sandbox.isolation.environment import Confinement, Order, Watch
+from sandbox.isolation.environment import Confinement, Order
+from sandbox.isolation.watch import Watch
 
 _READABLE = ("/usr", "/bin", "/lib", "/lib64", "/sbin", "/etc/ld.so.cache", "/etc/localtime")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from sandbox.isolation import environment, kernel, seccomp, view, warm, wire
 from sandbox.isolation.cgroups import Cgroups, Slot
 from sandbox.isolation.environment import Confinement, Order
+from sandbox.isolation.watch import Watch
 
 # Identities that nobody on the machine has; one per environment, so limits and signals never meet.
 _FIRST_UID = 1_879_048_192
@@ -224,7 +225,10 @@ class NamespaceSpawner:
                 with contextlib.suppress(OSError):  # The one that listed the directory.
                     os.close(descriptor)
         cold = order.command is None and self._must_start_cold(order)
-        environment.run(order, confinement, control, output, lambda given: self._execute(given, cold=cold))
+        function = environment.start(
+            order, confinement, control, output, lambda given: self._execute(given, cold=cold)
+        )
+        Watch(order, confinement, control, function).until_the_end()
 
     def _must_start_cold(self, order: Order) -> bool:
         version = self.config["version"]
