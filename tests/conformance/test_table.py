@@ -1,0 +1,47 @@
+"""Every row of the table against every runtime that it concerns."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conformance.rows import TABLE
+from tests.conformance.runtimes import RUNTIMES, Runtime
+from tests.conformance.table import Case, Functions, Row
+
+
+# Rows written ahead of what they ask for.
+_NOT_BUILT = {
+    "reserved concurrency of zero",
+    "provisioned concurrency is initialised before anybody asks",
+    "a line is in the log while the function still runs",
+    "an extension is refused as our gap",
+    "streams",
+    "streaming errors",
+    "a whole answer comes as a stream, too",
+    "an error of a whole answer ends the stream",
+    "a function with less memory has less of a processor",
+}
+
+
+@pytest.mark.parametrize(
+    "row", [pytest.param(row, id=row.id, marks=[pytest.mark.slow] if row.slow else []) for row in TABLE]
+)
+@pytest.mark.parametrize("runtime", RUNTIMES, ids=[runtime.name for runtime in RUNTIMES])
+def test_behaves_as_on_lambda(runtime: Runtime, row: Row, functions: Functions) -> None:
+    reason = row.not_for.get(runtime.name) or runtime.not_for.get(row.title)
+    if reason:
+        pytest.skip(reason)
+    if runtime.identifier not in functions.account.runtimes:
+        pytest.skip(f"{runtime.identifier} does not run on this machine")
+    if row.title in _NOT_BUILT:
+        pytest.xfail("not built yet")
+    row.run(Case(runtime, functions, row.title))
+
+
+def test_the_table_is_whole() -> None:
+    """At least forty rows, and no reason that speaks of a row or runtime that is not there."""
+    titles = {row.title for row in TABLE}
+    names = {runtime.name for runtime in RUNTIMES}
+    assert len(titles) >= 40
+    assert all(row.not_for.keys() <= names for row in TABLE)
+    assert all(runtime.not_for.keys() <= titles for runtime in RUNTIMES)
