@@ -161,7 +161,7 @@ say(
         seen["metadata"] == seen["internet"] == seen["internet6"] == seen["udp_out"] == "refused: ENETUNREACH"
     )
     assert seen["vsock"] == seen["packet"] == seen["algorithm"] == "refused: EAFNOSUPPORT"
-    assert seen["raw"] == "refused: EPERM"
+    assert seen["raw"] == "refused: EPROTONOSUPPORT"
     assert seen["names"].startswith("refused")
 
 
