@@ -23,25 +23,89 @@ class MappingState(StrEnum):
     DELETING = "Deleting"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How a queue is polled. ``maximum_concurrency`` None: as far as Lambda scales by itself."""
+    """What mappings of every source have."""
 
-    batch_size: int = 10
+    batch_size: int
     window_s: int = 0
     filters: tuple[str, ...] = ()
     reports_failures: bool = False
-    maximum_concurrency: int | None = None
     enabled: bool = True
 
     def patterns(self) -> tuple[Pattern, ...]:
         """The filters, parsed."""
         return tuple(json.loads(text) for text in self.filters)
 
+    def shown(self) -> dict[str, Any]:
+        """What Lambda's API answers of them."""
+        shown: dict[str, Any] = {
+            "BatchSize": self.batch_size,
+            "MaximumBatchingWindowInSeconds": self.window_s,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"] if self.reports_failures else [],
+        }
+        if self.filters:
+            shown["FilterCriteria"] = {"Filters": [{"Pattern": text} for text in self.filters]}
+        return shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSettings(Settings):
+    """How a queue is polled. ``maximum_concurrency`` None: as far as Lambda scales by itself."""
+
+    maximum_concurrency: int | None = None
+
+    def shown(self) -> dict[str, Any]:
+        """With the limit, where there is one."""
+        limit = self.maximum_concurrency
+        scaling = {} if limit is None else {"ScalingConfig": {"MaximumConcurrency": limit}}
+        return Settings.shown(self) | {"StateTransitionReason": "USER_INITIATED"} | scaling
+
+
+class StartingPosition(StrEnum):
+    TRIM_HORIZON = "TRIM_HORIZON"
+    LATEST = "LATEST"
+    AT_TIMESTAMP = "AT_TIMESTAMP"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSettings(Settings):
+    """How a stream is read. ``retries`` and ``age_s`` None: until the records expire in the stream."""
+
+    start: StartingPosition
+    start_at: dt.datetime | None = None
+    lanes: int = 1
+    retries: int | None = None
+    age_s: int | None = None
+    bisects: bool = False
+    on_failure: str = ""
+
+    def shown(self) -> dict[str, Any]:
+        """With everything that only streams have."""
+        destination = {"Destination": self.on_failure} if self.on_failure else {}
+        moment = {} if self.start_at is None else {"StartingPositionTimestamp": self.start_at}
+        return (
+            Settings.shown(self)
+            | moment
+            | {
+                "StartingPosition": self.start.value,
+                "ParallelizationFactor": self.lanes,
+                "MaximumRetryAttempts": -1 if self.retries is None else self.retries,
+                "MaximumRecordAgeInSeconds": -1 if self.age_s is None else self.age_s,
+                "BisectBatchOnFunctionError": self.bisects,
+                "TumblingWindowInSeconds": 0,
+                "DestinationConfig": {"OnFailure": destination},
+                "StateTransitionReason": "User action",
+            }
+        )
+
 
 @dataclass(slots=True)
 class Mapping:
-    """One mapping; its settings are replaced as a whole, so that a poller reads consistent ones."""
+    """One mapping; its settings are replaced as a whole, so that a poller reads consistent ones.
+
+    ``last_result`` is what came of the last batch of a stream, in Lambda's words.
+    """
 
     uuid: str
     account_id: str
@@ -53,6 +117,7 @@ class Mapping:
     modified_at: dt.datetime
     state: MappingState = MappingState.CREATING
     patterns: tuple[Pattern, ...] = field(default=())
+    last_result: str = ""
 
     @property
     def arn(self) -> str:
@@ -60,23 +125,19 @@ class Mapping:
 
     def shown(self) -> dict[str, Any]:
         """The mapping as Lambda's API answers it."""
-        settings = self.settings
         shown: dict[str, Any] = {
             "UUID": self.uuid,
-            "BatchSize": settings.batch_size,
-            "MaximumBatchingWindowInSeconds": settings.window_s,
             "EventSourceArn": str(self.source),
             "FunctionArn": self.function.qualified_arn,
             "LastModified": self.modified_at,
             "State": self.state.value,
-            "StateTransitionReason": "USER_INITIATED",
-            "FunctionResponseTypes": ["ReportBatchItemFailures"] if settings.reports_failures else [],
+            "StateTransitionReason": "USER_INITIATED"
+            if isinstance(self.settings, QueueSettings)
+            else "User action",
             "EventSourceMappingArn": self.arn,
-        }
-        if settings.filters:
-            shown["FilterCriteria"] = {"Filters": [{"Pattern": text} for text in settings.filters]}
-        if settings.maximum_concurrency is not None:
-            shown["ScalingConfig"] = {"MaximumConcurrency": settings.maximum_concurrency}
+        } | self.settings.shown()
+        if self.last_result:
+            shown["LastProcessingResult"] = self.last_result
         for name in ("KMSKeyArn", "MetricsConfig"):
             if self.params.get(name):
                 shown[name] = self.params[name]

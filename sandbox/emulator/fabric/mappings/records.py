@@ -1,4 +1,4 @@
-"""What a function is given of a queue's batch, and how its answer is read."""
+"""What a function is given of a batch, and how its answer is read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from sandbox.emulator.fabric.arns import Arn
 from sandbox.emulator.fabric.filters import Pattern, matches
@@ -47,14 +47,25 @@ def receive(message: Message, source: Arn) -> Received:
     return Received(message.id, message.receipt, message.trace_header, record)
 
 
-def wanted(record: dict[str, Any], patterns: Sequence[Pattern]) -> bool:
-    """Whether one of ``patterns`` lets a record through; without patterns every record passes."""
-    return not patterns or any(_passes(record, pattern) for pattern in patterns)
+def wanted(record: dict[str, Any], patterns: Sequence[Pattern], payload: str = "body") -> bool:
+    """Whether one of ``patterns`` lets a record through; without patterns every record passes.
+
+    ``payload`` names the member whose text may be JSON: a queue's ``body``, a stream's ``data``.
+    """
+    return not patterns or any(_passes(record, pattern, payload) for pattern in patterns)
 
 
-def payloads(batch: Iterable[Received]) -> Iterator[tuple[list[Received], bytes]]:
+class _HasRecord(Protocol):
+    @property
+    def record(self) -> dict[str, Any]: ...
+
+
+_Item = TypeVar("_Item", bound=_HasRecord)
+
+
+def payloads(batch: Iterable[_Item]) -> Iterator[tuple[list[_Item], bytes]]:
     """The batch as invocations: one, unless it is more than Lambda takes at once."""
-    part: list[Received] = []
+    part: list[_Item] = []
     texts: list[str] = []
     size = 0
     for received in batch:
@@ -100,15 +111,15 @@ def _attribute(value: dict[str, Any]) -> dict[str, Any]:
     return {"stringValue": value["StringValue"], **found}
 
 
-def _passes(record: dict[str, Any], pattern: Pattern) -> bool:
-    if not isinstance(pattern.get("body"), dict):
+def _passes(record: dict[str, Any], pattern: Pattern, payload: str) -> bool:
+    if not isinstance(pattern.get(payload), dict):
         return matches(pattern, record)
     # A pattern for JSON drops what is no JSON object.
     try:
-        body = json.loads(record["body"])
+        body = json.loads(record[payload])
     except ValueError:
         return False
-    return isinstance(body, dict) and matches(pattern, {**record, "body": body})
+    return isinstance(body, dict) and matches(pattern, {**record, payload: body})
 
 
 def _payload(texts: Sequence[str]) -> bytes:

@@ -14,9 +14,11 @@ from sandbox.emulator.calls import AwsError, Call, Handlers
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.arns import Arn
 from sandbox.emulator.fabric.mappings.model import Mapping, MappingState, Settings
-from sandbox.emulator.fabric.mappings.poller import SqsPoller
-from sandbox.emulator.fabric.mappings.validation import read_settings, refused
+from sandbox.emulator.fabric.mappings.queue_poller import SqsPoller
+from sandbox.emulator.fabric.mappings.stream_poller import StreamPoller
+from sandbox.emulator.fabric.mappings.validation import read_queue_settings, read_stream_settings, refused
 from sandbox.emulator.fabric.sqs import Mailroom
+from sandbox.emulator.fabric.streams import Stream, Streams
 from sandbox.emulator.functions import names
 from sandbox.emulator.functions.contract import Functions
 from sandbox.emulator.functions.names import FunctionName
@@ -29,9 +31,10 @@ class EventSourceMappings:
         self._core = core
         self._functions = functions
         self._mailroom = mailroom
+        self._streams = Streams(core)
         self._lock = threading.RLock()
         self._mappings: dict[str, Mapping] = {}
-        self._pollers: dict[str, SqsPoller] = {}
+        self._pollers: dict[str, SqsPoller | StreamPoller] = {}
 
     def handlers(self) -> Handlers:
         """The operations taken over from moto."""
@@ -63,7 +66,7 @@ class EventSourceMappings:
                 patterns=settings.patterns(),
             )
             self._mappings[mapping.uuid] = mapping
-            self._pollers[mapping.uuid] = SqsPoller(self._core, self._functions, self._mailroom, mapping)
+            self._pollers[mapping.uuid] = self._poller(mapping)
             shown = mapping.shown()
         self._follow(mapping)
         return shown
@@ -130,8 +133,17 @@ class EventSourceMappings:
             )
         return mapping
 
+    def _poller(self, mapping: Mapping) -> SqsPoller | StreamPoller:
+        if mapping.source.service == "sqs":
+            return SqsPoller(self._core, self._functions, self._mailroom, mapping)
+        stream = self._find_stream(mapping.source)
+        return StreamPoller(self._core, self._functions, self._streams, stream, mapping)
+
     def _settings(self, params: dict[str, Any], function: FunctionName, source: Arn) -> Settings:
         timeout_s = self._timeout_s(function)
+        if source.service != "sqs":
+            self._find_stream(source)
+            return read_stream_settings(params, source.service)
         queue = self._mailroom.find_queue(str(source))
         if queue is None or source.region != function.region:
             raise refused(
@@ -139,7 +151,7 @@ class EventSourceMappings:
                 "SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. "
                 "SQS Error Message: The specified queue does not exist."
             )
-        settings = read_settings(params, fifo=queue.fifo_queue)
+        settings = read_queue_settings(params, fifo=queue.fifo_queue)
         visibility_s = int(queue.visibility_timeout)
         if visibility_s < timeout_s:
             raise refused(
@@ -147,6 +159,12 @@ class EventSourceMappings:
                 f"Function timeout: {timeout_s} seconds"
             )
         return settings
+
+    def _find_stream(self, source: Arn) -> Stream:
+        stream = self._streams.find(source)
+        if stream is None:
+            raise refused(f"Stream not found: {source}")
+        return stream
 
     def _timeout_s(self, function: FunctionName) -> int:
         with self._core.dispatch_lock:
@@ -211,7 +229,7 @@ def _read_source(params: dict[str, Any]) -> Arn:
         source = Arn.parse(params.get("EventSourceArn") or "")
     except ValueError:
         raise refused("Unrecognized event source.") from None
-    if source.service != "sqs":
+    if source.service not in ("sqs", "kinesis", "dynamodb"):
         raise AwsError(
             "NotEmulated",
             f"Coldstart does not emulate event source mappings of {source.service} yet; "

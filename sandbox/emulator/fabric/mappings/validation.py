@@ -1,4 +1,4 @@
-"""What Lambda accepts as the settings of a queue's mapping, and how it refuses the rest."""
+"""What Lambda accepts as the settings of a mapping, and how it refuses the rest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from sandbox.emulator.calls import AwsError
 from sandbox.emulator.fabric import filters
-from sandbox.emulator.fabric.mappings.model import Settings
+from sandbox.emulator.fabric.mappings.model import QueueSettings, StartingPosition, StreamSettings
 
 # Source: https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html
 _STREAMS_ONLY = (
@@ -21,10 +21,11 @@ _STREAMS_ONLY = (
 )
 _FIFO_BATCH_LIMIT = 10
 _FILTERS_LIMIT = 5
+_AGE_LEAST_S = 60
 _PATTERN_LIMIT = 4096
 
 
-def read_settings(params: Mapping[str, Any], *, fifo: bool) -> Settings:
+def read_queue_settings(params: Mapping[str, Any], *, fifo: bool) -> QueueSettings:
     """The settings that ``params`` describe for a queue.
 
     Raises:
@@ -45,15 +46,79 @@ def read_settings(params: Mapping[str, Any], *, fifo: bool) -> Settings:
         raise refused(
             "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10"
         )
-    enabled = params.get("Enabled")
-    return Settings(
+    return QueueSettings(
         batch_size=batch_size,
         window_s=window_s,
         filters=_read_filters(params),
         reports_failures=_reports_failures(params),
         maximum_concurrency=_maximum_concurrency(params),
-        enabled=True if enabled is None else bool(enabled),
+        enabled=_enabled(params),
     )
+
+
+def read_stream_settings(params: Mapping[str, Any], service: str) -> StreamSettings:
+    """The settings that ``params`` describe for a stream of ``service``: ``kinesis`` or ``dynamodb``.
+
+    Raises:
+        AwsError: Lambda would not take them.
+    """
+    if params.get("ScalingConfig"):
+        raise refused("Unsupported parameter for given event source type: ScalingConfig.")
+    if params.get("TumblingWindowInSeconds"):
+        raise AwsError(
+            "NotEmulated", "Coldstart does not emulate tumbling windows yet; this is a gap of ours.", 501
+        )
+    position, moment = params.get("StartingPosition"), params.get("StartingPositionTimestamp")
+    if not position:
+        raise refused(
+            "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: "
+            "Member must not be null."
+        )
+    if position not in list(StartingPosition):
+        raise _constraint(
+            position,
+            "startingPosition",
+            "Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]",
+        )
+    if position == StartingPosition.AT_TIMESTAMP and service == "dynamodb":
+        raise refused(f"Unsupported starting position for arn type: {params.get('EventSourceArn')}")
+    if (position == StartingPosition.AT_TIMESTAMP) != (moment is not None):
+        raise refused(
+            "StartingPositionTimestamp is required, and only allowed, when StartingPosition is AT_TIMESTAMP."
+        )
+    age_s = _bounded(params, "MaximumRecordAgeInSeconds", -1, 604_800)
+    if age_s is not None and -1 < age_s < _AGE_LEAST_S:
+        raise refused(f"MaximumRecordAgeInSeconds must be -1 or at least {_AGE_LEAST_S}.")
+    retries = _bounded(params, "MaximumRetryAttempts", -1, 10_000)
+    return StreamSettings(
+        batch_size=_bounded(params, "BatchSize", 1, 10_000) or 100,
+        window_s=_bounded(params, "MaximumBatchingWindowInSeconds", 0, 300) or 0,
+        filters=_read_filters(params),
+        reports_failures=_reports_failures(params),
+        enabled=_enabled(params),
+        start=StartingPosition(position),
+        start_at=moment,
+        lanes=_bounded(params, "ParallelizationFactor", 1, 10) or 1,
+        retries=None if retries in (None, -1) else retries,
+        age_s=None if age_s in (None, -1) else age_s,
+        bisects=bool(params.get("BisectBatchOnFunctionError")),
+        on_failure=_on_failure(params),
+    )
+
+
+def _on_failure(params: Mapping[str, Any]) -> str:
+    wanted = params.get("DestinationConfig") or {}
+    if (wanted.get("OnSuccess") or {}).get("Destination"):
+        raise refused("Unsupported destination configuration: OnSuccess is not for event source mappings.")
+    arn = str((wanted.get("OnFailure") or {}).get("Destination") or "")
+    if arn and (arn.count(":") < 5 or arn.split(":")[2] not in ("sqs", "sns", "s3")):
+        raise refused(f"The provided destination config DestinationConfig(onFailure={arn}) is invalid.")
+    return arn
+
+
+def _enabled(params: Mapping[str, Any]) -> bool:
+    enabled = params.get("Enabled")
+    return True if enabled is None else bool(enabled)
 
 
 def refused(message: str) -> AwsError:

@@ -112,7 +112,7 @@ def test_an_update_keeps_what_it_does_not_name(bench: Any) -> None:
     assert found["State"] == "Enabled"
 
 
-def test_streams_are_a_gap_that_says_it_is_ours(bench: Any) -> None:
+def test_other_sources_are_a_gap_that_says_it_is_ours(bench: Any) -> None:
     with pytest.raises(ClientError, match="gap of ours"):
-        bench.map("arn:aws:kinesis:eu-north-1:111122223333:stream/orders", StartingPosition="LATEST")
+        bench.map("arn:aws:kafka:eu-north-1:111122223333:cluster/orders/1", StartingPosition="LATEST")
     assert bench.account.events("gap")

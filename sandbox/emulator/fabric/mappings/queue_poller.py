@@ -10,7 +10,7 @@ from moto.sqs.models import Queue
 
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.mappings import records
-from sandbox.emulator.fabric.mappings.model import Mapping
+from sandbox.emulator.fabric.mappings.model import Mapping, QueueSettings
 from sandbox.emulator.fabric.mappings.records import Received
 from sandbox.emulator.fabric.sqs import Mailroom
 from sandbox.emulator.functions.contract import Functions, InvokeOutcome
@@ -50,6 +50,11 @@ class SqsPoller:
         self._running = 0
         self._busy_since = 0.0
         self._window: WorkItem | None = None
+
+    @property
+    def _settings(self) -> QueueSettings:
+        assert isinstance(self._mapping.settings, QueueSettings)
+        return self._mapping.settings
 
     def start(self) -> None:
         """Begin to poll; messages that wait already are delivered too."""
@@ -123,7 +128,7 @@ class SqsPoller:
             if not self._running:
                 self._busy_since = now
             scaled = _BATCHES_AT_FIRST + int((now - self._busy_since) * _BATCHES_PER_SECOND)
-            limit = min(scaled, self._mapping.settings.maximum_concurrency or scaled, _BATCHES_AT_MOST)
+            limit = min(scaled, self._settings.maximum_concurrency or scaled, _BATCHES_AT_MOST)
             if self._stopped or self._running >= limit:
                 return False
             self._running += 1
