@@ -33,22 +33,25 @@ class Condition:
 
     operator: str
     key: str
+    lookup_key: str
     quantifier: Quantifier
     negated: bool
     if_exists: bool
+    constant: Test | None
+    """The comparison, when no variable is in it."""
     test_for: Callable[[Lookup], Test | None]
     """The comparison for a request; ``None``: a variable has no value, so the statement cannot apply."""
 
     def holds(self, value_of: Lookup) -> bool:
         """Whether the request meets the condition."""
-        values = value_of(self.key.lower())
+        values = value_of(self.lookup_key)
         if not values:
             return self._holds_without()
-        test = self.test_for(value_of)
+        test = self.constant or self.test_for(value_of)
         if test is None:
             return False
         if self.quantifier is Quantifier.PLAIN:
-            return any(map(test, values)) != self.negated
+            return (test(values[0]) if len(values) == 1 else any(map(test, values))) != self.negated
         if not any(values):
             # "If the key values in the request resolve to an empty data set (for example, an empty string)"
             return self.quantifier is Quantifier.ALL
@@ -111,9 +114,7 @@ def compile_condition(name: str, key: str, values: Sequence[str], *, with_variab
     ]
     patterns = [variables.fixed(template) for template in templates]
     known = [pieces for pieces in patterns if pieces is not None]
-    if len(known) == len(templates):
-        constant = family(known)
-        return Condition(name, key, quantifier, negated, if_exists, lambda value_of: constant)
+    constant = family(known) if len(known) == len(templates) else None
 
     def test_for(value_of: Lookup) -> Test | None:
         filled = [variables.fill(template, value_of) for template in templates]
@@ -122,4 +123,4 @@ def compile_condition(name: str, key: str, values: Sequence[str], *, with_variab
             return None
         return family(usable)
 
-    return Condition(name, key, quantifier, negated, if_exists, test_for)
+    return Condition(name, key, key.lower(), quantifier, negated, if_exists, constant, test_for)

@@ -50,7 +50,11 @@ def parse_policy(document: str | Mapping[str, Any], name: str = "") -> Policy:
         MalformedPolicy: it does not follow the grammar. Whether AWS would accept it where it is attached,
             with which message, is ``validation.validate``'s question.
     """
-    text = document if isinstance(document, str) else json.dumps(document)
+    return _parse(document if isinstance(document, str) else json.dumps(document), name)
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str, name: str) -> Policy:
     return Policy(name, _compile(text))
 
 

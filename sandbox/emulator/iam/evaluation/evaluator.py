@@ -186,8 +186,8 @@ class _Evaluation:
         found = _Found([], [])
         for policy in policies:
             for statement in self._applying(policy):
-                ref = _reference(kind, policy, statement)
-                (found.allows if statement.allows else found.denies).append(ref)
+                refs = found.allows if statement.allows else found.denies
+                refs.append(_reference(kind, policy, statement))
         return found
 
     def _resource(self) -> _Found:
@@ -207,14 +207,15 @@ class _Evaluation:
                 found.denies.append(ref)
         return found
 
-    def _applying(self, policy: Policy) -> Iterator[Statement]:
+    def _applying(self, policy: Policy) -> list[Statement]:
         context = self.context
         resource = self.request.resource
-        for statement, open_resource in policy.document.candidates(self.action, resource):
-            if open_resource and not statement.covers(resource, context):
-                continue
-            if not statement.conditions or statement.meets_conditions(context):
-                yield statement
+        return [
+            statement
+            for statement, unsettled in policy.document.candidates(self.action, resource)
+            if (not unsettled or statement.covers(resource, context))
+            and (not statement.conditions or statement.meets_conditions(context))
+        ]
 
 
 def _reference(kind: PolicyType, policy: Policy, statement: Statement) -> StatementRef:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from sandbox.emulator.iam.evaluation.statements import Document
@@ -169,13 +169,12 @@ MISSING = {
 _LAYERS = {reason: layer for table in (EXPLICIT, MISSING) for layer, reason in table.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class StatementRef:
-    """A statement that decided: which policy, of which type, and where in it (``index`` counts from 0)."""
+class StatementRef(NamedTuple):
+    """A statement that decided: which policy, of which type, and where in it (``position`` counts from 0)."""
 
     policy_type: PolicyType
     policy: str
-    index: int
+    position: int
     sid: str
     effect: str
 

@@ -107,7 +107,10 @@ class Statement:
 
     def meets_conditions(self, value_of: Lookup) -> bool:
         """Whether all its conditions hold."""
-        return all(condition.holds(value_of) for condition in self.conditions)
+        for condition in self.conditions:  # noqa: SIM110  twice as fast as all()
+            if not condition.holds(value_of):
+                return False
+        return True
 
 
 Candidate = tuple[Statement, bool]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-ContextValue = str | tuple[str, ...]
+from sandbox.emulator.iam.evaluation.model import ContextValue
 
 
 @dataclass(frozen=True, slots=True)

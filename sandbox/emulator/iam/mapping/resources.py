@@ -207,8 +207,7 @@ def _secret(asked: Asked) -> list[str]:
     for text in asked.texts("SecretId", "SecretIdList", "Name"):
         known = asked.find("secret", text)
         found.append(
-            known
-            or (text if text.startswith("arn:") else asked.arn("secretsmanager", f"secret:{text}"))
+            known or (text if text.startswith("arn:") else asked.arn("secretsmanager", f"secret:{text}"))
         )
     return found
 
@@ -403,7 +402,7 @@ BUILDERS: Mapping[str, Mapping[str, Builder]] = {
             named("lambda", "capacity-provider:{}", "CapacityProviderName"),
             tagged(":capacity-provider:", "Resource"),
         ),
-        "durable execution": lambda asked: [t for t in asked.texts("DurableExecutionArn")],
+        "durable execution": lambda asked: list(asked.texts("DurableExecutionArn")),
     },
     "logs": {
         "log-group": _log_group,
@@ -464,11 +463,13 @@ BUILDERS: Mapping[str, Mapping[str, Builder]] = {
     },
     "sts": {"role": named("iam", "role/{}", "RoleArn")},
     "xray": {
-        "group": lambda asked: asked.texts("GroupARN")
-        or (
-            [asked.arn("xray", f"group/{asked.text('GroupName')}/*")]
-            if "Group" in asked.operation and asked.text("GroupName")
-            else []
+        "group": lambda asked: (
+            asked.texts("GroupARN")
+            or (
+                [asked.arn("xray", f"group/{asked.text('GroupName')}/*")]
+                if "Group" in asked.operation and asked.text("GroupName")
+                else []
+            )
         ),
         "sampling-rule": lambda asked: _sampling_rule(asked),
     },

@@ -1,0 +1,166 @@
+"""From an operation and its parameters to everything that AWS would authorise for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from moto.core.utils import get_service_model
+
+from sandbox.emulator.iam.evaluation.model import ContextValue
+from sandbox.emulator.iam.mapping import catalogue, conditions, dynamodb, passing, resources, s3
+from sandbox.emulator.iam.mapping.model import Asked, Authorisation, Unmapped
+from sandbox.emulator.iam.mapping.refused import REFUSED, find_reason
+
+# (service, operation) → its action, where the name is another.
+RENAMED: Mapping[tuple[str, str], str] = {
+    ("lambda", "Invoke"): "InvokeFunction",
+    ("lambda", "InvokeWithResponseStream"): "InvokeFunction",
+    ("lambda", "GetLayerVersionByArn"): "GetLayerVersion",
+    ("sns", "PublishBatch"): "Publish",
+    ("sqs", "ChangeMessageVisibilityBatch"): "ChangeMessageVisibility",
+    ("sqs", "DeleteMessageBatch"): "DeleteMessage",
+    ("sqs", "SendMessageBatch"): "SendMessage",
+    ("logs", "GetLogObject"): "GetLogRecord",
+}
+
+
+def authorisations(asked: Asked) -> tuple[Authorisation, ...]:
+    """Every (action, resource, context) that has to be allowed; all of them. Empty: nobody is refused.
+
+    Raises:
+        Unmapped: the operation has no reviewed mapping; that is our gap.
+    """
+    reason = find_reason(asked.service, asked.operation)
+    if reason:
+        raise Unmapped(asked.service, asked.operation, reason)
+    found = [*_own(asked), *passing.authorisations(asked)]
+    if not found and (asked.service, asked.operation) not in _MAY_NAME_NOTHING:
+        raise Unmapped(asked.service, asked.operation, "the request names nothing that could be authorised")
+    return tuple(found)
+
+
+# Requests that are lists, and may be empty.
+_MAY_NAME_NOTHING = frozenset(
+    {
+        ("s3", "DeleteObjects"),
+        ("dynamodb", "BatchGetItem"),
+        ("dynamodb", "BatchWriteItem"),
+        ("dynamodb", "TransactGetItems"),
+        ("dynamodb", "TransactWriteItems"),
+        ("dynamodb", "BatchExecuteStatement"),
+        ("dynamodb", "ExecuteTransaction"),
+        ("events", "PutEvents"),
+        ("sts", "GetCallerIdentity"),
+        ("sts", "GetSessionToken"),
+    }
+)
+
+
+def _own(asked: Asked) -> list[Authorisation]:
+    special = _SPECIAL.get(asked.service)
+    if special is not None:
+        found = special(asked)
+        if found is not None:
+            return found
+    of = catalogue.prefix(asked.service)
+    name = _action(asked, of)
+    action = catalogue.actions(of).get(name)
+    if action is None:
+        raise Unmapped(asked.service, asked.operation, f"AWS's list of actions has no {of}:{name}")
+    context = conditions.of(asked)
+    if not action.types:
+        return [Authorisation(f"{of}:{name}", "*", asked.account_id, context)]
+    arns = dynamodb.resources(asked) if of == "dynamodb" else resources.build(asked, of, action.types)
+    return [Authorisation(f"{of}:{name}", arn, "", context) for arn in arns] or [
+        Authorisation(f"{of}:{name}", "*", asked.account_id, context)
+    ]
+
+
+def _action(asked: Asked, of: str) -> str:
+    name = RENAMED.get((asked.service, asked.operation), asked.operation)
+    actions = catalogue.actions(of)
+    if name in actions:
+        return name
+    return next((known for known in actions if known.lower() == name.lower()), name)
+
+
+def _put_events(asked: Asked) -> list[Authorisation]:
+    """Each bus of the entries, with what goes to it."""
+    buses: dict[str, dict[str, dict[str, None]]] = {}
+    for entry in asked.params.get("Entries") or ():
+        name = str(entry.get("EventBusName") or "default")
+        arn = name if name.startswith("arn:") else asked.arn("events", f"event-bus/{name}")
+        kept = buses.setdefault(arn, {"events:source": {}, "events:detail-type": {}})
+        kept["events:source"][str(entry.get("Source", ""))] = None
+        kept["events:detail-type"][str(entry.get("DetailType", ""))] = None
+    return [
+        Authorisation("events:PutEvents", arn, "", {key: list(values) for key, values in kept.items()})
+        for arn, kept in buses.items()
+    ]
+
+
+def _events(asked: Asked) -> list[Authorisation] | None:
+    return _put_events(asked) if asked.operation == "PutEvents" else None
+
+
+def _kms(asked: Asked) -> list[Authorisation] | None:
+    if asked.operation != "ReEncrypt":
+        return None
+    context = conditions.of(asked)
+    source = {name: value for name, value in asked.params.items() if name != "DestinationKeyId"}
+    target = {"KeyId": asked.text("DestinationKeyId")}
+    made = []
+    for action, params in (("kms:ReEncryptFrom", source), ("kms:ReEncryptTo", target)):
+        part = Asked("kms", asked.operation, params, asked.account_id, asked.region, asked.facts)
+        arns = resources.build(part, "kms", ("key",)) or ["*"]
+        made += [Authorisation(action, arn, "", context) for arn in arns]
+    return made
+
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_0-9]+)\+?\}")
+
+
+def _apigateway(asked: Asked) -> list[Authorisation] | None:
+    """API Gateway authorises the verb of HTTP on the path of its own API.
+
+    Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-control-access-using-iam-policies-to-create-and-manage-apis.html
+    """
+    model = get_service_model(asked.service).operation_model(asked.operation)
+    shape = model.input_shape
+    wire: dict[str, str] = {}
+    for name, member in shape.members.items() if shape is not None else ():
+        wire[member.serialization.get("name", name)] = name
+
+    def fill(found: re.Match[str]) -> str:
+        value: Any = asked.params.get(wire.get(found[1], found[1]), "")
+        return quote(str(value), safe="") if ":" in str(value) else str(value)
+
+    path = _PLACEHOLDER.sub(fill, str(model.http["requestUri"]).split("?")[0]).removeprefix("/v2")
+    arn = f"arn:aws:apigateway:{asked.region}::{path}"
+    context = conditions.tags(asked)
+    return [Authorisation(f"apigateway:{model.http['method']}", arn, asked.account_id, context)]
+
+
+def _sts(asked: Asked) -> list[Authorisation] | None:
+    """Everybody may ask who they are, and for temporary keys of themselves.
+
+    Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+    """
+    return [] if asked.operation in ("GetCallerIdentity", "GetSessionToken") else None
+
+
+_SPECIAL: Mapping[str, Callable[[Asked], list[Authorisation] | None]] = {
+    "apigateway": _apigateway,
+    "apigatewayv2": _apigateway,
+    "dynamodb": dynamodb.authorisations,
+    "dynamodbstreams": dynamodb.authorisations,
+    "events": _events,
+    "kms": _kms,
+    "s3": s3.authorisations,
+    "sts": _sts,
+}
+
+__all__ = ["REFUSED", "RENAMED", "Authorisation", "ContextValue", "authorisations"]
