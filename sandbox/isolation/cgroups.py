@@ -1,23 +1,48 @@
-"""Memory and process limits that the kernel keeps for a whole environment, where we may write them."""
+"""Limits that the kernel keeps for a whole environment, where we may write them: cgroup v1 and v2.
+
+A spawner makes one group of its own, its *base*, and below it one per environment: a :class:`Slot`.
+Both versions hold memory and processes; processor time as well where its controller is to be had. On
+version 2 an environment is also frozen by its group, and whatever a group still holds can be killed.
+
+Source: https://docs.kernel.org/admin-guide/cgroup-v2.html and
+https://docs.kernel.org/admin-guide/cgroup-v1/index.html
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import select
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-_PREFIX = "coldstart-"
+# Below the weight of everything else (v2: 100, v1: 1024), so that spinning functions leave the
+# processor to whoever has to end them.
+_WEIGHT = {2: ("cpu.weight", 25), 1: ("cpu.shares", 256)}
+_PERIOD_US = 100_000
+_FREEZE_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One environment's groups: descriptors to join by, and to read memory events from."""
+    """One environment's groups: descriptors to join by, to read memory events from, to freeze by.
+
+    ``freezer`` and ``frozen`` (v2: ``cgroup.freeze`` and ``cgroup.events``) are -1 on v1, whose freezer
+    keeps a SIGKILL waiting; there, environments are stopped by signals.
+    """
 
     name: str
     join: tuple[int, ...]
     events: int
+    freezer: int = -1
+    frozen: int = -1
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """All of them, for whoever closes the others."""
+        return tuple(each for each in (*self.join, self.events, self.freezer, self.frozen) if each >= 0)
 
     def enter(self) -> None:
         """Put the calling process in."""
@@ -26,47 +51,95 @@ class Slot:
 
     def out_of_memory(self) -> bool:
         """The kernel has killed something in here for memory."""
-        for line in os.pread(self.events, 4096, 0).splitlines():
-            name, _, count = line.partition(b" ")
-            if name == b"oom_kill":
-                return int(count) > 0
-        return False
+        return int(_flat_keyed(self.events).get("oom_kill", "0")) > 0
+
+    def freeze(self) -> bool:
+        """Stop every process in here; False where that is not to be had, and they run on."""
+        if self.freezer < 0:
+            return False
+        os.write(self.freezer, b"1")
+        changed = select.poll()
+        changed.register(self.frozen, select.POLLPRI)
+        deadline = time.monotonic() + _FREEZE_TIMEOUT_S
+        while _flat_keyed(self.frozen).get("frozen") != "1":
+            if time.monotonic() > deadline:
+                self.thaw()
+                return False
+            changed.poll(_FREEZE_TIMEOUT_S * 1000)
+        return True
+
+    def thaw(self) -> None:
+        """Let them run again."""
+        if self.freezer >= 0:
+            os.write(self.freezer, b"0")
 
     def close(self) -> None:
         """Close the descriptors; the groups stay until they are removed."""
-        for descriptor in (*self.join, self.events):
+        for descriptor in self.descriptors:
             os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
 class Cgroups:
-    """The groups below which environments get theirs. One root (v2) or two (v1)."""
+    """The base groups, as open directories: one (v2), or memory, pids and perhaps cpu (v1)."""
 
     version: int
     roots: tuple[int, ...]
 
-    def make(self, name: str, memory_bytes: int, max_processes: int) -> Slot:
-        """Groups for one environment, with its limits set."""
-        for root in self.roots:
-            os.mkdir(name, dir_fd=root)
-        if self.version == 1:
-            memory, pids = self.roots
-            limits = [
-                (memory, "memory.limit_in_bytes", memory_bytes),
-                (memory, "memory.swappiness", 0),
-                (pids, "pids.max", max_processes),
-            ]
-            events = (memory, "memory.oom_control")
-        else:
-            (root,) = self.roots
-            limits = [(root, "memory.max", memory_bytes), (root, "pids.max", max_processes)]
-            events = (root, "memory.events")
-            with contextlib.suppress(FileNotFoundError):  # No swap, no such file.
-                _write_at(root, f"{name}/memory.swap.max", 0)
-        for root, file, value in limits:
-            _write_at(root, f"{name}/{file}", value)
-        join = tuple(os.open(f"{name}/cgroup.procs", os.O_WRONLY, dir_fd=root) for root in self.roots)
-        return Slot(name, join, os.open(f"{name}/{events[1]}", os.O_RDONLY, dir_fd=events[0]))
+    def make(self, name: str, memory_bytes: int, max_processes: int, cpus: float | None = None) -> Slot:
+        """Groups for one environment, with its limits set.
+
+        ``cpus`` is how many processors' time it gets at most; None, or no cpu controller: no limit.
+
+        Raises:
+            OSError: the kernel refused one of them; none is left behind.
+        """
+        try:
+            for root in self.roots:
+                os.mkdir(name, dir_fd=root)
+            if self.version == 1:
+                return self._make_v1(name, memory_bytes, max_processes, cpus)
+            return self._make_v2(name, memory_bytes, max_processes, cpus)
+        except OSError:
+            self.remove(name)
+            raise
+
+    def _make_v1(self, name: str, memory_bytes: int, max_processes: int, cpus: float | None) -> Slot:
+        memory, pids, *cpu = self.roots
+        _write(memory, f"{name}/memory.limit_in_bytes", memory_bytes)
+        _write(memory, f"{name}/memory.swappiness", 0)
+        # Memory and swap together, where swap is counted: then none can be used.
+        _write_if_there(memory, f"{name}/memory.memsw.limit_in_bytes", memory_bytes)
+        _write(pids, f"{name}/pids.max", max_processes)
+        if cpu and cpus is not None:
+            _write(cpu[0], f"{name}/cpu.cfs_period_us", _PERIOD_US)
+            _write(cpu[0], f"{name}/cpu.cfs_quota_us", round(cpus * _PERIOD_US))
+        events = os.open(f"{name}/memory.oom_control", os.O_RDONLY, dir_fd=memory)
+        return Slot(name, self._join(name), events)
+
+    def _make_v2(self, name: str, memory_bytes: int, max_processes: int, cpus: float | None) -> Slot:
+        (root,) = self.roots
+        _write(root, f"{name}/memory.max", memory_bytes)
+        _write_if_there(root, f"{name}/memory.swap.max", 0)
+        # All of it or nothing: half a function that lost one of its processes says nothing useful.
+        _write(root, f"{name}/memory.oom.group", 1)
+        _write(root, f"{name}/pids.max", max_processes)
+        if cpus is not None:
+            _write_if_there(root, f"{name}/cpu.max", f"{round(cpus * _PERIOD_US)} {_PERIOD_US}")
+        events = os.open(f"{name}/memory.events", os.O_RDONLY, dir_fd=root)
+        return Slot(name, self._join(name), events, *self._freezer(name))
+
+    def _freezer(self, name: str) -> tuple[int, int]:
+        """Descriptors to freeze by (Linux 5.2 and newer)."""
+        (root,) = self.roots
+        try:
+            freezer = os.open(f"{name}/cgroup.freeze", os.O_WRONLY, dir_fd=root)
+        except FileNotFoundError:
+            return -1, -1
+        return freezer, os.open(f"{name}/cgroup.events", os.O_RDONLY, dir_fd=root)
+
+    def _join(self, name: str) -> tuple[int, ...]:
+        return tuple(os.open(f"{name}/cgroup.procs", os.O_WRONLY, dir_fd=root) for root in self.roots)
 
     def remove(self, name: str) -> bool:
         """Remove an environment's groups; False while the kernel still holds one of its processes."""
@@ -79,108 +152,40 @@ class Cgroups:
             except OSError as error:
                 if error.errno != errno.EBUSY:
                     raise
+                # Whoever outlived the first process of its namespace ends here (v2, Linux 5.14).
+                _write_if_there(root, f"{name}/cgroup.kill", 1)
                 gone = False
         return gone
 
-
-def open_cgroups() -> Cgroups:
-    """Make this spawner's groups below our own.
-
-    Raises:
-        OSError: no hierarchy takes the step; the message names it.
-    """
-    own = _own_groups()
-    mounts = _mounted()
-    if "memory" in mounts and "pids" in mounts:
-        return Cgroups(
-            1, tuple(_open_base(_below(mounts[name], own.get(name, "/"))) for name in ("memory", "pids"))
-        )
-    if "" not in mounts:
-        raise FileNotFoundError(errno.ENOENT, "no cgroup hierarchy is mounted")
-    problems = []
-    for parent in (_below(mounts[""], own.get("", "/")), Path(mounts[""][1])):
-        try:
-            _enable(parent)
-            return Cgroups(2, (_open_base(parent, delegate=True),))
-        except OSError as error:
-            problems.append(f"{parent}: {error.strerror}")
-    raise PermissionError(errno.EACCES, "; ".join(problems))
+    def set_weight(self) -> None:
+        """Give all environments together less of the processors than what serves them."""
+        file, weight = _WEIGHT[self.version]
+        _write_if_there(self.roots[-1], file, weight)
 
 
-def _open_base(parent: Path, *, delegate: bool = False) -> int:
-    _remove_stale(parent)
-    base = parent / f"{_PREFIX}{os.getpid()}"
-    base.mkdir(exist_ok=True)
-    if delegate:
-        _enable(base)
-    return os.open(base, os.O_RDONLY | os.O_DIRECTORY)
+def remove_tree(base: Path) -> None:
+    """Remove a base and what is below it, killing who is left in there where the kernel offers that."""
+    for group in [*base.glob("*/"), base]:
+        with contextlib.suppress(OSError):
+            if (group / "cgroup.kill").exists():
+                (group / "cgroup.kill").write_text("1")
+            group.rmdir()
 
 
-def _enable(group: Path) -> None:
-    """Let children of a v2 group have memory and process limits."""
-    control = group / "cgroup.subtree_control"
-    if not {"memory", "pids"} <= set(control.read_text().split()):
-        control.write_text("+memory +pids")
+def _flat_keyed(descriptor: int) -> dict[str, str]:
+    """A control file of lines ``name value``."""
+    lines = os.pread(descriptor, 4096, 0).decode().splitlines()
+    return {name: value for name, _, value in (line.partition(" ") for line in lines)}
 
 
-def _remove_stale(parent: Path) -> None:
-    """Remove what spawners that were killed left behind."""
-    for base in parent.glob(f"{_PREFIX}*"):
-        if Path("/proc", base.name.removeprefix(_PREFIX)).exists():
-            continue
-        for group in [*base.glob("*/"), base]:
-            with contextlib.suppress(OSError):
-                group.rmdir()
-
-
-def remove_base(pid: int) -> None:
-    """Remove the groups of the spawner that had ``pid``, once its environments are gone."""
-    own = _own_groups()
-    for name, mount in _mounted().items():
-        for parent in (_below(mount, own.get(name, "/")), Path(mount[1])):
-            base = parent / f"{_PREFIX}{pid}"
-            if not base.is_dir():
-                continue
-            for group in [*base.glob("*/"), base]:
-                with contextlib.suppress(OSError):
-                    group.rmdir()
-
-
-def _own_groups() -> dict[str, str]:
-    """Our own path in each hierarchy; v2 under the empty name."""
-    groups = {}
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
-        _number, controllers, path = line.split(":", 2)
-        for name in controllers.split(","):
-            groups[name] = path
-    return groups
-
-
-def _mounted() -> dict[str, tuple[str, str]]:
-    """Controller (v2: the empty name) → (root of the mount in the hierarchy, where it is mounted)."""
-    mounts = {}
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        before, _, after = line.partition(" - ")
-        kind, _source, options = after.split(" ", 2)
-        fields = before.split(" ")
-        if kind == "cgroup2":
-            mounts[""] = (fields[3], fields[4])
-        elif kind == "cgroup":
-            for name in options.split(","):
-                mounts[name] = (fields[3], fields[4])
-    return mounts
-
-
-def _below(mount: tuple[str, str], path: str) -> Path:
-    root, point = mount
-    if path == root or not path.startswith(root):
-        return Path(point)
-    return Path(point, path.removeprefix(root).lstrip("/"))
-
-
-def _write_at(root: int, path: str, value: int) -> None:
+def _write(root: int, path: str, value: int | str) -> None:
     descriptor = os.open(path, os.O_WRONLY, dir_fd=root)
     try:
         os.write(descriptor, str(value).encode())
     finally:
         os.close(descriptor)
+
+
+def _write_if_there(root: int, path: str, value: int | str) -> None:
+    with contextlib.suppress(FileNotFoundError):  # This kernel, or this group, has no such control.
+        _write(root, path, value)

@@ -365,4 +365,5 @@ def _order(spec: EnvironmentSpec) -> dict[str, Any]:
         "tmp_mb": spec.tmp_mb,
         "gateway_port": spec.gateway_port,
         "max_processes": spec.max_processes,
+        "cpus": spec.cpus,
     }

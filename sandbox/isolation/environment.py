@@ -38,6 +38,7 @@ class Order:
     tmp_mb: int
     gateway_port: int
     max_processes: int
+    cpus: float | None = None
     runtime_dir: str | None = None
     language_dir: str | None = None
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from sandbox.errors import IsolationUnavailable
-from sandbox.isolation import cgroups, kernel, landlock, seccomp
+from sandbox.isolation import hierarchy, kernel, landlock, seccomp
+from sandbox.isolation.cgroups import Slot
 from sandbox.isolation.spec import IsolationLevel
 
 
@@ -142,13 +143,28 @@ def _filter() -> None:
 
 
 def _cgroup() -> None:
-    groups = cgroups.open_cgroups()
+    groups = hierarchy.open_cgroups()
     try:
         slot = groups.make("probe", 64 * 1024 * 1024, 8)
+        child = os.fork()
+        if child == 0:
+            _join(slot)
+        joined = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         slot.close()
         groups.remove("probe")
+        if joined:
+            raise OSError(joined, f"joining a group: {os.strerror(joined)}")
     finally:
-        cgroups.remove_base(os.getpid())
+        hierarchy.remove_base(os.getpid())
+
+
+def _join(slot: Slot) -> NoReturn:
+    """In a child: being allowed to make a group is not being allowed to move into it."""
+    try:
+        slot.enter()
+    except OSError as error:
+        os._exit(error.errno or 1)
+    os._exit(0)
 
 
 def _in_child(attempt: Callable[[Note], None]) -> tuple[Step, ...]:

@@ -53,9 +53,9 @@ def main() -> NoReturn:
 
 
 def _enter_namespaces(config: dict[str, Any], ready: socket.socket) -> NoReturn:
-    from sandbox.isolation import cgroups
+    from sandbox.isolation import hierarchy
 
-    groups: Cgroups | None = cgroups.open_cgroups() if config["level"] == 4 else None
+    groups: Cgroups | None = hierarchy.open_cgroups() if config["level"] == 4 else None
     config["root"] = os.geteuid() == 0
     config["cgroups"] = [groups.version, list(groups.roots)] if groups else None
     uid, gid = os.geteuid(), os.getegid()
@@ -83,7 +83,7 @@ def _enter_namespaces(config: dict[str, Any], ready: socket.socket) -> NoReturn:
     os.closerange(alive.fileno() + 1, 256)
     _pid, status = os.waitpid(child, 0)
     if config["cgroups"]:
-        cgroups.remove_base(os.getpid())
+        hierarchy.remove_base(os.getpid())
     os._exit(status != 0)
 
 
@@ -211,14 +211,14 @@ class NamespaceSpawner:
             return None
         # The pages of /tmp count as well, so its size is part of the limit.
         limit = (order.memory_mb + order.tmp_mb + 16) * _MB
-        return self.cgroups.make(f"env-{self.started}", limit, order.max_processes)
+        return self.cgroups.make(f"env-{self.started}", limit, order.max_processes, order.cpus)
 
     def _become_environment(
         self, order: Order, confinement: Confinement, control: socket.socket, output: int
     ) -> NoReturn:
         keep = {control.fileno(), output}
         if confinement.slot is not None:
-            keep |= {*confinement.slot.join, confinement.slot.events}
+            keep |= set(confinement.slot.descriptors)
         for name in os.listdir("/proc/self/fd"):
             descriptor = int(name)
             if descriptor > 2 and descriptor not in keep:

@@ -32,6 +32,7 @@ class EnvironmentSpec:
     forks from the warmed parent and runs the runtime interface client in place; the other runtimes
     give the argv to exec inside. ``runtime_dir`` becomes /var/runtime and ``language_dir`` /var/lang,
     both read-only; None leaves Python's. ``memory_mb`` is the function's memory, ``tmp_mb`` the size of /tmp.
+    ``cpus`` limits the processors' time it gets where cgroups are to be had; None: no limit.
     ``gateway_port`` is where the AWS endpoint listens inside. ``time_offset_s`` is how far the
     account's clock is ahead of the wall.
     """
@@ -48,6 +49,7 @@ class EnvironmentSpec:
     language_dir: Path | None = None
     time_offset_s: float = 0.0
     max_processes: int = 64
+    cpus: float | None = None
     preload: frozenset[str] = field(default_factory=lambda: frozenset({"boto3"}))
 
 

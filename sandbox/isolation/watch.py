@@ -64,6 +64,8 @@ class Watch:
         self.control = control
         self.function = function
         self.frozen = False
+        self.by_group = False
+        """Whether the group froze them, or signals."""
         self.over_memory = False
         inherited = 0.0 if order.command else anonymous_mb(function)
         self.usage = Usage(float(order.memory_mb), shared_mb=inherited)
@@ -90,18 +92,12 @@ class Watch:
             self.leave()  # The owner died.
         match message["do"]:
             case "freeze":
-                # kill(-1) reaches every process here but us, under one lock: a fork in progress
-                # either starts over after the signal or its child gets it too.
-                self.signal_all(signal.SIGSTOP)
-                self.frozen = True
-                held = self.processes()
-                await_stop(held)
+                held = self._stop()
                 # What is stopped changes nothing more: the owner need not ask until it is thawed.
                 self.usage.sample(held)
                 _report(self.control, {"reply": True, **self._usage()})
             case "thaw":
-                self.signal_all(signal.SIGCONT)
-                self.frozen = False
+                self._continue()
                 _report(self.control, {"reply": True})
             case "usage":
                 self.usage.sample(self.processes())
@@ -109,6 +105,26 @@ class Watch:
             case "kill":
                 _report(self.control, {"exit": {"status": None, "signal": 9}, **self._usage()})
                 self.leave()
+
+    def _stop(self) -> list[int]:
+        """Let nothing here run; who was stopped."""
+        self.frozen = True
+        self.by_group = self.slot is not None and self.slot.freeze()
+        if not self.by_group:
+            # kill(-1) reaches every process here but us, under one lock: a fork in progress either
+            # starts over after the signal or its child gets it too.
+            self.signal_all(signal.SIGSTOP)
+        held = self.processes()
+        if not self.by_group:
+            await_stop(held)
+        return held
+
+    def _continue(self) -> None:
+        if self.slot is not None and self.by_group:
+            self.slot.thaw()
+        else:
+            self.signal_all(signal.SIGCONT)
+        self.frozen = False
 
     def _usage(self) -> dict[str, Any]:
         return {
