@@ -6,7 +6,6 @@ every line the learner wrote, except that local folders will be told as places i
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import io
 import json
@@ -14,14 +13,18 @@ import os
 import posixpath
 import re
 import zipfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from sandbox.building import methods
+from sandbox.building.handlers import check_handler
+from sandbox.building.isolated import is_program
+from sandbox.building.methods import Method
+from sandbox.building.workshop import Wanted, Workshop
 from sandbox.errors import BadSubmission
-from sandbox.requirements import Installer, parse_requirements
-from sandbox.submissions import LEFT_OUT, Submission
+from sandbox.submissions import Submission
 from sandbox.templates import Edit, TemplateText, parse_template
 
 # Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -91,35 +94,40 @@ def build(
     *,
     template: str = "",
     runtimes: Collection[str] = (),
-    installer: Installer | None = None,
+    registries: bool = True,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Package:
-    """Build a submission. ``runtimes`` are those that run here (empty: don't ask).
+    """Build a submission.
+
+    ``runtimes`` are those that run here (empty: don't ask), ``registries`` is whether packages may be
+    fetched, and ``tell`` hears what is being built.
 
     Raises:
-        BadSubmission: with file, function or line of what can't be used.
-        EnvironmentFault: the package index can't be reached, or our disk is full.
+        BadSubmission: with file, function or line of what can't be used, in the compiler's own words.
+        EnvironmentFault: a registry can't be reached, a tool is missing here, or our disk is full.
     """
     cache.mkdir(parents=True, exist_ok=True)
     name = template or submission.template
     if name not in submission.files:
         raise BadSubmission("The template is missing.", where=name)
     parsed = parse_template(name, submission.files[name])
-    return _Build(submission, parsed, installer or Installer(cache), frozenset(runtimes)).package()
+    workshop = Workshop(cache, registries=registries, tell=tell)
+    return _Build(submission, parsed, workshop, frozenset(runtimes)).package()
 
 
 class _Build:
     """One build: what was found and made so far."""
 
     def __init__(
-        self, submission: Submission, template: TemplateText, installer: Installer, runtimes: frozenset[str]
+        self, submission: Submission, template: TemplateText, workshop: Workshop, runtimes: frozenset[str]
     ) -> None:
         self._submission = submission
         self._template = template
-        self._installer = installer
+        self._workshop = workshop
         self._runtimes = runtimes
         self._base = posixpath.dirname(template.path)
-        self._trees: dict[tuple[str, str], dict[str, bytes]] = {}
-        self._zips: dict[tuple[str, str], str] = {}
+        self._trees: dict[str, Mapping[str, bytes]] = {}
+        self._zips: dict[str, str] = {}
         self._artifacts: dict[str, Artifact] = {}
         self._edits: list[tuple[Edit, bool]] = []
 
@@ -192,26 +200,59 @@ class _Build:
 
     def _code(self, logical: str, kind: str, function: Mapping[str, Any], value: str) -> str:
         name = next(place[1] for place in _PLACES if place[0] == kind)
-        runtime = function.get("Runtime")
-        python = (
-            runtime.removeprefix("python")
-            if isinstance(runtime, str) and runtime.startswith("python")
-            else ""
-        )
         folder = self._resolve(logical, name, value)
         if folder not in ("", ".") and folder in self._submission.files:
             return self._given(logical, name, folder)
-        tree = self._tree(logical, name, folder, python)
+        method, wanted = self._wanted(logical, name, folder, kind, function)
+        known_as = json.dumps(
+            [method, folder, wanted.runtime, wanted.architecture, wanted.handler, wanted.properties],
+            sort_keys=True,
+            default=str,
+        )
+        tree = self._tree(method, wanted, known_as, self._line(logical, name))
         if function:
-            _check_handler(self._line(logical, "Handler"), logical, function, folder or ".", tree)
-        return self._zip(logical, (folder, python), tree, self._line(logical, name))
+            check_handler(self._line(logical, "Handler"), logical, function, folder or ".", tree)
+        return self._zip(logical, known_as, tree, self._line(logical, name))
+
+    def _wanted(
+        self, logical: str, name: str, folder: str, kind: str, function: Mapping[str, Any]
+    ) -> tuple[Method, Wanted]:
+        own = self._submission.under(folder)
+        if not own:
+            raise self._missing(logical, name, folder)
+        metadata = self._template.resources()[logical].get("Metadata")
+        metadata = metadata if isinstance(metadata, dict) else {}
+        layer = kind not in _FUNCTION_TYPES
+        method, runtime = methods.choose(
+            metadata,
+            _text(function.get("Runtime")),
+            own,
+            layer=layer,
+            logical=logical,
+            where=self._template.line("Resources", logical, "Metadata", "BuildMethod"),
+        )
+        listed = function.get("Architectures")
+        properties = metadata.get("BuildProperties")
+        is_built = method is not Method.AS_IT_IS
+        wanted = Wanted(
+            logical=logical,
+            folder="" if folder == "." else folder,
+            files=own,
+            runtime=runtime if is_built else "",
+            architecture=_text(listed[0]) if is_built and isinstance(listed, list) and listed else "",
+            handler=_text(function.get("Handler")) if method is Method.ESBUILD else "",
+            properties=properties if isinstance(properties, dict) else {},
+            where=self._line(logical, name),
+            layer=layer,
+        )
+        return method, wanted
 
     def _given(self, logical: str, name: str, path: str) -> str:
-        """CodeUri may name a zip that was made already; any other file is not code."""
+        """CodeUri may name a zip or jar that was made already; any other file is not code."""
         body = self._submission.files[path]
         if not zipfile.is_zipfile(io.BytesIO(body)):
             raise BadSubmission(
-                f"`{logical}` takes its {name} from {path}, which is a file and not a folder or zip.",
+                f"`{logical}` takes its {name} from {path}, which is a file and not a folder, zip or jar.",
                 where=self._line(logical, name),
                 what_to_do="Name the folder that holds the code.",
             )
@@ -223,40 +264,27 @@ class _Build:
             raise self._missing(logical, name, path)
         return self._keep(logical, self._submission.files[path], posixpath.splitext(path)[1])
 
-    def _tree(self, logical: str, name: str, folder: str, python: str) -> dict[str, bytes]:
-        known = self._trees.get((folder, python))
-        if known is not None:
-            return known
-        own = self._submission.under(folder)
-        if not own:
-            raise self._missing(logical, name, folder)
-        tree: dict[str, bytes] = {}
-        if python and "requirements.txt" in own:
-            where = (
-                posixpath.join(folder, "requirements.txt") if folder not in ("", ".") else "requirements.txt"
-            )
-            wanted = parse_requirements(where, own["requirements.txt"])
-            if wanted.lines:
-                tree |= _read_tree(self._installer.install(wanted, python))
-        tree |= own
+    def _tree(self, method: Method, wanted: Wanted, known_as: str, where: str) -> Mapping[str, bytes]:
+        tree = self._trees.get(known_as)
+        if tree is None:
+            tree = self._trees[known_as] = methods.build(method, wanted, self._workshop)
         size = sum(map(len, tree.values()))
         if size > UNZIPPED_LIMIT_BYTES:
             raise BadSubmission(
-                f"`{logical}` unpacks to {size // 1_000_000} MB;"
+                f"`{wanted.logical}` unpacks to {size // 1_000_000} MB;"
                 f" Lambda takes {UNZIPPED_LIMIT_BYTES // 1_048_576} MiB.",
-                where=self._line(logical, name),
+                where=where,
                 what_to_do="Leave out packages that the function does not import.",
             )
-        self._trees[folder, python] = tree
         return tree
 
-    def _zip(self, logical: str, known_as: tuple[str, str], tree: Mapping[str, bytes], where: str) -> str:
+    def _zip(self, logical: str, known_as: str, tree: Mapping[str, bytes], where: str) -> str:
         key = self._zips.get(known_as)
         if key is not None:
             kept = self._artifacts[key]
             self._artifacts[key] = Artifact(key, kept.body, (*kept.used_by, logical))
             return key
-        body = _cached_zip(self._installer.cache, tree)
+        body = _cached_zip(self._workshop.cache, tree)
         if len(body) > ZIPPED_LIMIT_BYTES:
             raise BadSubmission(
                 f"`{logical}` is {len(body) // 1_000_000} MB when zipped;"
@@ -295,79 +323,13 @@ class _Build:
         return self._template.line("Resources", logical, "Properties", name)
 
 
+def _text(value: object) -> str:
+    """A property that is written as text; what is computed at deployment is not known yet."""
+    return value if isinstance(value, str) else ""
+
+
 def _is_local(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and value != "" and not re.match(r"^(s3|https?)://", value)
-
-
-def _check_handler(
-    where: str, logical: str, function: Mapping[str, Any], folder: str, tree: Mapping[str, bytes]
-) -> None:
-    """The handler's file is in the code, or in a layer we do not look into."""
-    runtime, handler = function.get("Runtime"), function.get("Handler")
-    if not isinstance(runtime, str) or not runtime.startswith("python") or not isinstance(handler, str):
-        return
-    module, dot, attribute = handler.rpartition(".")
-    if not dot or not module or not attribute:
-        raise BadSubmission(
-            f"Function `{logical}` has the handler `{handler}`, which names no function in a module.",
-            where=where,
-            what_to_do="Write it `module.function`, for example `app.handler`.",
-        )
-    path = module.replace(".", "/")
-    candidates = [f"{path}.py", f"{path}/__init__.py"]
-    found = next((name for name in candidates if name in tree), None)
-    native = any(name.startswith(f"{path}.") and name.endswith((".so", ".pyc")) for name in tree)
-    if found is None and not native and not function.get("Layers"):
-        there = sorted(name for name in tree if name.endswith(".py") and "/" not in name)
-        raise BadSubmission(
-            f"Function `{logical}` has the handler `{handler}`, and there is no"
-            f" {candidates[0]} in `{folder}`.",
-            where=where,
-            what_to_do=f"Python files there: {', '.join(there[:20]) or 'none'}.",
-        )
-    if found is not None and not _may_define(tree[found], attribute):
-        raise BadSubmission(
-            f"Function `{logical}` has the handler `{handler}`, and {posixpath.join(folder, found)}"
-            f" defines no `{attribute}`.",
-            where=where,
-            what_to_do="Name a function that the module defines.",
-        )
-
-
-def _may_define(source: bytes, attribute: str) -> bool:
-    """False only when a module plainly binds no such name; what can't be read may define anything."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return True  # Lambda deploys it and says so when it is invoked.
-    for node in ast.walk(tree):
-        match node:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                bound = name
-            case ast.Name(id=name, ctx=ast.Store()):
-                bound = name
-            case ast.alias(name=name, asname=asname):
-                bound = attribute if name == "*" else (asname or name.split(".")[0])
-            case ast.Name(id="globals" | "setattr" | "exec" | "vars" | "__getattr__"):
-                bound = attribute
-            case _:
-                continue
-        if bound in (attribute, "__getattr__"):
-            return True
-    return False
-
-
-def _read_tree(folder: Path) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    for path in _files(folder):
-        found[path.relative_to(folder).as_posix()] = path.read_bytes()
-    return found
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for here, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in LEFT_OUT)
-        yield from (Path(here, name) for name in sorted(names))
 
 
 def _cached_zip(cache: Path, tree: Mapping[str, bytes]) -> bytes:
@@ -390,7 +352,6 @@ def zip_tree(tree: Mapping[str, bytes]) -> bytes:
         for name in sorted(tree):
             entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             entry.compress_type = zipfile.ZIP_DEFLATED
-            runs = posixpath.basename(name) == "bootstrap" or tree[name][:2] == b"#!"
-            entry.external_attr = (0o100755 if runs else 0o100644) << 16
+            entry.external_attr = (0o100755 if is_program(name, tree[name]) else 0o100644) << 16
             archive.writestr(entry, tree[name])
     return made.getvalue()

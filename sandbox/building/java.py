@@ -1,0 +1,176 @@
+"""Java: Maven or Gradle; classes at the top, dependencies in `lib/`, as `sam build` lays them out.
+
+Both run plugins of the project's choice, so they run in isolation like everything else, and reach
+Maven Central (or the operator's mirror of it) alone.
+Source: https://docs.aws.amazon.com/lambda/latest/dg/java-package.html
+"""
+
+from __future__ import annotations
+
+import re
+
+from sandbox.building import tools, words
+from sandbox.building.isolated import HOME, REGISTRY_URL, RESULT, SOURCE, Files, Job, Step
+from sandbox.building.operator import maven_upstreams
+from sandbox.building.registry import CachedRegistry
+from sandbox.building.tools import Tool
+from sandbox.building.workshop import Wanted, Workshop, limit_reached, needs_registry
+from sandbox.errors import BadSubmission, EnvironmentFault
+
+_CONSTANT = re.compile(r"(?<!-SNAPSHOT)\.(jar|pom|module|war|aar|zip)(\.(sha1|sha256|sha512|md5|asc))?$")
+_DEPENDENCIES = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+_PLACE = re.compile(r"(?:^|\s)(?P<file>[\w./-]+\.(?:java|kt|gradle|kts)):\[?(?P<line>\d+(?:[,:]\d+)?)")
+_RELEASE = re.compile(r"(?:release version|invalid target release:|invalid source release:) ?(\d+)")
+_MAVEN_NOISE = re.compile(
+    r"^\[(INFO|WARNING|DEBUG)\]|^WARNING: |^\[ERROR\] *(-> \[Help|To see the full|Re-run Maven"
+    r"|For more information|\[Help|After correcting|mvn <args>|COMPILATION ERROR|$)|^Downloading|^Downloaded"
+)
+_GRADLE_NOISE = re.compile(
+    r"^> Task|^\* (Try|Get more help)|^(> )?Run with|^BUILD FAILED|^\d+ (error|actionable)|^Starting a Gradle"
+    r"|^To honour the JVM|^Daemon will|^Deprecated Gradle|^FAILURE|^Get more help|^WARNING: "
+)
+_JVM = "-Xmx768m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData -Xshare:auto"
+_SETTINGS = f"""<settings>
+  <localRepository>{HOME}/.m2/repository</localRepository>
+  <mirrors>
+    <mirror><id>door</id><mirrorOf>*</mirrorOf><url>{REGISTRY_URL}/</url></mirror>
+  </mirrors>
+</settings>
+"""
+# SAM's own way of laying a Gradle project out, with the door in place of every repository.
+_GRADLE_INIT = f"""
+def door = {{ repositories ->
+  repositories.withType(MavenArtifactRepository) {{ repository ->
+    if (repository.url.scheme != 'file') {{
+      repository.url = '{REGISTRY_URL}/'
+      if (repository.hasProperty('allowInsecureProtocol')) repository.allowInsecureProtocol = true
+    }}
+  }}
+}}
+allprojects {{
+  buildscript {{ door(repositories) }}
+  door(repositories)
+  afterEvaluate {{ project ->
+    if (project.plugins.hasPlugin('java')) {{
+      project.tasks.create('coldstartLayout', Copy) {{
+        dependsOn 'classes'
+        into '{RESULT}'
+        from project.sourceSets.main.output
+        into('lib') {{ from project.configurations.runtimeClasspath }}
+      }}
+    }}
+  }}
+}}
+"""
+
+
+def has_gradle(files: Files) -> bool:
+    """Whether a folder is a Gradle project."""
+    return "build.gradle" in files or "build.gradle.kts" in files
+
+
+def build(wanted: Wanted, workshop: Workshop) -> Files:
+    """Classes and resources at the top, run-time dependencies in ``lib/``.
+
+    Raises:
+        BadSubmission: in the compiler's, Maven's or Gradle's own words.
+        EnvironmentFault: a tool is missing here, too old, or Maven Central can't be reached.
+    """
+    if has_gradle(wanted.files):
+        tool, name = tools.gradle(workshop.environ, wanted.runtime), "build.gradle"
+    elif "pom.xml" in wanted.files:
+        tool, name = tools.maven(workshop.environ, wanted.runtime), "pom.xml"
+    else:
+        raise BadSubmission(
+            f"`{wanted.logical}` is to be built with Java, and there is no pom.xml or build.gradle in"
+            f" `{wanted.folder or '.'}`.",
+            where=wanted.where,
+            what_to_do="Put one in the folder that CodeUri names, or name a jar that is built already.",
+        )
+    if not workshop.registries:
+        raise needs_registry(wanted, name, "plugins")
+    return workshop.made(name, tool.version, wanted, lambda: _Java(wanted, workshop, tool, name).build())
+
+
+class _Java:
+    def __init__(self, wanted: Wanted, workshop: Workshop, tool: Tool, manifest: str) -> None:
+        self.wanted = wanted
+        self.workshop = workshop
+        self.tool = tool
+        self.manifest = manifest
+        self.kit = tools.jdk(workshop.environ, wanted.runtime)
+        self.environment = {
+            "PATH": f"{self.kit.home}/bin:{tools.SYSTEM_PATH}",
+            "HOME": HOME,
+            "JAVA_HOME": str(self.kit.home),
+            "LANG": "C.UTF-8",
+            "MAVEN_OPTS": f"{_JVM} -Duser.home={HOME}",
+            "JAVA_OPTS": f"{_JVM} -Duser.home={HOME}",
+            "GRADLE_USER_HOME": f"{HOME}/.gradle",
+            "MAVEN_SKIP_RC": "1",
+        }
+
+    def build(self) -> Files:
+        files = {f"src/{name}": body for name, body in self.wanted.files.items()}
+        if self.manifest == "pom.xml":
+            files["home/settings.xml"] = _SETTINGS.encode()
+            steps = (self._maven(),)
+        else:
+            files["home/init.gradle"] = _GRADLE_INIT.encode()
+            steps = (self._gradle(),)
+        job = Job(
+            files=files,
+            shown=self.tool.shown,
+            steps=steps,
+            registry=CachedRegistry(
+                "Maven",
+                maven_upstreams(self.workshop.environ),
+                _CONSTANT,
+                self.workshop.cache / "registry",
+                self.workshop.environ,
+            ),
+            limits=self.workshop.limits,
+        )
+        outcome = self.workshop.run(job)
+        if outcome.status != 0:
+            raise limit_reached(self.wanted, outcome, job.limits) or self._refused(outcome.output)
+        return outcome.made
+
+    def _maven(self) -> Step:
+        settings = f"{HOME}/settings.xml"
+        argv = (*self.tool.argv, "-B", "-ntp", "-q", "-s", settings, "-gs", settings)
+        argv += (f"-Dproject.build.directory={SOURCE}/target", "-DskipTests", "-Dstyle.color=never")
+        command = " ".join(map(_quoted, (*argv, "package", _DEPENDENCIES, "-DincludeScope=runtime")))
+        own = "cp target/*.jar {0}/lib/" if self.wanted.layer else "cp -R target/classes/. {0}/"
+        layout = (
+            "mkdir -p target/classes target/dependency {0}/lib; cp -R target/dependency/. {0}/lib/; " + own
+        )
+        script = f"set -e; {command}; {layout.format(RESULT)}"
+        says = f"building {self.wanted.logical} with Maven"
+        return Step(("/bin/sh", "-c", script), self.environment, says)
+
+    def _gradle(self) -> Step:
+        argv = (*self.tool.argv, "--no-daemon", "--console=plain", "-q", "-I", f"{HOME}/init.gradle")
+        says = f"building {self.wanted.logical} with Gradle"
+        return Step((*argv, "coldstartLayout"), self.environment, says)
+
+    def _refused(self, output: str) -> Exception:
+        lines = words.masked(output, "")
+        noise = _MAVEN_NOISE if self.manifest == "pom.xml" else _GRADLE_NOISE
+        kept = [line.removeprefix("[ERROR] ") for line in lines if not noise.match(line)]
+        release = _RELEASE.search("\n".join(kept))
+        if release is not None and int(release[1]) > int(self.kit.version):
+            return EnvironmentFault(
+                f"`{self.wanted.logical}` is written for Java {release[1]}; the newest development kit here"
+                f" is {self.kit.version}. Install openjdk-{release[1]}-jdk-headless."
+            )
+        text = words.told(kept or lines)
+        return BadSubmission(
+            f"`{self.wanted.logical}` can't be built: {text or 'the build failed and said nothing'}",
+            where=words.place(kept, _PLACE, self.wanted.folder) or self.wanted.path(self.manifest),
+            what_to_do="Dependencies and plugins come from Maven Central alone.",
+        )
+
+
+def _quoted(word: str) -> str:
+    return "'" + word.replace("'", "'\\''") + "'"
