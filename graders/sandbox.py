@@ -247,6 +247,10 @@ class Sandbox:
         """Whether ``count`` reaches ``n`` and stays there for the settle time. Truthy when it does."""
         return Waiting(self.account).exactly(n, count, settle_s, budget_s)
 
+    def budget(self, *, emulated: T, real: T) -> T:
+        """The one of two numbers that is this backend's: what costs nothing there may cost much here."""
+        return emulated if self.account.backend == "emulated" else real
+
     # --- observations
 
     def mark(self) -> Mark:

@@ -1,6 +1,7 @@
 """Supplier invoice intake: every valid row once, whatever suppliers and services do."""
 
 import csv
+import datetime as dt
 import io
 import json
 import random as randomness
@@ -33,8 +34,13 @@ ITEM = ("supplierId", "invoiceNo", "lineNo", "description", "quantity", "unitPri
 COLUMNS = ("supplierId", "invoiceNo", "lineNo", "description", "quantity", "unitPrice")
 GOODS = ("Angle plate", "Bolts M8", "Cable ties", "Ducts", "Gaskets", "Hinges", "Lamp oil", "Washers")
 NAMES = ("aas", "hobeda", "kuusk", "leppik", "mägi", "õunapuu", "rebane", "tamm", "võsa")
-# Far more than one batch or one page holds.
-MANY_ROWS = 20_000
+# The contract's long file. Where each write costs our own time the file is as heavy, with fewer, wider rows.
+CONTRACT_ROWS = 20_000
+WIDE_ROWS, WIDE_CHARACTERS = 800, 10_000
+# What DynamoDB takes for a write at best; it promises "single-digit millisecond" answers.
+# Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Introduction.html
+WRITE_S = 0.005
+WRITES = ("BatchWriteItem", "PutItem", "UpdateItem", "TransactWriteItems", "ExecuteStatement")
 # Of every BatchWriteItem, so that each large batch comes back with something to send again.
 UNPROCESSED_SHARE = 0.04
 # Retries of asynchronous invocations take 3 minutes; a queue's take its visibility timeout each.
@@ -130,8 +136,11 @@ class Clerk:
             f"{prefix}{self.random.choice('abdeghiklmnoprstuv')}-{self.random.getrandbits(40):010x}{suffix}"
         )
 
-    def file(self, key: str = "", *, rows: int = 0, bad: int = 0) -> File:
-        """A file with some rows, in which ``bad`` further rows break a rule each."""
+    def file(self, key: str = "", *, rows: int = 0, bad: int = 0, characters: int = 0) -> File:
+        """A file with some rows, in which ``bad`` further rows break a rule each.
+
+        Each description goes on for ``characters`` more.
+        """
         found = File(key or self.key())
         count = rows or self.random.randrange(6, 12)
         marks = [False] * count + [True] * bad
@@ -141,8 +150,11 @@ class Clerk:
         writer.writerow(self.parameters["columns"])
         invoice = f"I{self.random.getrandbits(48):012x}"
         supplier = self.random.choice(self.parameters["suppliers"])
+        more = " ".join(self.random.choices(GOODS, k=characters // 4))
         for line, broken in enumerate(marks, 2):
-            row = self._row(supplier, f"{invoice}-{line // 500}", line % 500 + 1)
+            start = self.random.randrange(characters or 1)
+            wider = more[start : start + characters].strip()
+            row = self._row(supplier, f"{invoice}-{line // 500}", line % 500 + 1, wider)
             cells = self._cells(row)
             if broken:
                 cells, found.bad[line] = self._broken(cells)
@@ -152,9 +164,9 @@ class Clerk:
         found.body = text.getvalue().encode()
         return found
 
-    def _row(self, supplier: str, invoice: str, line: int) -> Row:
+    def _row(self, supplier: str, invoice: str, line: int, more: str) -> Row:
         random = self.random
-        description = random.choice(GOODS)
+        description = f"{random.choice(GOODS)} {more}".strip()
         if random.random() < 0.2:
             description += f"{self.parameters['delimiter']} {random.choice(['black', 'zinc', 'õli'])}"
         price = Decimal(random.randrange(1, 90_000)) / 100
@@ -728,9 +740,10 @@ def only_this_bucket_may_call(sandbox: Sandbox) -> Finding:
 
 @check(id="f4", points=8, dimension=FUN, visibility=H, needs={"LX", "DD"}, after=rows_become_items)
 def a_long_file_arrives_whole(sandbox: Sandbox) -> Finding:
-    """A file of 20,000 rows becomes exactly 20,000 items, though DynamoDB refuses some writes."""
-    intake = Intake.of(sandbox)
-    file = Clerk.of(sandbox).file(rows=MANY_ROWS)
+    """A long file becomes exactly as many items as it has rows, though DynamoDB refuses some writes."""
+    intake, clerk = Intake.of(sandbox), Clerk.of(sandbox)
+    rows = sandbox.budget(emulated=WIDE_ROWS, real=CONTRACT_ROWS)
+    file = clerk.file(rows=rows, characters=sandbox.budget(emulated=WIDE_CHARACTERS, real=0))
     before = intake.count()
     mark = sandbox.mark()
     with sandbox.fault("dynamodb.unprocessed", share=UNPROCESSED_SHARE):
@@ -744,17 +757,57 @@ def a_long_file_arrives_whole(sandbox: Sandbox) -> Finding:
     count = intake.count() - before
     summary = intake.result("processed", file)
     runs = [run for name in intake.functions for run in sandbox.invocations(name, mark)]
+    needed_s = slowness_s(sandbox, rows, mark)
+    limit_s = max((sandbox.function(name).timeout_s for name in intake.functions), default=0)
     sandbox.saw("dynamodb:Scan", f"{count:,} items more than before")
     sandbox.saw("s3:GetObject", f"processed/{file.name}.json: {summary or 'not there'}")
     sandbox.saw(
         "invocations", ", ".join(f"{run.outcome} ({run.duration_ms or 0:.0f} ms)" for run in runs[:5])
     )
     intake.quiet()
-    if count == MANY_ROWS and (summary or {}).get("rowsIngested") == MANY_ROWS:
-        return passed(f"{MANY_ROWS:,} rows became {count:,} items.")
-    return failed(
-        f"{MANY_ROWS:,} rows became {count:,} items.",
-        expected=f"exactly {MANY_ROWS:,}",
-        look="UnprocessedItems in the answer of BatchWriteItem, and memory and time of the REPORT line",
-        hint="BatchWriteItem succeeds even when it leaves some of the items undone; it says which.",
-    )
+    if count != rows or (summary or {}).get("rowsIngested") != rows:
+        return failed(
+            f"{rows:,} rows ({len(file.body) / 1e6:.0f} MB) became {count:,} items.",
+            expected=f"exactly {rows:,}",
+            look="UnprocessedItems in the answer of BatchWriteItem, and memory and time of the REPORT line",
+            hint="BatchWriteItem succeeds even when it leaves some of the items undone; it says which.",
+        )
+    if needed_s > limit_s:
+        return failed(
+            f"At this rate {CONTRACT_ROWS:,} rows take {needed_s:.0f} s of waiting for the table alone;"
+            f" your function may run {limit_s} s.",
+            expected=f"{CONTRACT_ROWS:,} rows within the function's own time limit",
+            look="how many rows a call to DynamoDB carries, and how many calls wait at the same time",
+            hint="BatchWriteItem carries 25 items.",
+        )
+    return passed(f"{rows:,} rows ({len(file.body) / 1e6:.0f} MB) became {count:,} items.")
+
+
+def slowness_s(sandbox: Sandbox, rows: int, mark: Mark) -> float:
+    """How long the contract's file would wait for AWS's table, judged by how a smaller one was written.
+
+    The answer is on the learner's side: as many calls at a time as there ever were, and no time of the
+    function's own. 0 where the file had all the rows, as then the time limit has judged by itself.
+    """
+    calls = [
+        event
+        for event in sandbox.timeline(mark)
+        if event["kind"] == "api"
+        and event["subject"].removeprefix("dynamodb:") in WRITES
+        and event["detail"].get("environment_id")
+    ]
+    ends = sorted((moment, change) for event in calls for moment, change in span(event))
+    at_a_time = most = 0
+    for _moment, change in ends:
+        at_a_time += change
+        most = max(most, at_a_time)
+    calls_needed = len(calls) * CONTRACT_ROWS / rows
+    if calls:
+        sandbox.saw("calls that write", f"{len(calls):,} for {rows:,} rows, at most {most} at a time")
+    return 0.0 if rows == CONTRACT_ROWS else calls_needed * WRITE_S / max(most, 1)
+
+
+def span(call: Mapping[str, Any]) -> tuple[tuple[dt.datetime, int], tuple[dt.datetime, int]]:
+    """When a call began (one more is under way) and ended (one less; sorts first at the same moment)."""
+    began, ended = (dt.datetime.fromisoformat(text) for text in (call["detail"]["started"], call["at"]))
+    return (began, 1), (ended, -1)

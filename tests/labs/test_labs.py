@@ -105,7 +105,7 @@ def test_the_quote_reference_passes_and_each_slip_costs_its_check(backend: Backe
     }
 
 
-# Without f4, whose 20,000 rows take as long as everything else together.
+# Without f4, whose long file takes as long as the other checks together.
 QUICK = frozenset({"f1", "f2", "f3", "f5", "f6", "r1", "s2", "i1"})
 
 
