@@ -11,6 +11,7 @@ A keeper process, the subreaper of everything below it, stands where level 3 has
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import selectors
 import shutil
@@ -167,6 +168,8 @@ class Keeper:
 
     def _really(self, text: str) -> str:
         """The promised address or place in ``text`` as it is on this machine."""
+        if text.startswith("/") and ":" in text:
+            return ":".join(map(self._really, text.split(":")))  # A search path.
         for promised, real in self.places.items():
             if text == promised or text.startswith(promised + "/"):
                 return real + text.removeprefix(promised)
@@ -208,7 +211,13 @@ class Keeper:
         self._execute(temporary)
 
     def _allowed(self, temporary: str) -> list[tuple[str, int]]:
-        readable = [*_READABLE, self.config["prefix"], self.config["runtime_dir"], self.order.code_dir]
+        readable = [
+            *_READABLE,
+            *glob.glob(view.CONFIGURATION),
+            self.config["prefix"],
+            self.config["runtime_dir"],
+            self.order.code_dir,
+        ]
         more = (self.order.layer_dir, self.order.runtime_dir, self.order.language_dir)
         readable += [directory for directory in more if directory is not None]
         return [

@@ -8,6 +8,7 @@ template and pivots into it; ``/.host`` goes with the old root.
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,11 @@ _FILES = {
     "etc/resolv.conf": "",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
+# Debian's Java has its configuration here, behind links from below /usr.
+CONFIGURATION = "/etc/java-*-openjdk"
+# Node.js looks for an imported package in the ancestors of /var/task; on Lambda it finds those of layers
+# and of the runtime as well.
+_MODULES = {"/var/node_modules": "/opt/nodejs/node_modules", "/node_modules": "/var/runtime/node_modules"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,11 @@ class View:
             os.makedirs(f"{template}/{name}", 0o755, exist_ok=True)
         for path, text in _FILES.items():
             Path(template, path).write_text(text)
+        for directory in glob.glob(CONFIGURATION):
+            os.mkdir(template + directory, 0o755)
+            kernel.bind_read_only(directory, template + directory)
+        for link, target in _MODULES.items():
+            os.symlink(target, template + link)
         kernel.mount("/", staging + HOST, flags=kernel.MS_BIND | kernel.MS_REC)
         kernel.set_mount_attributes(template, kernel.MOUNT_ATTR_RDONLY, recursive=False)
         kernel.pivot_root(staging)

@@ -1,4 +1,4 @@
-"""The folder that a Python function finds at /var/runtime, made on demand below the installation's home."""
+"""Folders that functions find at /var/runtime, made on demand below the installation's home; Python's own."""
 
 from __future__ import annotations
 
@@ -29,13 +29,23 @@ def python_runtime_place(home: Path) -> Path:
 def prepare_python_runtime(home: Path, say: Callable[[str], None] | None = None) -> Path:
     """The packages of ``python.lock``, installed below ``home``; at once when they are there.
 
+    Raises:
+        EnvironmentFault: they can't be installed; with pip's last words.
+    """
+    return install_once(python_runtime_place(home), "Python", _install, say)
+
+
+def install_once(
+    place: Path, language: str, install: Callable[[Path], None], say: Callable[[str], None] | None = None
+) -> Path:
+    """``place``, filled by ``install``, which is given an empty directory beside it.
+
     Of several processes that ask at the same time one installs and the others wait. ``say`` is told
     when something has to be installed; by default it goes to standard error.
 
     Raises:
-        EnvironmentFault: they can't be installed; with pip's last words.
+        EnvironmentFault: it can't be kept there, or ``install`` raised it.
     """
-    place = python_runtime_place(home)
     if place.is_dir():
         return place
     try:
@@ -43,10 +53,17 @@ def prepare_python_runtime(home: Path, say: Callable[[str], None] | None = None)
         with open(place.parent / "lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not place.is_dir():
-                (say or _to_stderr)("Installing the Python runtime for functions (once) ...")
-                _install(place)
+                (say or _to_stderr)(f"Installing the {language} runtime for functions (once) ...")
+                with tempfile.TemporaryDirectory(
+                    dir=place.parent, prefix="install-", ignore_cleanup_errors=True
+                ) as work:
+                    target = Path(work, "target")
+                    target.mkdir()
+                    install(target)
+                    target.chmod(0o755)
+                    target.rename(place)
     except OSError as error:
-        raise EnvironmentFault(f"The Python runtime can't be kept in {place.parent}: {error}.") from error
+        raise EnvironmentFault(f"The {language} runtime can't be kept in {place.parent}: {error}.") from error
     return place
 
 
@@ -54,32 +71,25 @@ def _to_stderr(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _install(place: Path) -> None:
-    work = Path(tempfile.mkdtemp(dir=place.parent, prefix="install-"))
+def _install(target: Path) -> None:
+    command = [sys.executable, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
+    command += ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--quiet"]
+    command += ["--root-user-action", "ignore", "--target", str(target), "-r", str(LOCK)]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     try:
-        target = work / "target"
-        command = [sys.executable, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
-        command += ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--quiet"]
-        command += ["--root-user-action", "ignore", "--target", str(target), "-r", str(LOCK)]
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        try:
-            done = subprocess.run(
-                command,
-                env=environment | {"PIP_USER": "0"},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=INSTALL_TIMEOUT_S,
-            )
-        except subprocess.TimeoutExpired:
-            raise EnvironmentFault(
-                f"Installing the Python runtime took longer than {INSTALL_TIMEOUT_S:.0f} s."
-            ) from None
-        if done.returncode != 0:
-            words = (done.stderr.strip() or done.stdout.strip()).splitlines()[-3:]
-            raise EnvironmentFault(f"The Python runtime can't be installed: {' '.join(words)}")
-        shutil.rmtree(target / "bin", ignore_errors=True)
-        target.chmod(0o755)
-        target.rename(place)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        done = subprocess.run(
+            command,
+            env=environment | {"PIP_USER": "0"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise EnvironmentFault(
+            f"Installing the Python runtime took longer than {INSTALL_TIMEOUT_S:.0f} s."
+        ) from None
+    if done.returncode != 0:
+        words = (done.stderr.strip() or done.stdout.strip()).splitlines()[-3:]
+        raise EnvironmentFault(f"The Python runtime can't be installed: {' '.join(words)}")
+    shutil.rmtree(target / "bin", ignore_errors=True)
