@@ -26,6 +26,7 @@ from sandbox.isolation.watch import Watch
 _FIRST_UID = 1_879_048_192
 _UIDS = 1_000_000
 _MB = 1024 * 1024
+BOOTSTRAPS = ("/var/task/bootstrap", "/opt/bootstrap")
 _STAGE_TWO = "import sys; sys.path.append({path!r}); from sandbox.isolation import spawner; spawner.serve()"
 
 
@@ -266,14 +267,33 @@ class NamespaceSpawner:
 
 
 def execute_program(arguments: list[str], variables: dict[str, str]) -> NoReturn:
-    """Become another program; say why on standard error when it can't be run, as Lambda logs it."""
+    """Become another program; when it can't be run, tell the Runtime API why, in Lambda's words."""
     for handled in (signal.SIGINT, signal.SIGPIPE):
         signal.signal(handled, signal.SIG_DFL)
     try:
         os.execvpe(arguments[0], arguments, variables)
     except OSError as error:
-        os.write(2, f"fork/exec {arguments[0]}: {error.strerror}\n".encode())
+        _refuse(variables["AWS_LAMBDA_RUNTIME_API"], _entrypoint_error(arguments[0], error))
         os._exit(127)
+
+
+def _entrypoint_error(program: str, error: OSError) -> str:
+    if program.endswith("/bootstrap") and not os.path.exists(program):
+        return f"Couldn't find valid bootstrap(s): [{' '.join(BOOTSTRAPS)}]"
+    return f"fork/exec {program}: {(error.strerror or 'it failed').lower()}"
+
+
+def _refuse(runtime_api: str, message: str) -> None:
+    """Report a failed init for a program that never ran."""
+    host, _, port = runtime_api.partition(":")
+    body = json.dumps({"errorType": "Runtime.InvalidEntrypoint", "errorMessage": message}).encode()
+    head = (
+        f"POST /2018-06-01/runtime/init/error HTTP/1.1\r\nHost: {runtime_api}\r\nConnection: close\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1) as stream:
+        stream.sendall(head.encode() + body)
+        stream.recv(1)
 
 
 def complete_variables(variables: dict[str, str], library_path: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from typing import Any
 from sandbox.errors import AccountUnavailable, EnvironmentFault
 from sandbox.isolation.spec import IsolationLevel
 from sandbox.runtimes.prepared import prepare_python_runtime
+from sandbox.runtimes.prepared_nodejs import prepare_further_runtimes
 from sandbox.supervisor import places, wire
 
 START_TIMEOUT_S = 120.0
@@ -153,6 +154,7 @@ class Starting:
 
     def __init__(self, home: Path, wanted: Wanted, say: Say, *, private: bool) -> None:
         runtime = prepare_python_runtime(home, say)
+        prepare_further_runtimes(home, say)
         self.say = say
         run = places.run_directory(home)
         reader, writer = os.pipe()

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from cli.sandbox import Duration, command
 from sandbox.runtimes.prepared import prepare_python_runtime, python_runtime_place
+from sandbox.runtimes.prepared_nodejs import nodejs_runtime_place, prepare_further_runtimes
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = Path(os.environ.get("COLDSTART_HOME", ROOT / "var"))
@@ -68,10 +69,12 @@ class Shell:
 @pytest.fixture(scope="module")
 def shell() -> Iterator[Shell]:
     runtime = prepare_python_runtime(INSTALLED, lambda _text: None)
+    prepare_further_runtimes(INSTALLED, lambda _text: None)
     with tempfile.TemporaryDirectory(prefix="home-") as made:
         place = python_runtime_place(Path(made))
         place.parent.mkdir()
         shutil.copytree(runtime, place)
+        nodejs_runtime_place(Path(made)).symlink_to(nodejs_runtime_place(INSTALLED))
         shell = Shell(Path(made))
         yield shell
         shell.try_run("sandbox", "down", "--all")

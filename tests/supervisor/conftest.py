@@ -18,6 +18,7 @@ import pytest
 
 from sandbox.providers.emulated import EmulatedProvider
 from sandbox.runtimes.prepared import prepare_python_runtime, python_runtime_place
+from sandbox.runtimes.prepared_nodejs import nodejs_runtime_place, prepare_further_runtimes
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = Path(os.environ.get("COLDSTART_HOME", ROOT / "var"))
@@ -31,11 +32,13 @@ def quietly(_text: str) -> None:
 def home() -> Iterator[Path]:
     """A home that shares nothing but the installed Python runtime with the installation's."""
     runtime = prepare_python_runtime(INSTALLED, quietly)
+    prepare_further_runtimes(INSTALLED, quietly)
     with tempfile.TemporaryDirectory(prefix="home-") as made:
         place = python_runtime_place(Path(made))
         place.parent.mkdir()
         # A copy: the function's files must not be seen through a link into the repository.
         shutil.copytree(runtime, place)
+        nodejs_runtime_place(Path(made)).symlink_to(nodejs_runtime_place(INSTALLED))
         yield Path(made)
 
 

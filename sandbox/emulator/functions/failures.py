@@ -58,9 +58,18 @@ def describe(ended: Ended, *, request_id: str, timeout_s: float, now_ms: int) ->
         )
         kind = "Function.ResponseSizeTooLarge"
         return Failure(_payload(kind, message), kind, "error")
+    if answer.error_type == "Runtime.InvalidEntrypoint":
+        return _never_ran(request_id, answer.body)
     if answer.error_type:
         return Failure(answer.body, answer.error_type, "error" if ended.how is How.FAILED else "")
     return None
+
+
+def _never_ran(request_id: str, report: bytes) -> Failure:
+    """The spawner could not execute the program; it knows why, but not for whom."""
+    kind = "Runtime.InvalidEntrypoint"
+    message = f"RequestId: {request_id} Error: {json.loads(report)['errorMessage']}"
+    return Failure(_payload(kind, message), kind, "error", f"{message}\n{kind}\n")
 
 
 def timed_out(request_id: str, timeout_s: float, now_ms: int) -> Failure:

@@ -138,7 +138,8 @@ class Fleet:
         runtime = self._runtimes.get(version.runtime)
         code_dir, layer_dir = self.code.code(version.code), self.code.layers(version.layers)
         launch = runtime.launch(
-            version.runtime, Package(version.handler, version.memory_mb, code_dir, layer_dir)
+            version.runtime,
+            Package(version.handler, version.memory_mb, code_dir, layer_dir, dict(version.variables)),
         )
         self._make_room()
         environment_id = uuid.uuid4().hex

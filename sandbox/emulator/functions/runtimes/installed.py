@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sandbox.emulator.functions.runtimes.custom import CustomRuntime
+from sandbox.emulator.functions.runtimes.nodejs import NodejsRuntime
 from sandbox.emulator.functions.runtimes.python import PythonRuntime
-from sandbox.emulator.functions.runtimes.registry import Runtimes
+from sandbox.emulator.functions.runtimes.registry import Runtime, Runtimes
+from sandbox.runtimes.interpreters import find_nodes
 
 
 def find_runtimes(home: Path) -> Runtimes:
     """The runtimes found here and prepared below the installation's ``home``; looks, installs nothing."""
-    return Runtimes(PythonRuntime())
+    found: list[Runtime] = [PythonRuntime(), CustomRuntime()]
+    if nodes := find_nodes(home):
+        found.append(NodejsRuntime(home, tuple(nodes)))
+    return Runtimes(*found)

@@ -31,13 +31,15 @@ _RETIRED = (
 class Package:
     """What a runtime may look at before it says what to execute.
 
-    ``code_dir`` becomes /var/task and ``layer_dir`` (layers merged) /opt.
+    ``code_dir`` becomes /var/task and ``layer_dir`` (layers merged) /opt; ``variables`` are the
+    function's own.
     """
 
     handler: str
     memory_mb: int
     code_dir: Path
     layer_dir: Path | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,58 @@
+// The Node.js runtime: loads the function's code, then serves events until the environment ends.
+'use strict';
+
+const errors = require('./errors.cjs');
+const { patchConsole } = require('./logging.cjs');
+const { RuntimeApi } = require('./runtime_api.cjs');
+const handlers = require('./handler.cjs');
+const { Runtime, whenIdle } = require('./invocations.cjs');
+
+const variables = process.env;
+const REMOVED = 'ERROR: AWS Lambda has removed support for callback-based function handlers starting with Node.js '
+  + '24. You need to modify this function to use a supported handler signature to use Node.js 24 or later. For '
+  + 'more information see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.';
+
+const logError = patchConsole(variables);
+const api = new RuntimeApi(variables.AWS_LAMBDA_RUNTIME_API);
+// What AWS would run: the identifier decides, not the interpreter that stands in for it.
+const major = Number(/nodejs(\d+)/.exec(variables.AWS_EXECUTION_ENV)?.[1] ?? process.versions.node.split('.')[0]);
+
+let crash = (error, status) => {
+  const told = errors.report(error);
+  api.failInit(JSON.stringify(told), told.errorType, () => process.exit(status));
+};
+process.on('uncaughtException', (error) => {
+  logError('Uncaught Exception', error);
+  crash(error, 129);
+});
+process.on('unhandledRejection', (reason, promise) => {
+  const error = new errors.UnhandledPromiseRejection(reason, promise);
+  logError('Unhandled Promise Rejection', error);
+  crash(error, 128);
+});
+process.on('beforeExit', () => whenIdle.do());
+
+async function main() {
+  if (!['1', 'true'].includes(variables.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA)) {
+    globalThis.awslambda = {
+      streamifyResponse: handlers.streamifyResponse,
+      get HttpResponseStream() {
+        return require('./streaming.cjs').HttpResponseStream;
+      },
+    };
+  }
+  require('./resolving.cjs').prepare(variables);
+  const handler = await handlers.find(variables.LAMBDA_TASK_ROOT, variables._HANDLER, major);
+  const streaming = handlers.streaming(handler);
+  if (major >= 24 && streaming === null && handler.length >= 3) {
+    throw new errors.CallbackHandlerDeprecated(REMOVED);
+  }
+  const runtime = new Runtime(api, handler, { streaming, major, logError });
+  crash = (error, status) => runtime.crash(error, status);
+  runtime.schedule();
+}
+
+main().catch((error) => {
+  logError('Uncaught Exception', error);
+  crash(error, 129);
+});

@@ -1,0 +1,100 @@
+"""The folder that a Node.js function finds at /var/runtime: our bootstrap and the AWS SDK, as on AWS."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from sandbox.errors import EnvironmentFault
+from sandbox.runtimes.prepared import install_once
+
+SOURCE = Path(__file__).with_name("nodejs")
+INSTALL_TIMEOUT_S = 300.0
+_DESCRIPTIONS = ("package.json", "package-lock.json")
+Say = Callable[[str], None]
+_TYPES_ONLY = (".d.ts", ".d.mts", ".d.cts", ".map")
+
+
+def nodejs_runtime_place(home: Path) -> Path:
+    """Where the runtime is or will be: named by the content of the bootstrap and the lock file."""
+    return home.absolute() / "runtimes" / f"nodejs-{_digest(_DESCRIPTIONS)}-{_digest(_bootstrap())}"
+
+
+def _bootstrap() -> list[str]:
+    return sorted(path.name for path in SOURCE.iterdir() if path.suffix in (".cjs", ".mjs"))
+
+
+def _digest(names: tuple[str, ...] | list[str]) -> str:
+    content = b"".join(name.encode() + (SOURCE / name).read_bytes() for name in names)
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def prepare_nodejs_runtime(home: Path, say: Say | None = None) -> Path:
+    """Our bootstrap and the packages of the lock file, below ``home``; at once when they are there.
+
+    Raises:
+        EnvironmentFault: they can't be installed: there is no npm, or with its last words.
+    """
+    place = nodejs_runtime_place(home)
+    return install_once(place, "Node.js", lambda target: _fill(target, place), say)
+
+
+def prepare_further_runtimes(home: Path, say: Say) -> None:
+    """Whatever the runtimes beside Python's need, where their interpreters are installed.
+
+    A function that needs what could not be had says so when it starts; until then nobody misses it.
+    """
+    if shutil.which("node") is None:
+        return
+    try:
+        prepare_nodejs_runtime(home, say)
+    except EnvironmentFault as error:
+        say(f"{error} Functions in JavaScript can't run until it is.")
+
+
+def _fill(target: Path, place: Path) -> None:
+    earlier = _same_packages(place)
+    if earlier is not None:
+        packages = earlier / "node_modules"
+        shutil.copytree(packages, target / "node_modules", symlinks=True, copy_function=os.link)
+    else:
+        _install_packages(target)
+    for name in _bootstrap():
+        shutil.copy(SOURCE / name, target / name)
+
+
+def _same_packages(place: Path) -> Path | None:
+    """A runtime with the same packages and another state of the bootstrap."""
+    return next(place.parent.glob(f"nodejs-{_digest(_DESCRIPTIONS)}-*"), None)
+
+
+def _install_packages(work: Path) -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise EnvironmentFault("The Node.js runtime can't be installed: there is no npm in the PATH.")
+    for name in _DESCRIPTIONS:
+        shutil.copy(SOURCE / name, work / name)
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--silent"]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=work,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise EnvironmentFault(
+            f"Installing the Node.js runtime took longer than {INSTALL_TIMEOUT_S:.0f} s."
+        ) from None
+    if done.returncode != 0:
+        words = (done.stderr.strip() or done.stdout.strip()).splitlines()[-3:]
+        raise EnvironmentFault(f"The Node.js runtime can't be installed: {' '.join(words) or 'npm failed'}")
+    for path in (work / "node_modules").rglob("*"):
+        if path.name.endswith(_TYPES_ONLY):  # What only compilers and editors read: two files of three.
+            path.unlink()
