@@ -2,126 +2,29 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from botocore import xform_name
 from botocore.exceptions import ClientError
 
+from sandbox.emulator import sdk
 from sandbox.emulator.cloudformation.resources.base import ResourceContext, ResourceFailed
+
+# How templates write values, for providers that read them.
+boolean, text, whole = sdk.boolean, sdk.text, sdk.whole
 
 SYSTEM_TAG = "aws:"
 _STABLE_WITHIN_S, _LOOK_EVERY_S = 20.0, 0.002
 
 
 def call(client: Any, operation: str, given: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """Call ``operation`` (``CreateFunction``) with properties spelled as a template spells them.
-
-    Members are found whatever their case, and values become what the API's model wants: templates
-    give numbers and booleans as text, and documents as mappings.
-    """
-    shape = client.meta.service_model.operation_model(operation).input_shape
-    made = _convert(shape, {**given, **more}, "") if shape is not None else {}
-    answer: dict[str, Any] = getattr(client, xform_name(operation))(**made)
-    return answer
-
-
-def _convert(shape: Any, value: Any, path: str) -> Any:
-    kind = shape.type_name
-    if kind == "structure":
-        return _structure(shape, _mapping(value, path), path)
-    if kind == "list":
-        items = value if isinstance(value, list | tuple) else [value]
-        return [_convert(shape.member, item, f"{path}/{index}") for index, item in enumerate(items)]
-    if kind == "map":
-        entries = _mapping(value, path).items()
-        return {str(key): _convert(shape.value, item, f"{path}/{key}") for key, item in entries}
-    scalar = _SCALARS.get(kind)
+    """Call ``operation`` (``CreateFunction``) with properties spelled as a template spells them."""
     try:
-        return scalar(value) if scalar else value
-    except (TypeError, ValueError):
-        found = json.dumps(value, default=str)
-        raise invalid(f"#{path}: expected type: {kind.title()}, found: {found}") from None
-
-
-def _structure(shape: Any, value: Mapping[str, Any], path: str) -> dict[str, Any]:
-    if getattr(shape, "is_document_type", False):
-        return dict(value)
-    made = {}
-    members = _members(shape)
-    for key, item in value.items():
-        name = members.get(key.lower())
-        if name is None:
-            raise invalid(f"#{path}: extraneous key [{key}] is not permitted")
-        if item is not None:
-            made[name] = _convert(shape.members[name], item, f"{path}/{key}")
-    return made
-
-
-@functools.lru_cache(maxsize=4096)
-def _members(shape: Any) -> dict[str, str]:
-    return {name.lower(): name for name in shape.members}
-
-
-def _mapping(value: Any, path: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise invalid(f"#{path}: expected type: JSONObject, found: {type(value).__name__}")
-    return value
-
-
-def boolean(value: Any) -> bool:
-    """A template's boolean, which may be text."""
-    if isinstance(value, str):
-        return {"true": True, "false": False}[value.lower()]
-    return bool(value)
-
-
-def _boolean(value: Any) -> bool:
-    try:
-        return boolean(value)
-    except KeyError:
-        raise ValueError(value) from None
-
-
-def whole(value: Any) -> int:
-    """A template's whole number, which may be text.
-
-    Raises:
-        ValueError: it is not a whole number.
-    """
-    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
-        raise ValueError(value)
-    return int(value)
-
-
-def text(value: Any) -> str:
-    """A template's value as text: documents as JSON, booleans in lower case."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Mapping | list | tuple):
-        return json.dumps(value, default=str)
-    return str(value)
-
-
-def _blob(value: Any) -> bytes:
-    return value if isinstance(value, bytes) else text(value).encode()
-
-
-_SCALARS: dict[str, Callable[[Any], Any]] = {
-    "string": text,
-    "boolean": _boolean,
-    "integer": whole,
-    "long": whole,
-    "float": float,
-    "double": float,
-    "blob": _blob,
-}
+        return sdk.perform(client, operation, {**given, **more})
+    except sdk.Misshapen as error:
+        raise invalid(str(error)) from None
 
 
 def invalid(message: str) -> ResourceFailed:

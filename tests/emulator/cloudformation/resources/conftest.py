@@ -15,6 +15,7 @@ from sandbox.emulator.fabric.apigateway.service import ApiGateway
 from sandbox.emulator.fabric.eventbridge.service import EventBridge
 from sandbox.emulator.fabric.mappings.service import EventSourceMappings
 from sandbox.emulator.fabric.s3.notifications import Notifications
+from sandbox.emulator.fabric.scheduler import Scheduler
 from sandbox.emulator.fabric.sqs.service import SqsService
 from sandbox.emulator.functions.service import FunctionService
 
@@ -104,6 +105,7 @@ def stack(account: Any) -> Iterator[Stack]:
         functions,
         queues,
         events,
+        Scheduler(core),
         ApiGateway(core, functions),
         EventSourceMappings(core, functions, queues.mailroom),
         Notifications(core, functions, queues.mailroom, events),

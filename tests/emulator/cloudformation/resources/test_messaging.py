@@ -260,3 +260,31 @@ def test_an_archive_of_a_bus(stack: Any) -> None:
     found = stack.client("events").describe_archive(ArchiveName=archive.physical_id)
     assert found["RetentionDays"] == 1
     stack.delete("Events::Archive", archive, old)
+
+
+def test_a_schedule_calls_its_target_until_it_is_deleted(stack: Any) -> None:
+    group = stack.create("Scheduler::ScheduleGroup", {}, "Nightly")
+    queue = stack.create("SQS::Queue", {}, "Jobs")
+    target = {
+        "Arn": queue.attributes["Arn"],
+        "RoleArn": stack.role("scheduler", "scheduler.amazonaws.com"),
+        "Input": "run",
+    }
+    old = {
+        "GroupName": group.physical_id,
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "ScheduleExpression": "cron(0 2 * * ? *)",
+        "ScheduleExpressionTimezone": "Europe/Tallinn",
+        "Target": target,
+    }
+    schedule = stack.create("Scheduler::Schedule", old, "Reconcile")
+    assert schedule.physical_id.startswith("shop-Reconcile-")
+    assert schedule.attributes["Arn"].endswith(f"schedule/{group.physical_id}/{schedule.physical_id}")
+
+    stack.account.advance(25 * 3600)
+    assert attributes(stack, queue.physical_id)["ApproximateNumberOfMessages"] == "1"
+    stack.update("Scheduler::Schedule", schedule, old, {**old, "State": "DISABLED"})
+    stack.account.advance(25 * 3600)
+    assert attributes(stack, queue.physical_id)["ApproximateNumberOfMessages"] == "1"
+    stack.delete("Scheduler::Schedule", schedule, old)
+    stack.delete("Scheduler::ScheduleGroup", group, {})
