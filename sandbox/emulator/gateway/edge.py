@@ -79,6 +79,9 @@ class Gateway:
             answer = self.answer(read_environ(environ, environment_id))
             status = f"{answer.status} {responses.get(answer.status, 'Unknown')}"
             headers = [(name, value) for name, value in answer.headers if name.lower() not in _HOP_BY_HOP]
+            if answer.stream is not None:
+                start_response(status, headers)
+                return answer.stream
             if answer.status not in (204, 304):
                 head = environ["REQUEST_METHOD"] == "HEAD"
                 told = next((v for n, v in answer.headers if n.lower() == "content-length"), None)
