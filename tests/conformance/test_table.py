@@ -8,17 +8,10 @@ from tests.conformance.rows import TABLE
 from tests.conformance.runtimes import RUNTIMES, Runtime
 from tests.conformance.table import Case, Functions, Row
 
-
 # Rows written ahead of what they ask for.
 _NOT_BUILT = {
-    "reserved concurrency of zero",
     "provisioned concurrency is initialised before anybody asks",
-    "a line is in the log while the function still runs",
     "an extension is refused as our gap",
-    "streams",
-    "streaming errors",
-    "a whole answer comes as a stream, too",
-    "an error of a whole answer ends the stream",
     "a function with less memory has less of a processor",
 }
 

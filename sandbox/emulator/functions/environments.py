@@ -12,12 +12,14 @@ from typing import Protocol
 from sandbox.emulator.functions.credentials import RoleSession
 from sandbox.emulator.functions.loop import Connection, HttpServer, Loop, Request
 from sandbox.emulator.functions.output import Output
-from sandbox.emulator.functions.runtime_api import Answer, Event, RuntimeApi
+from sandbox.emulator.functions.runtime_api import Answer, Event, RuntimeApi, TakeChunk
 from sandbox.emulator.functions.store import FunctionVersion
 from sandbox.isolation.spec import Environment, Exit
 
 # How long a runtime may take to ask for its next event after it answered one.
 _NEXT_GRACE_S = 1.0
+# How often what a running function printed is handed on.
+_HAND_ON_S = 0.1
 _DATAGRAM_BYTES = 64 * 1024
 _TELEMETRY_LIMIT_BYTES = 8 * 1024 * 1024
 
@@ -119,20 +121,36 @@ class ExecutionEnvironment:
                 return self._end(How.TIMED_OUT, began)
             self._loop.turn(left)
 
-    def invoke(self, event: Event, limit_s: float) -> Ended:
-        """Run one event to its end. Unless it was answered, everything in the environment is dead after."""
-        began = time.monotonic()
+    def invoke(
+        self,
+        event: Event,
+        limit_s: float,
+        *,
+        take_chunk: TakeChunk | None = None,
+        on_output: Callable[[], None] = lambda: None,
+    ) -> Ended:
+        """Run one event to its end. Unless it was answered, everything in the environment is dead after.
+
+        ``on_output`` is called now and then while the function runs and has printed something.
+        """
+        began = handed_on = time.monotonic()
         if self._frozen:
             self.environment.thaw()
             self._frozen = False
         self.invocations += 1
-        self._api.dispatch(event)
+        self._api.dispatch(event, take_chunk)
         while self._api.answer is None:
             if self._exited:
                 return self._end(How.EXITED, began)
-            left = began + limit_s - time.monotonic()
+            now = time.monotonic()
+            left = began + limit_s - now
             if left <= 0:
                 return self._end(How.TIMED_OUT, began)
+            if self.output.waiting:
+                if now - handed_on >= _HAND_ON_S:
+                    on_output()
+                    handed_on = now
+                left = min(left, _HAND_ON_S)
             self._loop.turn(left)
         return Ended(How.ANSWERED, _since(began), self._api.answer)
 

@@ -6,6 +6,7 @@ import secrets
 import time
 import uuid
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from sandbox.emulator.clock import VirtualClock
 from sandbox.emulator.core import AccountCore
@@ -21,14 +22,28 @@ from sandbox.emulator.functions.store import FunctionVersion, Target
 INIT_LIMIT_S = 10.0
 
 
+class StreamSink(Protocol):
+    """Takes a response piece by piece, in the thread that drives the environment."""
+
+    def started(self, version: str) -> None:
+        """The event goes to this version of the function."""
+
+    def chunk(self, content_type: str, data: bytes) -> None:
+        """A piece of the response."""
+
+
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One event on its way into a function. ``source`` says who caused it, for the timeline."""
+    """One event on its way into a function. ``source`` says who caused it, for the timeline.
+
+    With a ``sink`` the response goes there, as it comes if the function streams it.
+    """
 
     payload: bytes
     source: str
     trace_header: str = ""
     client_context: str = ""
+    sink: StreamSink | None = None
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -125,10 +140,25 @@ class Executor:
             trace_header=invocation.trace_header or new_trace_header(sampled=version.tracing == "Active"),
             client_context=invocation.client_context,
         )
-        ended = environment.invoke(event, limit_s)
+        sink = invocation.sink
+        if sink is not None:
+            sink.started(version.version)
+        ended = environment.invoke(
+            event,
+            limit_s,
+            take_chunk=sink.chunk if sink is not None else None,
+            on_output=lambda: self._hand_on(run),
+        )
         run.duration_ms = ended.duration_ms + spent_s * 1000
         run.failure = self._describe(ended, version, invocation)
         run.payload = ended.answer.body if ended.answer is not None else b""
+        if (
+            sink is not None
+            and ended.answer is not None
+            and run.failure is None
+            and not ended.answer.streamed
+        ):
+            sink.chunk("application/json", run.payload)
         if ended.how is How.TIMED_OUT:
             run.duration_ms = float(version.timeout_s * 1000)
         alive = ended.how is How.ANSWERED and environment.rest(limit_s - ended.duration_ms / 1000)
@@ -146,6 +176,17 @@ class Executor:
             timeout_s=version.timeout_s,
             now_ms=self._fleet.now_ms(),
         )
+
+    def _hand_on(self, run: _Run) -> None:
+        """Let what the function printed so far be seen while it runs."""
+        assert run.environment is not None
+        lines, _dropped = run.environment.output.take(ended=False)
+        run.log.lines(lines)
+        self._write(run)
+
+    def _write(self, run: _Run) -> None:
+        assert run.environment is not None
+        self._logs.write(run.version, run.environment.log_stream, run.log.unwritten())
 
     def _take_output(self, run: _Run) -> None:
         assert run.environment is not None
@@ -169,7 +210,7 @@ class Executor:
             error_type=failure.error_type if failure and failure.status else "",
         )
         run.log.report(invocation.request_id, usage)
-        self._logs.write(version, environment.log_stream, run.log.events)
+        self._write(run)
         outcome = InvokeOutcome(
             status=200,
             payload=failure.payload if failure else run.payload,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sandbox.emulator.functions.environments import Ended, How
 from sandbox.emulator.functions.logs import timestamp
-from sandbox.emulator.functions.runtime_api import RESPONSE_LIMIT_IN_MESSAGES
+from sandbox.emulator.functions.runtime_api import RESPONSE_LIMIT_IN_MESSAGES, STREAM_LIMIT_BYTES
 from sandbox.isolation.spec import Exit
 
 _SIGNALS: dict[int, str] = {
@@ -52,10 +52,8 @@ def describe(ended: Ended, *, request_id: str, timeout_s: float, now_ms: int) ->
     if answer is None:
         return None
     if answer.too_large:
-        message = (
-            "Response payload size exceeded maximum allowed payload size "
-            f"({RESPONSE_LIMIT_IN_MESSAGES} bytes)."
-        )
+        limit = STREAM_LIMIT_BYTES if answer.streamed else RESPONSE_LIMIT_IN_MESSAGES
+        message = f"Response payload size exceeded maximum allowed payload size ({limit} bytes)."
         kind = "Function.ResponseSizeTooLarge"
         return Failure(_payload(kind, message), kind, "error")
     if answer.error_type == "Runtime.InvalidEntrypoint":

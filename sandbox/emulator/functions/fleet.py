@@ -31,6 +31,7 @@ EnvironmentGateway = Callable[[str], WSGIApplication]
 Serve = Callable[[WSGIApplication, socket.socket], Closable]
 
 ACCOUNT_CONCURRENCY = 1000
+RETRY_AFTER_S = 1
 # How many environments live at once; beyond it, the one idle for longest makes room.
 ENVIRONMENTS_LIMIT = 32
 # Lambda takes an idle environment away after some minutes. Account time: a jump of hours means a cold start.
@@ -42,7 +43,14 @@ class Throttled(AwsError):
     """No environment may be had now."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__("TooManyRequestsException", "Rate Exceeded.", 429, Reason=reason, Type="User")
+        super().__init__(
+            "TooManyRequestsException",
+            "Rate Exceeded.",
+            429,
+            Reason=reason,
+            Type="User",
+            retryAfterSeconds=str(RETRY_AFTER_S),
+        )
         self.reason = reason
 
 

@@ -48,6 +48,8 @@ class InvocationLog:
         self._now_ms = now_ms
         self._json = version.log_format == "JSON"
         self.events: list[tuple[int, str]] = []
+        self._written = 0
+        self._latest = 0
 
     def lines(self, lines: list[tuple[int, str]]) -> None:
         """What the function printed."""
@@ -134,6 +136,15 @@ class InvocationLog:
             text = json.dumps({"time": timestamp(at), "type": f"platform.{kind}", "record": record})
         self.events.append((at, text))
 
+    def unwritten(self) -> list[tuple[int, str]]:
+        """The events since the last time, none earlier than the one before it."""
+        fresh, self._written = self.events[self._written :], len(self.events)
+        in_order = []
+        for at, message in fresh:
+            self._latest = max(at, self._latest)
+            in_order.append((self._latest, message))
+        return in_order
+
     def tail(self) -> bytes:
         """The last 4 KB, as LogType Tail returns them."""
         return "".join(f"{text}\n" for _at, text in self.events).encode()[-TAIL_BYTES:]
@@ -159,12 +170,8 @@ class LogWriter:
         self._lock = lock
 
     def write(self, version: FunctionVersion, stream: str, events: list[tuple[int, str]]) -> None:
-        """Append ``events``; they are in order of time."""
-        latest = 0
-        batch = []
-        for at, message in events:
-            latest = max(at, latest)
-            batch.append({"timestamp": latest, "message": message})
+        """Append ``events``, in order of time."""
+        batch = [{"timestamp": at, "message": message} for at, message in events]
         with self._lock:
             backend = logs_backends[version.account_id][version.region]
             backend.ensure_log_group(version.log_group)

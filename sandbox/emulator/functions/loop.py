@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 
 _EVENTS_AT_ONCE = 64
 _CHUNK_BYTES = 256 * 1024
@@ -52,10 +53,18 @@ class Loop:
         self._callbacks.clear()
 
 
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """Where a body goes as it comes in, instead of being kept: at most ``limit`` bytes of it."""
+
+    write: Callable[[bytes], None]
+    limit: int
+
+
 class Request:
     """One HTTP request; ``oversized`` when the body was larger than allowed and was not kept."""
 
-    __slots__ = ("body", "headers", "method", "oversized", "path")
+    __slots__ = ("body", "headers", "method", "oversized", "path", "trailers")
 
     def __init__(self, method: str, path: str, headers: dict[str, str]) -> None:
         self.method = method
@@ -63,6 +72,7 @@ class Request:
         self.headers = headers
         self.body = b""
         self.oversized = False
+        self.trailers: dict[str, str] = {}
 
 
 class BadRequest(Exception):
@@ -122,6 +132,7 @@ class Connection:
                 return
             request = self._request
             request.body, request.oversized = self._reader.result()
+            request.trailers = self._reader.trailers
             self._request = self._reader = None
             self._server.respond(request, self)
 
@@ -137,12 +148,11 @@ class Connection:
         parts = line.split(" ")
         if len(parts) != 3 or not parts[2].startswith("HTTP/1."):
             raise BadRequest
-        headers = {
-            name.strip().lower(): value.strip() for name, _, value in (item.partition(":") for item in rest)
-        }
+        headers = dict(_header(item) for item in rest)
         self._request = Request(parts[0], parts[1], headers)
         self._last = headers.get("connection", "").lower() == "close" or parts[2] == "HTTP/1.0"
-        self._reader = _BodyReader(headers, self._server.body_limit)
+        sink = self._server.begin(self._request)
+        self._reader = _BodyReader(headers, sink.limit if sink else self._server.body_limit, sink)
         if headers.get("expect", "").lower() == "100-continue":
             self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
         return True
@@ -200,8 +210,10 @@ class Connection:
 class _BodyReader:
     """A body of known length or in chunks; beyond the limit it is taken off the wire, not kept."""
 
-    def __init__(self, headers: dict[str, str], limit: int) -> None:
+    def __init__(self, headers: dict[str, str], limit: int, sink: Sink | None = None) -> None:
+        self.trailers: dict[str, str] = {}
         self._limit = limit
+        self._sink = sink
         self._kept = bytearray()
         self._total = 0
         self._chunked = "chunked" in headers.get("transfer-encoding", "").lower()
@@ -230,6 +242,9 @@ class _BodyReader:
             del inbox[: end + 2]
             if self._trailer:
                 self._done = not line
+                if line:
+                    name, value = _header(line.decode("latin-1"))
+                    self.trailers[name] = value
             elif line:
                 self._left = _number(line.partition(b";")[0].decode("latin-1").strip(), 16)
                 self._trailer = self._left == 0
@@ -237,7 +252,10 @@ class _BodyReader:
 
     def _keep(self, data: bytearray) -> None:
         self._total += len(data)
-        if self._total <= self._limit:
+        if self._sink is not None:
+            if self._total <= self._limit:
+                self._sink.write(bytes(data))
+        elif self._total <= self._limit:
             self._kept += data
         else:
             self._kept.clear()
@@ -245,6 +263,11 @@ class _BodyReader:
     def result(self) -> tuple[bytes, bool]:
         """The body, and whether it was too large to be kept."""
         return bytes(self._kept), self._total > self._limit
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(":")
+    return name.strip().lower(), value.strip()
 
 
 def _number(text: str, base: int) -> int:
@@ -258,7 +281,10 @@ def _number(text: str, base: int) -> int:
 
 
 class HttpServer:
-    """Accepts on a listening socket and has ``respond`` answer each request."""
+    """Accepts on a listening socket and has ``respond`` answer each request.
+
+    ``begin`` sees a request before its body, and may want the body as it comes.
+    """
 
     def __init__(
         self,
@@ -267,9 +293,11 @@ class HttpServer:
         respond: Callable[[Request, Connection], None],
         *,
         body_limit: int,
+        begin: Callable[[Request], Sink | None] = lambda _request: None,
     ) -> None:
         self.loop = loop
         self.respond = respond
+        self.begin = begin
         self.body_limit = body_limit
         self._listener = listener
         self._connections: set[Connection] = set()

@@ -21,6 +21,7 @@ class Output:
         self._descriptor = descriptor
         self._now_ms = now_ms
         self._chunks: list[tuple[int, bytes]] = []
+        self._partial = (0, b"")
         self._kept = 0
         self._ended = False
         self.total = 0
@@ -60,21 +61,34 @@ class Output:
             self._kept += min(room, len(chunk))
         return True
 
-    def take(self) -> tuple[list[tuple[int, str]], int]:
-        """The lines since the last time, each with when it came, and how many bytes were not kept."""
+    @property
+    def waiting(self) -> bool:
+        """Whether something was read that nobody has taken."""
+        return bool(self._chunks)
+
+    def take(self, *, ended: bool = True) -> tuple[list[tuple[int, str]], int]:
+        """The lines since the last time, each with when it came, and how many bytes were not kept.
+
+        Unless the invocation has ``ended``, a line without its end stays for the next time, and the
+        limit goes on counting.
+        """
         lines: list[tuple[int, str]] = []
-        pending, since = b"", 0
+        since, pending = self._partial
         for at, chunk in self._chunks:
             since = since if pending else at
             *complete, pending = (pending + chunk).split(b"\n")
             for line in complete:
                 lines.append((since, _text(line)))
                 since = at
-        if pending:
-            lines.append((since, _text(pending)))
-        dropped = self.total - self._kept
         self._chunks.clear()
-        self._kept = self.total = 0
+        self._partial = (since, pending)
+        dropped = 0
+        if ended:
+            if pending:
+                lines.append((since, _text(pending)))
+            dropped = self.total - self._kept
+            self._partial = (0, b"")
+            self._kept = self.total = 0
         return [(at, line) for at, line in lines if line], dropped
 
 

@@ -1,18 +1,24 @@
 """The Lambda Runtime API of one execution environment.
 
-Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html and, for streams,
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from sandbox.emulator.functions.loop import Connection, HttpServer, Loop, Request
+from sandbox.emulator.functions.loop import Connection, HttpServer, Loop, Request, Sink
 
 RESPONSE_LIMIT_BYTES = 6 * 1024 * 1024
 RESPONSE_LIMIT_IN_MESSAGES = 6_291_556  # AWS allows, and names, a little more than 6 MB.
+# Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html
+STREAM_LIMIT_BYTES = 200 * 1024 * 1024
 _BODY_LIMIT_BYTES = RESPONSE_LIMIT_IN_MESSAGES
 _PREFIX = "/2018-06-01/runtime/"
 _STATUS_OK = b'{"status":"OK"}\n'
@@ -44,11 +50,19 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the runtime posted. ``error_type`` is empty for a response."""
+    """What the runtime posted. ``error_type`` is empty for a response.
+
+    ``streamed`` when the response went to the event's sink as it came.
+    """
 
     body: bytes
     error_type: str = ""
     too_large: bool = False
+    streamed: bool = False
+
+
+# Takes a streamed response: its content type and a piece of it.
+TakeChunk = Callable[[str, bytes], None]
 
 
 class RuntimeApi:
@@ -59,9 +73,13 @@ class RuntimeApi:
     """
 
     def __init__(self, loop: Loop, listener: socket.socket) -> None:
-        self._server = HttpServer(loop, listener, self._respond, body_limit=_BODY_LIMIT_BYTES)
+        self._server = HttpServer(
+            loop, listener, self._respond, body_limit=_BODY_LIMIT_BYTES, begin=self._begin
+        )
         self._waiting: Connection | None = None
         self._current: str | None = None
+        self._take_chunk: TakeChunk | None = None
+        self._streaming: Request | None = None
         self.answer: Answer | None = None
         self.init_error: Answer | None = None
 
@@ -70,16 +88,17 @@ class RuntimeApi:
         """Whether the runtime waits for an event."""
         return self._waiting is not None and not self._waiting.closed
 
-    def dispatch(self, event: Event) -> None:
-        """Give the waiting runtime an event."""
+    def dispatch(self, event: Event, take_chunk: TakeChunk | None = None) -> None:
+        """Give the waiting runtime an event; a streamed response goes to ``take_chunk``."""
         assert self._waiting is not None
         waiting, self._waiting = self._waiting, None
+        self._take_chunk, self._streaming = take_chunk, None
         self._current, self.answer = event.request_id, None
         waiting.answer(200, event.payload, event.headers())
 
     def abandon(self) -> None:
         """The current invocation is over, whatever the runtime still says about it."""
-        self._current = None
+        self._current = self._take_chunk = None
 
     def close(self) -> None:
         """Stop answering."""
@@ -105,6 +124,24 @@ class RuntimeApi:
             case _:
                 connection.answer(404, b"404 page not found\n", content_type="text/plain")
 
+    def _begin(self, request: Request) -> Sink | None:
+        """A streamed response to the current event, if somebody wants it as it comes."""
+        wanted = f"{_PREFIX}invocation/{self._current}/response"
+        if (
+            self._take_chunk is None
+            or self._streaming is not None
+            or request.path.partition("?")[0] != wanted
+            or not _is_streamed(request)
+        ):
+            return None
+        self._streaming = request
+        kind = request.headers.get("content-type", "application/octet-stream")
+        return Sink(lambda data: self._chunk(kind, data), STREAM_LIMIT_BYTES)
+
+    def _chunk(self, kind: str, data: bytes) -> None:
+        if self._take_chunk is not None:
+            self._take_chunk(kind, data)
+
     def _take(self, request_id: str, request: Request, connection: Connection, *, error: bool) -> None:
         if request_id != self._current:
             connection.answer(403, _error_body("InvalidRequestID", "Invalid request ID"))
@@ -112,11 +149,32 @@ class RuntimeApi:
         self._current = None
         if request.oversized:
             message = f"Exceeded maximum allowed payload size ({RESPONSE_LIMIT_IN_MESSAGES} bytes)."
-            self.answer = Answer(b"", too_large=True)
+            self.answer = Answer(b"", too_large=True, streamed=request is self._streaming)
             connection.answer(413, _error_body("RequestEntityTooLarge", message))
             return
-        self.answer = _error(request) if error else Answer(request.body)
+        if error:
+            self.answer = _error(request)
+        elif _is_streamed(request):
+            self.answer = _streamed(request, passed_on=request is self._streaming)
+        else:
+            self.answer = Answer(request.body)
         connection.answer(202, _STATUS_OK)
+
+
+def _is_streamed(request: Request) -> bool:
+    return request.headers.get("lambda-runtime-function-response-mode", "").lower() == "streaming"
+
+
+def _streamed(request: Request, *, passed_on: bool) -> Answer:
+    """The end of a streamed response; an error in mid-stream is told in its trailers."""
+    kind = request.trailers.get("lambda-runtime-function-error-type", "")
+    if not kind:
+        return Answer(request.body, streamed=passed_on)
+    try:
+        body = base64.b64decode(request.trailers.get("lambda-runtime-function-error-body", ""), validate=True)
+    except (binascii.Error, ValueError):
+        body = b""
+    return Answer(body or json.dumps({"errorType": kind}).encode(), error_type=kind, streamed=passed_on)
 
 
 def _error(request: Request) -> Answer:

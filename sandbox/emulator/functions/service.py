@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from sandbox.emulator.calls import AwsError, Handlers
 from sandbox.emulator.core import AccountCore
@@ -22,9 +25,13 @@ from sandbox.emulator.functions.names import FunctionName
 from sandbox.emulator.functions.runtimes import Runtimes
 from sandbox.emulator.functions.runtimes.python import PythonRuntime
 from sandbox.emulator.functions.store import FunctionStore
+from sandbox.emulator.functions.streaming import ResponseStream
 from sandbox.emulator.gateway.server import serve as serve_gateway
 from sandbox.errors import EnvironmentFault
 from sandbox.isolation.spec import Spawner
+
+# Streamed invocations at once; more wait for one of them to end.
+_STREAMS_LIMIT = 256
 
 
 class FunctionService:
@@ -58,6 +65,8 @@ class FunctionService:
             Permissions(core, self._store),
             self._configs,
         )
+        self._pool: ThreadPoolExecutor | None = None
+        self._pool_lock = threading.Lock()
         patches.run_through(self)
 
     def handlers(self) -> Handlers:
@@ -130,6 +139,19 @@ class FunctionService:
                 )
                 self._record_refusal(name, invocation, refusal)
                 return _refused(refusal, invocation.request_id)
+
+    def stream(self, name: FunctionName, invocation: Invocation) -> ResponseStream:
+        """Run one invocation in a thread of its own; its response comes through the stream."""
+        stream = ResponseStream()
+        streamed = replace(invocation, sink=stream)
+        self._threads().submit(lambda: stream.finish(self.run(name, streamed)))
+        return stream
+
+    def _threads(self) -> ThreadPoolExecutor:
+        with self._pool_lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(_STREAMS_LIMIT, thread_name_prefix="streams")
+            return self._pool
 
     def _record_refusal(self, name: FunctionName, invocation: Invocation, error: AwsError) -> None:
         self._core.timeline.add(

@@ -19,6 +19,8 @@ _CBOR_HEADERS = (("Content-Type", cbor.CONTENT_TYPE), ("smithy-protocol", "rpc-v
 def write_result(operation: Operation, result: dict[str, Any], request_id: str) -> HttpAnswer:
     """An operation's output members as its protocol writes them."""
     ids = (("x-amzn-RequestId", request_id),)
+    if operation.model.has_event_stream_output:
+        return _write_stream(operation, dict(result), ids)
     if operation.protocol == cbor.PROTOCOL:
         shape = operation.model.output_shape
         return HttpAnswer(200, _CBOR_HEADERS + ids, cbor.serialize(result, shape) if shape else b"\xbf\xff")
@@ -32,6 +34,20 @@ def write_result(operation: Operation, result: dict[str, Any], request_id: str) 
     headers = tuple((name, str(value)) for name, value in written["headers"].items())
     status = _told_status(operation, result) or written["status_code"]
     return HttpAnswer(status, headers + ids, body.encode() if isinstance(body, str) else bytes(body))
+
+
+def _write_stream(
+    operation: Operation, result: dict[str, Any], ids: tuple[tuple[str, str], ...]
+) -> HttpAnswer:
+    """An answer whose event stream member is frames that are complete already."""
+    shape = operation.model.output_shape
+    stream = result.pop(shape.event_stream_name)
+    headers = tuple(
+        (member.serialization["name"], str(result[name]))
+        for name, member in shape.members.items()
+        if member.serialization.get("location") == "header" and name in result
+    )
+    return HttpAnswer(_told_status(operation, result) or 200, headers + ids, b"", stream)
 
 
 def _told_status(operation: Operation, result: dict[str, Any]) -> int | None:
@@ -78,7 +94,10 @@ def write_error(
     query_code = _query_code(model, code)
     if query_code:
         ids.append(("x-amzn-query-error", f"{query_code};{'Sender' if status < 500 else 'Receiver'}"))
-    body: dict[str, Any] = {"message": message, **error.extra}
+    in_headers = _header_members(model, code) if protocol == "rest-json" else {}
+    ids += [(header, str(error.extra[name])) for name, header in in_headers.items() if name in error.extra]
+    extra = {name: value for name, value in error.extra.items() if name not in in_headers}
+    body: dict[str, Any] = {"message": message, **extra}
     if protocol == "rest-json":
         ids.append(("x-amzn-errortype", code))
         kind = "application/json"
@@ -88,6 +107,18 @@ def write_error(
         version = (getattr(model, "metadata", None) or {}).get("jsonVersion", "1.0")
         kind = f"application/x-amz-json-{version}"
     return HttpAnswer(status, (("Content-Type", kind), *ids), json.dumps(body).encode())
+
+
+def _header_members(model: Any, code: str) -> dict[str, str]:
+    """Members of a modelled error that travel as headers, with the headers' names."""
+    if model is None or code not in model.shape_names:
+        return {}
+    members = getattr(model.shape_for(code), "members", {})
+    return {
+        name: member.serialization["name"]
+        for name, member in members.items()
+        if member.serialization.get("location") == "header"
+    }
 
 
 def _query_code(model: Any, code: str) -> str:

@@ -107,7 +107,8 @@ class Clients:
             answer = self._answer(_read_prepared(request), service, region, principal)
             headers = {name.lower(): value for name, value in answer.headers}
             made: Any = _Headers(headers)
-            return AWSResponse(request.url, answer.status, made, _Raw(answer.body))
+            body = answer.body if answer.stream is None else b"".join(answer.stream)
+            return AWSResponse(request.url, answer.status, made, _Raw(body))
 
         client.meta.events.register("before-send.*", send)
         return client

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -114,8 +114,9 @@ def read_environ(environ: Mapping[str, Any], environment_id: str = "") -> HttpRe
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """What goes back over the wire."""
+    """What goes back over the wire. A ``stream`` is sent piece by piece instead of the body."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes = field(repr=False)
+    stream: Iterable[bytes] | None = field(default=None, repr=False)

@@ -1,6 +1,7 @@
-"""Invoke and InvokeAsync.
+"""Invoke, InvokeAsync and InvokeWithResponseStream.
 
-Source: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+Source: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html and
+https://docs.aws.amazon.com/lambda/latest/api/API_InvokeWithResponseStream.html
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sandbox.emulator.functions.contract import InvokeOutcome
 from sandbox.emulator.functions.execution import Invocation
 from sandbox.emulator.functions.names import FunctionName
 from sandbox.emulator.functions.store import FunctionStore
+from sandbox.emulator.functions.streaming import ResponseStream, frames
 
 SYNCHRONOUS_LIMIT_BYTES = 6 * 1024 * 1024
 ASYNCHRONOUS_LIMIT_BYTES = 1024 * 1024
@@ -24,10 +26,13 @@ _CLIENT_CONTEXT_LIMIT_BYTES = 3583
 
 
 class Runner(Protocol):
-    """Runs or queues one invocation."""
+    """Runs, streams or queues one invocation."""
 
     def run(self, name: FunctionName, invocation: Invocation) -> InvokeOutcome:
         """Run it now."""
+
+    def stream(self, name: FunctionName, invocation: Invocation) -> ResponseStream:
+        """Run it now, and have its response as it comes."""
 
     def enqueue(self, name: FunctionName, invocation: Invocation) -> None:
         """Run it later."""
@@ -59,21 +64,13 @@ class InvokeApi:
         if kind == "DryRun":
             return {"StatusCode": 204, "Payload": b""}
         _check_json(payload)
-        invocation = Invocation(
-            payload=payload,
-            source="api",
-            trace_header=call.headers.get("x-amzn-trace-id", ""),
-            client_context=_client_context(call.params.get("ClientContext") or ""),
-            request_id=call.request_id,
-        )
+        invocation = self._invocation(call, payload)
         if kind == "Event":
             self._runner.enqueue(name, invocation)
             return {"StatusCode": 202, "Payload": b""}
         outcome = self._runner.run(name, invocation)
         if outcome.status >= 400:
-            told = json.loads(outcome.payload)
-            message = told.pop("Message", "")
-            raise AwsError(outcome.error_code, message, outcome.status, **told)
+            raise _refusal(outcome)
         result: dict[str, Any] = {
             "StatusCode": outcome.status,
             "Payload": outcome.payload,
@@ -96,9 +93,33 @@ class InvokeApi:
         return {"Status": 202}
 
     def invoke_with_response_stream(self, call: Call) -> dict[str, Any]:
-        """Not emulated; the gateway records the gap."""
-        raise AwsError(
-            "NotEmulated", "Coldstart does not emulate InvokeWithResponseStream. This is our gap.", 501
+        """As Invoke, but the response is passed on while the function writes it."""
+        name = self._name(call)
+        payload = _bytes(call.params.get("Payload"))
+        _check_size(payload, SYNCHRONOUS_LIMIT_BYTES)
+        target = self._store.resolve(name)
+        if call.params.get("InvocationType") == "DryRun":
+            return {"StatusCode": 204, "EventStream": iter(())}
+        _check_json(payload)
+        stream = self._runner.stream(name, self._invocation(call, payload))
+        outcome = stream.begin()
+        if outcome is not None and outcome.status >= 400:
+            raise _refusal(outcome)
+        return {
+            "StatusCode": 200,
+            "ExecutedVersion": stream.version or target.version.version,
+            "ResponseStreamContentType": "application/vnd.amazon.eventstream",
+            "EventStream": frames(stream, with_log=call.params.get("LogType") == "Tail"),
+        }
+
+    @staticmethod
+    def _invocation(call: Call, payload: bytes) -> Invocation:
+        return Invocation(
+            payload=payload,
+            source="api",
+            trace_header=call.headers.get("x-amzn-trace-id", ""),
+            client_context=_client_context(call.params.get("ClientContext") or ""),
+            request_id=call.request_id,
         )
 
     @staticmethod
@@ -109,6 +130,12 @@ class InvokeApi:
             region=call.region,
             qualifier=call.params.get("Qualifier") or "",
         )
+
+
+def _refusal(outcome: InvokeOutcome) -> AwsError:
+    told = json.loads(outcome.payload)
+    message = told.pop("Message", "")
+    return AwsError(outcome.error_code, message, outcome.status, **told)
 
 
 def _bytes(payload: Any) -> bytes:
