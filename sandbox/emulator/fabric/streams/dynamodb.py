@@ -69,6 +69,8 @@ class TableStream:
         moment = made["dynamodb"]["ApproximateCreationDateTime"].replace(tzinfo=dt.UTC).timestamp()
         change = made["dynamodb"] | {"ApproximateCreationDateTime": float(int(moment))}
         event = made | {"dynamodb": change, "eventSourceARN": str(self._arn)}
+        if who := made.get("userIdentity"):
+            event["userIdentity"] = {"type": who["Type"], "principalId": who["PrincipalId"]}
         return Record(
             int(change["SequenceNumber"]), json.dumps(change["Keys"], sort_keys=True), moment, event, event
         )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from moto.dynamodb.models.table import StreamRecord
@@ -17,6 +19,19 @@ _sink: Sink | None = None
 
 # Sequence numbers grow over a whole stream, as on AWS, so that no two records of it share one.
 FIRST_SEQUENCE = 49_668_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000
+
+
+_acting: ContextVar[str] = ContextVar("acting_service", default="")
+
+
+@contextmanager
+def by_service(principal: str) -> Iterator[None]:
+    """What is changed within is the doing of an AWS service, such as ``dynamodb.amazonaws.com``."""
+    acting = _acting.set(principal)
+    try:
+        yield
+    finally:
+        _acting.reset(acting)
 
 
 def tell(sink: Sink) -> None:
@@ -45,6 +60,8 @@ def _keep_change(_original: Callable[..., None]) -> Callable[..., None]:
         made = StreamRecord(table, table.stream_specification["StreamViewType"], event, old, new, sequence)
         # Images share nested values with the item, which later updates change in place.
         made.record = copy.deepcopy(made.record) | {"awsRegion": table.region_name, "eventVersion": "1.1"}
+        if _acting.get():
+            made.record["userIdentity"] = {"Type": "Service", "PrincipalId": _acting.get()}
         if event == "INSERT" and shard.items and _same_insert(shard.items[-1].record, made.record):
             # moto's UpdateItem first puts the bare key of an item that is not there yet, then the item.
             made.record["dynamodb"]["SequenceNumber"] = str(sequence - 1)
