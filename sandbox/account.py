@@ -71,6 +71,12 @@ class Account(Protocol):
     def timeline(self, since: int = 0) -> list[dict[str, Any]]:
         """What happened, oldest first: each with ``sequence``, ``at``, ``kind``, ``subject``, ``outcome``."""
 
+    def decisions(self, since: int = 0) -> list[dict[str, Any]]:
+        """Every call and delivery with what was authorised for it, oldest first; see ``docs/iam.md``.
+
+        A backend that can't observe its own decisions raises EnvironmentFault.
+        """
+
     def set_fault(self, name: str, **settings: Any) -> None:
         """Switch an emulator fault on. ``NotSupported`` backends raise EnvironmentFault."""
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from sandbox.emulator.calls import Call, Principal
 from sandbox.emulator.clock import VirtualClock
+from sandbox.emulator.iam.enforcement import Guard
 from sandbox.emulator.timeline import Timeline
 from sandbox.emulator.work import WorkQueue
 
@@ -42,6 +43,8 @@ class AccountCore:
     clients: Clients
     moto: Callable[[Call], dict[str, Any]]
     """Has moto perform a call that a handler took over: its output members; AwsError when it refuses."""
+    guard: Guard
+    """Decides what callers and services may do, and keeps what was decided."""
     owner: Principal
     """The learner account's root user, as whom the learner deploys."""
     dispatch_lock: threading.RLock = field(default_factory=threading.RLock)

@@ -85,7 +85,7 @@ class EmulatedAccount:
         clock = VirtualClock()
         lock = threading.RLock()
         timeline = Timeline(clock.now)
-        self.gateway = Gateway(clock, timeline, lock, [options.account_id, options.fixture_account_id])
+        self.gateway = Gateway(clock, timeline, lock)
         self.faults = Faults()
         self._learner = self.gateway.root_keys(options.account_id)
         self._grader = self.gateway.root_keys(options.account_id)
@@ -105,6 +105,7 @@ class EmulatedAccount:
             moto=self.gateway.moto,
             owner=self._learner.principal,
             dispatch_lock=lock,
+            guard=self.gateway.guard,
         )
         self._spawner = SpawnerClient(options.spawner_socket)
         self.functions = FunctionService(
@@ -189,6 +190,10 @@ class EmulatedAccount:
         """Switch an emulator fault on."""
         self.faults.set(name, **settings)
         self._note_fault(name, "set", settings)
+    def decisions(self, since: int = 0) -> list[dict[str, Any]]:
+        """What was authorised and refused after ``since``, oldest first, as plain JSON."""
+        return [record.as_json() for record in self.gateway.guard.log.since(since)]
+
 
     def clear_faults(self) -> None:
         """Switch every emulator fault off."""

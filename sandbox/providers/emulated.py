@@ -257,6 +257,11 @@ class EmulatedAccount:
         found: list[dict[str, Any]] = self._ask("timeline", since=since)
         return found
 
+    def decisions(self, since: int = 0) -> list[dict[str, Any]]:
+        """Every call and delivery with what was authorised for it, oldest first."""
+        found: list[dict[str, Any]] = self._ask("decisions", since=since)
+        return found
+
     def set_fault(self, name: str, **settings: Any) -> None:
         """Switch an emulator fault on."""
         self._ask("set_fault", name=name, settings=settings)

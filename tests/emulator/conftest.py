@@ -31,7 +31,7 @@ class InProcessAccount:
         lock = threading.RLock()
         work = WorkQueue(clock)
         timeline = Timeline(clock.now)
-        self.gateway = Gateway(clock, timeline, lock, [ACCOUNT_ID])
+        self.gateway = Gateway(clock, timeline, lock)
         issued = self.gateway.root_keys(ACCOUNT_ID)
         self.keys = issued.keys
         self.core = AccountCore(
@@ -44,6 +44,7 @@ class InProcessAccount:
             timeline=timeline,
             clients=self.gateway.clients,
             moto=self.gateway.moto,
+            guard=self.gateway.guard,
             owner=issued.principal,
             dispatch_lock=lock,
         )

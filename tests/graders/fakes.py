@@ -86,6 +86,9 @@ class FakeAccount:
     def timeline(self, since: int = 0) -> list[dict[str, Any]]:
         return [event for event in self.events if event["sequence"] > since]
 
+    def decisions(self, since: int = 0) -> list[dict[str, Any]]:
+        raise NotImplementedError
+
     def happened(self, kind: str, subject: str, outcome: str = "ok") -> None:
         self.events.append(
             {

@@ -14,11 +14,12 @@ from moto.core.utils import get_service_model
 
 from sandbox.emulator.calls import AwsError, Call, Handlers, Principal, current_call
 from sandbox.emulator.clock import VirtualClock
-from sandbox.emulator.gateway import answers, cbor, clients, moto_app, operations, signatures, trail
+from sandbox.emulator.gateway import answers, cbor, clients, moto_app, operations, signatures, trail, witness
 from sandbox.emulator.gateway import moto_patches as moto_patches  # registers them
 from sandbox.emulator.gateway.keys import Issued, KeyRing
 from sandbox.emulator.gateway.operations import Operation
 from sandbox.emulator.gateway.requests import HttpAnswer, HttpRequest, read_environ
+from sandbox.emulator.iam.enforcement import Denied, Guard, Record
 from sandbox.emulator.timeline import Timeline
 
 log = structlog.get_logger()
@@ -42,14 +43,14 @@ class Gateway:
     """Authenticates, names, records and performs. ``handlers`` take operations over from moto."""
 
     def __init__(
-        self, clock: VirtualClock, timeline: Timeline, lock: threading.RLock, accounts: Iterable[str]
+        self, clock: VirtualClock, timeline: Timeline, lock: threading.RLock, *, enforcing: bool = False
     ) -> None:
+        self.guard = Guard(lock, clock, enforcing=enforcing)
         self.keys = KeyRing()
         self.handlers: Handlers = {}
         self.wire_handlers: Handlers = {}
         """Operations of JSON services whose parameters and answers stay as they are on the wire."""
         self.data_planes: list[DataPlane] = []
-        self.accounts = frozenset(accounts)
         self.clients = clients.Clients(self._in_process)
         self._moto_clients = clients.Clients(self._straight_to_moto)
         self._clock = clock
@@ -131,15 +132,23 @@ class Gateway:
     def _in_process(
         self, request: HttpRequest, service: str, region: str, principal: Principal
     ) -> HttpAnswer:
-        return self._perform(request, service, region, principal, str(uuid.uuid4()))
+        return self._perform(request, service, region, principal, str(uuid.uuid4()), in_process=True)
 
     def _perform(
-        self, request: HttpRequest, service: str, region: str, principal: Principal, request_id: str
+        self,
+        request: HttpRequest,
+        service: str,
+        region: str,
+        principal: Principal,
+        request_id: str,
+        *,
+        in_process: bool = False,
     ) -> HttpAnswer:
         if service == "s3":
             request = request.path_style()
         operation: Operation | None = None
         call: Call | None = None
+        record: Record | None = None
         model = get_service_model(service)
         started = self._clock.now()
         try:
@@ -155,18 +164,26 @@ class Gateway:
                 request.environment_id,
                 dict(request.headers),
             )
+            record = self.guard.authorise(
+                call,
+                source_ip="" if in_process else request.source_ip,
+                user_agent=request.headers.get("user-agent", ""),
+                via_service=in_process,
+            )
             answering = current_call.set(call)
             try:
                 answer = self._answered(request, operation, call)
             finally:
                 current_call.reset(answering)
         except AwsError as error:
+            if isinstance(error, Denied):
+                record = error.record
             protocol = operation.protocol if operation is not None else _protocol_of(request, model)
             answer = answers.write_error(error, request_id, service=service, protocol=protocol, model=model)
             if error.code in _GAP_CODES:
                 self._gap(service, operation, principal, region, error)
         name = operation.name if operation is not None else "Unknown"
-        self._record(started, request, service, name, call, principal, region, request_id, answer)
+        self._record(started, request, service, name, call, principal, region, request_id, answer, record)
         return answer
 
     def _answered(self, request: HttpRequest, operation: Operation, call: Call) -> HttpAnswer:
@@ -188,7 +205,7 @@ class Gateway:
                 ) from error
         if operation.protocol == cbor.PROTOCOL:
             return answers.write_result(operation, self.moto(call), call.request_id)
-        with self._lock:
+        with self._lock, witness.performing(operation.service, operation.name):
             answer = moto_app.perform(request, operation.service, call.principal, call.region)
         return HttpAnswer(
             answer.status, (*answer.headers, ("x-amzn-RequestId", call.request_id)), answer.body
@@ -201,7 +218,8 @@ class Gateway:
             AwsError: what moto refused it with.
         """
         client = self._moto_clients.client(call.service, region=call.region, principal=call.principal)
-        return clients.perform(client, call)
+        with witness.performing(call.service, call.operation):
+            return clients.perform(client, call)
 
     def _straight_to_moto(
         self, request: HttpRequest, service: str, region: str, principal: Principal
@@ -243,8 +261,12 @@ class Gateway:
         region: str,
         request_id: str,
         answer: HttpAnswer,
+        record: Record | None,
     ) -> None:
         code = trail.error_code(answer) if answer.status >= 400 else ""
+        parameters = trail.summarise(call.params) if call is not None else {}
+        if record is not None:
+            self.guard.close(record, code or "ok", answer.status, parameters)
         self._timeline.add(
             "api",
             f"{service}:{name}",
@@ -257,7 +279,7 @@ class Gateway:
             access_key_id=principal.access_key_id,
             environment_id=request.environment_id,
             user_agent=request.headers.get("user-agent", ""),
-            parameters=trail.summarise(call.params) if call is not None else {},
+            parameters=parameters,
             started=started.isoformat(timespec="milliseconds"),
         )
 

@@ -118,10 +118,10 @@ def name_service(request: HttpRequest, signing_name: str) -> str:
 def name_operation(
     request: HttpRequest, service: str, *, parsed: Callable[[tuple[str, str]], bool]
 ) -> Operation:
-    """The one operation that a request is, with its parameters.
+    """The one operation that a request is, with its parameters by botocore's names.
 
-    Operations that ``parsed`` declines have theirs as they came over the wire: enough for the record,
-    at a fraction of the cost.
+    The JSON protocol has these names on the wire already: what ``parsed`` declines keeps blobs and
+    timestamps in the wire's form, at a fraction of the cost.
 
     Raises:
         AwsError: it names none, more than one, or its parameters can't be read.
@@ -146,8 +146,8 @@ def name_operation(
         raise AwsError(
             "UnknownOperationException", "The request names no operation of this service.", 404
         ) from None
-    if not parsed((service, operation.name)):
-        params = _outline(protocol, request, witness, path_params)
+    if protocol == "json" and not parsed((service, operation.name)):
+        params = _wire_params(request)
         return Operation(service, operation.name, protocol, operation, params)
     parser = PROTOCOL_PARSERS[protocol](operation, timestamp_parser=parse_timestamp)
     try:
@@ -166,15 +166,15 @@ def name_operation(
     return Operation(service, operation.name, protocol, operation, dict(params))
 
 
-def _outline(protocol: str, request: HttpRequest, witness: Any, path_params: Any) -> dict[str, Any]:
-    if protocol in _QUERY_PROTOCOLS:
-        return {name: value for name, value in witness.values.items() if name not in ("Action", "Version")}
-    params = {**path_params, **dict(request.parameters)}
-    if protocol != "rest-xml" and request.body[:1] == b"{":
-        try:
-            params |= json.loads(request.body)
-        except ValueError:
-            raise AwsError("SerializationException", "The request body is no JSON.", 400) from None
+def _wire_params(request: HttpRequest) -> dict[str, Any]:
+    if not request.body:
+        return {}
+    try:
+        params = json.loads(request.body)
+    except ValueError:
+        raise AwsError("SerializationException", "The request body is no JSON.", 400) from None
+    if not isinstance(params, dict):
+        raise AwsError("SerializationException", "The request body is no JSON object.", 400)
     return params
 
 

@@ -232,7 +232,7 @@ def _attributes(item: Mapping[str, Any]) -> list[str]:
         for path in re.split(r"[\s,()=<>+\-]+", str(item.get(member) or "")):
             top = re.split(r"[.\[]", path, maxsplit=1)[0]
             if _NAME.fullmatch(top) and top.lower() not in _KEYWORDS:
-                found[aliases.get(top, top)] = None
+                found[str(aliases.get(top, top))] = None
     return [name for name in found if not name.startswith("#")]
 
 

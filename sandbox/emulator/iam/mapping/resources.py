@@ -264,7 +264,7 @@ def _iam(kind: str, *params: str) -> Builder:
         found = []
         for text in asked.texts(*params):
             known = None if text.startswith("arn:") else asked.find(kind, text)
-            path = asked.text("Path") or "/"
+            path = asked.text("Path") if asked.text("Path").startswith("/") else "/"
             made = f"arn:aws:iam::{asked.account_id}:{kind}{path}{text}"
             found.append(text if text.startswith("arn:") else known or made)
         return found
@@ -497,4 +497,8 @@ def build(asked: Asked, prefix: str, types: tuple[str, ...]) -> list[str]:
         builder = builders.get(name)
         for arn in builder(asked) if builder is not None else ():
             found[arn] = None
+    if not found and types:
+        # Operations on tags and resource policies say the whole ARN.
+        said = asked.texts("ResourceArn", "resourceArn", "ResourceARN", "Resource")
+        found = dict.fromkeys(arn for arn in said if arn.startswith("arn:"))
     return list(found)
