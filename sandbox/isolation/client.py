@@ -316,6 +316,9 @@ class SpawnerClient:
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         output, their_output = os.pipe()
         try:
+            # What may hold keys goes past the spawner, straight to the environment's first process: a
+            # later environment, perhaps of another account, is a copy of the spawner's memory.
+            wire.send(control, {"variables": dict(spec.variables)})
             with self._lock:
                 wire.send(self._connection, _order(spec), (theirs.fileno(), their_output))
         except OSError as error:
@@ -357,7 +360,6 @@ def _order(spec: EnvironmentSpec) -> dict[str, Any]:
         "environment_id": spec.environment_id,
         "code_dir": str(spec.code_dir.resolve()),
         "layer_dir": None if spec.layer_dir is None else str(spec.layer_dir.resolve()),
-        "variables": dict(spec.variables),
         "command": None if spec.command is None else list(spec.command),
         "runtime_dir": None if spec.runtime_dir is None else str(spec.runtime_dir.resolve()),
         "language_dir": None if spec.language_dir is None else str(spec.language_dir.resolve()),

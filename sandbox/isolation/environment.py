@@ -27,12 +27,11 @@ _MB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A validated request to start an environment."""
+    """A request to start an environment, as the spawner sees it: without the function's variables."""
 
     environment_id: str
     code_dir: str
     layer_dir: str | None
-    variables: dict[str, str]
     command: list[str] | None
     memory_mb: int
     tmp_mb: int
@@ -46,6 +45,15 @@ class Order:
     def read(cls, message: dict[str, Any]) -> Order:
         """From the wire; only our own client writes these."""
         return cls(**{name: message[name] for name in cls.__slots__ if name in message})
+
+
+def receive_variables(control: socket.socket) -> dict[str, str]:
+    """The function's variables, read in the environment's own first process."""
+    message, _descriptors = wire.receive(control)
+    if message is None:
+        os._exit(0)  # The owner died.
+    variables: dict[str, str] = message["variables"]
+    return variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,7 @@ def start(
     confinement: Confinement,
     control: socket.socket,
     output: int,
-    execute: Callable[[Order], NoReturn],
+    execute: Callable[[], NoReturn],
 ) -> int:
     """Become the first process of an environment and start the function's, by ``execute``; its pid.
 
@@ -128,7 +136,7 @@ def _start_function(
     control: socket.socket,
     output: int,
     sockets: list[socket.socket],
-    execute: Callable[[Order], NoReturn],
+    execute: Callable[[], NoReturn],
 ) -> int:
     """Fork the function's process; returns once it holds no rights any more.
 
@@ -169,7 +177,7 @@ def _start_function(
         except OSError as error:
             theirs.send(str(error).encode())
             os._exit(70)
-        execute(order)
+        execute()
     theirs.close()
     answer = ours.recv(512)
     if answer == b"u":

@@ -119,6 +119,7 @@ class Keeper:
         self.cold = parent.starts_cold(order)
         self.spawner = parent.pid
         self.temporary: str | None = None
+        self.variables: dict[str, str] = {}
 
     def run(self) -> NoReturn:
         """Until the function's process ends or the owner lets go."""
@@ -129,6 +130,7 @@ class Keeper:
             if os.getppid() != self.spawner:
                 os._exit(0)
             kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+            self.variables = environment.receive_variables(self.control)
             sockets = environment.listen("127.0.0.1", (0, 0, 0, 0))
             temporary = self.temporary = tempfile.mkdtemp(prefix="coldstart-tmp-")
             self._find_places(sockets, temporary)
@@ -229,7 +231,7 @@ class Keeper:
     def _execute(self, temporary: str) -> NoReturn:
         interpreter = view.Interpreter(self.config["prefix"], self.config["version"])
         library_path = f"{interpreter.prefix}/lib:{self.config['runtime_dir']}"
-        given = spawner.complete_variables(self.order.variables, library_path)
+        given = spawner.complete_variables(self.variables, library_path)
         variables = {name: self._really(value) for name, value in given.items()}
         # These are real already; the runtime may itself lie below a place that is replaced.
         variables |= {"TMPDIR": temporary, "HOME": temporary, "LD_LIBRARY_PATH": library_path}

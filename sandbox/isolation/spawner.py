@@ -226,8 +226,9 @@ class NamespaceSpawner:
                 with contextlib.suppress(OSError):  # The one that listed the directory.
                     os.close(descriptor)
         cold = order.command is None and self._must_start_cold(order)
+        variables = environment.receive_variables(control)
         function = environment.start(
-            order, confinement, control, output, lambda given: self._execute(given, cold=cold)
+            order, confinement, control, output, lambda: self._execute(order, variables, cold=cold)
         )
         Watch(order, confinement, control, function).until_the_end()
 
@@ -239,9 +240,9 @@ class NamespaceSpawner:
             places += [layer, layer / "lib" / f"python{version}" / "site-packages"]
         return warm.must_start_cold(places, self.imported)
 
-    def _execute(self, order: Order, *, cold: bool) -> NoReturn:
+    def _execute(self, order: Order, given: dict[str, str], *, cold: bool) -> NoReturn:
         interpreter = view.Interpreter(self.config["prefix"], self.config["version"])
-        variables = complete_variables(order.variables, interpreter.library_path)
+        variables = complete_variables(given, interpreter.library_path)
         if order.command is None and not cold:
             warm.become_function(variables, warm.function_path(interpreter.version))
         if order.command is None:

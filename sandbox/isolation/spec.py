@@ -33,6 +33,7 @@ class EnvironmentSpec:
     give the argv to exec inside. ``runtime_dir`` becomes /var/runtime and ``language_dir`` /var/lang,
     both read-only; None leaves Python's. ``memory_mb`` is the function's memory, ``tmp_mb`` the size of /tmp.
     ``cpus`` limits the processors' time it gets where cgroups are to be had; None: no limit.
+    ``max_processes`` counts threads as well; 1,024 is what Lambda allows.
     ``gateway_port`` is where the AWS endpoint listens inside. ``time_offset_s`` is how far the
     account's clock is ahead of the wall.
     """
@@ -48,7 +49,7 @@ class EnvironmentSpec:
     runtime_dir: Path | None = None
     language_dir: Path | None = None
     time_offset_s: float = 0.0
-    max_processes: int = 64
+    max_processes: int = 1024
     cpus: float | None = None
     preload: frozenset[str] = field(default_factory=lambda: frozenset({"boto3"}))
 
