@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -15,6 +15,7 @@ from sandbox.emulator.iam.evaluation import (
     CallerKind,
     Decision,
     Policies,
+    Policy,
     Request,
     evaluate,
     parse_policy,
@@ -56,7 +57,9 @@ class Row:
 def rows(name: str) -> tuple[Row, ...]:
     """The rows of ``cases/<name>.json``."""
     tables = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
-    return tuple(row for number, table in enumerate(tables) for row in READERS[name](table, f"{name}-{number}"))
+    return tuple(
+        row for number, table in enumerate(tables) for row in READERS[name](table, f"{name}-{number}")
+    )
 
 
 def all_rows() -> tuple[Row, ...]:
@@ -105,7 +108,12 @@ def _variables(table: dict[str, Any], prefix: str) -> Iterator[Row]:
             statement["Resource"] = row.get("resource", "*")
         base = SESSION if table.get("session") else USER
         caller = Caller(
-            base.kind, base.account, base.arn, base.role_arn, unique_id=base.unique_id, tags=row.get("tags", {})
+            base.kind,
+            base.account,
+            base.arn,
+            base.role_arn,
+            unique_id=base.unique_id,
+            tags=row.get("tags", {}),
         )
         request = Request("x:Do", row.get("asked", "*"), context=row.get("context", {}))
         yield from _covered(
@@ -119,4 +127,167 @@ def _variables(table: dict[str, Any], prefix: str) -> Iterator[Row]:
         )
 
 
-READERS = {"conditions": _conditions, "elements": _elements, "variables": _variables}
+CALLERS = {
+    "user": USER,
+    "tagged": replace(USER, tags={"access-project": "peg"}),
+    "management": replace(USER, management_account=True),
+    "canonical": replace(
+        USER, canonical_id="79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"
+    ),
+    "user-with-colon": replace(USER, unique_id="AIDAEXAMPLE:x"),
+    "session": SESSION,
+    "service-linked": replace(SESSION, service_linked=True),
+    "federated-user": Caller(
+        CallerKind.FEDERATED_USER,
+        ACCOUNT,
+        f"arn:aws:sts::{ACCOUNT}:federated-user/ada",
+        user_arn=f"arn:aws:iam::{ACCOUNT}:user/ada",
+        unique_id=f"{ACCOUNT}:ada",
+    ),
+    "root": Caller(CallerKind.ROOT, ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root"),
+    "sns": Caller.of_service("sns.amazonaws.com"),
+    "lambda": Caller.of_service("lambda.amazonaws.com"),
+    "web-identity": Caller(CallerKind.EXTERNAL, identity_provider="cognito-identity.amazonaws.com"),
+    "anonymous": Caller(CallerKind.ANONYMOUS),
+}
+
+
+def _policies(case: dict[str, Any], prefix: str) -> Iterator[Row]:
+    given = case["policies"]
+
+    def parsed(statements: list[dict[str, Any]], name: str) -> Policy:
+        return parse_policy({"Version": "2012-10-17", "Statement": statements}, name)
+
+    policies = Policies(
+        identity=tuple(parsed(each, "identity") for each in given.get("identity", [])),
+        resource=parsed(given["resource"], "resource") if "resource" in given else None,
+        boundary=parsed(given["boundary"], "boundary") if "boundary" in given else None,
+        session=tuple(parsed(each, "session") for each in given.get("session", [])),
+        scps=tuple(tuple(parsed(each, "scp") for each in level) for level in given.get("scps", [])),
+    )
+    request = Request(
+        case["action"], case["resource"], case.get("resource_account", ""), case.get("context", {})
+    )
+    allowed = case["decision"] == "Allow"
+    yield Row(
+        case["id"],
+        case["source"],
+        CALLERS[case["caller"]],
+        request,
+        policies,
+        allowed,
+        case.get("reason", ""),
+    )
+
+
+# The matrix: every combination of these, each decided by the first rule of cases/matrix.json that fits it.
+OTHER_ACCOUNT = "444455556666"
+NAMES: dict[str, Any] = {
+    "nobody": {"AWS": "999999999999"},
+    "user": {"AWS": USER.arn},
+    "role": {"AWS": SESSION.role_arn},
+    "session": {"AWS": SESSION.arn},
+    "account": {"AWS": ACCOUNT},
+    "everyone": "*",
+    "service": {"Service": "sns.amazonaws.com"},
+}
+NAMED = {
+    "user": {"user", "account", "everyone"},
+    "session": {"role", "session", "account", "everyone"},
+    "service": {"service", "everyone"},
+}
+"""Which of the names name which caller."""
+LIMITS = ("absent", "allows", "silent", "denies")
+
+
+@cache
+def _effect(effect: str, name: str) -> Policy:
+    """A policy that allows the request, denies it, or says nothing of it."""
+    statements = {
+        "allows": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
+        "silent": [{"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}],
+        "denies": [
+            {"Effect": "Allow", "Action": "*", "Resource": "*"},
+            {"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*"},
+        ],
+    }
+    return parse_policy({"Version": "2012-10-17", "Statement": statements[effect]}, name)
+
+
+@cache
+def _naming(effect: str, names: str) -> Policy:
+    statement = {"Effect": effect, "Principal": NAMES[names], "Action": "s3:GetObject", "Resource": "*"}
+    return parse_policy({"Version": "2012-10-17", "Statement": [statement]}, "resource")
+
+
+def _combinations() -> Iterator[dict[str, str]]:
+    for caller, account, resource, names, identity, boundary, session in product(
+        NAMED, ("same", "cross"), ("absent", "allows", "denies"), NAMES, LIMITS[1:], LIMITS, LIMITS
+    ):
+        if resource == "absent" and names != "nobody":
+            continue
+        if caller == "user" and session != "absent":
+            continue
+        if caller == "service" and (identity, boundary, session, account) != (
+            "silent",
+            "absent",
+            "absent",
+            "same",
+        ):
+            continue
+        yield {
+            "caller": caller,
+            "account": account,
+            "resource": resource,
+            "names": names,
+            "named": "yes" if resource != "absent" and names in NAMED[caller] else "no",
+            "identity": identity,
+            "boundary": boundary,
+            "session": session,
+        }
+
+
+def fits(combination: dict[str, str], rule: dict[str, Any]) -> bool:
+    def matches(pattern: dict[str, str]) -> bool:
+        return all(combination[key] in wanted.split("|") for key, wanted in pattern.items())
+
+    return matches(rule["when"]) and not ("unless" in rule and matches(rule["unless"]))
+
+
+@cache
+def matrix() -> tuple[tuple[Row, int], ...]:
+    """Every combination with the number of the rule that decides it."""
+    rules = json.loads((FOLDER / "matrix.json").read_text("utf-8"))["rules"]
+    found = []
+    for combination in _combinations():
+        number = next(number for number, rule in enumerate(rules) if fits(combination, rule))
+        rule = rules[number]
+        resource, boundary, session = (combination[key] for key in ("resource", "boundary", "session"))
+        policies = Policies(
+            identity=(_effect(combination["identity"], "identity"),),
+            resource=None
+            if resource == "absent"
+            else _naming({"allows": "Allow", "denies": "Deny"}[resource], combination["names"]),
+            boundary=None if boundary == "absent" else _effect(boundary, "boundary"),
+            session=() if session == "absent" else (_effect(session, "session"),),
+        )
+        account = ACCOUNT if combination["account"] == "same" else OTHER_ACCOUNT
+        request = Request("s3:GetObject", "arn:aws:s3:::bucket/key", account)
+        caller = CALLERS["sns" if combination["caller"] == "service" else combination["caller"]]
+        allowed = rule["decision"] == "Allow"
+        name = " ".join(f"{key}={value}" for key, value in combination.items())
+        found.append(
+            (Row(name, rule["source"], caller, request, policies, allowed, rule.get("reason", "")), number)
+        )
+    return tuple(found)
+
+
+READERS = {"conditions": _conditions, "elements": _elements, "variables": _variables, "policies": _policies}
+
+
+def every_row() -> Iterator[Row]:
+    """The documented cases and the matrix."""
+    for name in READERS:
+        yield from rows(name)
+    for row, _ in matrix():
+        yield row

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from tests.emulator.iam.evaluation.tables import READERS, Row, all_rows
+from tests.emulator.iam.evaluation.tables import FOLDER, Row, all_rows, matrix
 
 
 @pytest.mark.parametrize("row", all_rows(), ids=lambda row: row.id)
 def test_the_evaluator_answers_as_documented(row: Row) -> None:
     decision = row.decision()
-    assert (decision.allowed, row.source) == (row.allowed, row.source)
+    assert decision.allowed == row.allowed, row.source
     if row.reason:
-        assert str(decision.reason) == row.reason
+        assert str(decision.reason) == row.reason, row.source
+
+
+def test_there_are_at_least_400_documented_questions_each_with_its_source() -> None:
+    questions = {row.id.removesuffix("-allow").removesuffix("-deny") for row in all_rows()}
+    assert len(questions) >= 400
+    assert all(row.source.startswith("https://docs.aws.amazon.com/") for row in all_rows())
+
+
+def test_the_matrix_of_named_principals_follows_the_documented_rules() -> None:
+    wrong = [
+        f"{row.id}: {decision.reason}, but {row.reason or row.allowed} ({row.source})"
+        for row, _ in matrix()
+        if (decision := row.decision()).allowed != row.allowed or row.reason not in ("", str(decision.reason))
+    ]
+    assert wrong == []
+
+
+def test_every_rule_of_the_matrix_decides_something() -> None:
+    rules = json.loads((FOLDER / "matrix.json").read_text("utf-8"))["rules"]
+    assert {number for _, number in matrix()} == set(range(len(rules)))
+    assert len(matrix()) > 1500
+
+
+def test_what_is_unknown_has_a_source_and_says_what_happens_here() -> None:
+    unknown = json.loads((FOLDER / "unknown.json").read_text("utf-8"))
+    assert all(item["source"].startswith("https://docs.aws.amazon.com/") and item["here"] for item in unknown)
