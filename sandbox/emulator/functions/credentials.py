@@ -110,6 +110,8 @@ def variables(
         "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
         "AWS_SESSION_TOKEN": keys.session_token,
     }
+    if version.runtime.startswith("provided"):
+        del fixed["AWS_EXECUTION_ENV"]  # On AWS only managed runtimes have it.
     if version.log_level:
         fixed["AWS_LAMBDA_LOG_LEVEL"] = version.log_level
     return {**given, **fixed}

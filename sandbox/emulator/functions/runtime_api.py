@@ -162,6 +162,9 @@ class RuntimeApi:
 
 
 def _is_streamed(request: Request) -> bool:
+    """Whether the runtime says so, or announces errors in trailers as Go's does without saying more."""
+    if "lambda-runtime-function-error-type" in request.headers.get("trailer", "").lower():
+        return True
     return request.headers.get("lambda-runtime-function-response-mode", "").lower() == "streaming"
 
 
