@@ -127,6 +127,7 @@ class EmulatedAccount:
         ):
             self.gateway.add(service.handlers())
         self.gateway.data_planes.append(apis)
+        self.gateway.data_planes.append(self.functions.addresses(self.gateway.keys))
         batches = BatchWrites(self.core, self.faults)
         self.gateway.wire_handlers["dynamodb", "BatchWriteItem"] = batches.answer
         self._server: server.Server | None = None
