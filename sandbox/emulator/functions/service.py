@@ -26,6 +26,9 @@ from sandbox.emulator.functions.runtimes import Runtimes
 from sandbox.emulator.functions.runtimes.python import PythonRuntime
 from sandbox.emulator.functions.store import FunctionStore
 from sandbox.emulator.functions.streaming import ResponseStream
+from sandbox.emulator.functions.urls.access import Keys, UrlAccess
+from sandbox.emulator.functions.urls.configs import FunctionUrls
+from sandbox.emulator.functions.urls.dataplane import UrlDataPlane
 from sandbox.emulator.gateway.server import serve as serve_gateway
 from sandbox.errors import EnvironmentFault
 from sandbox.isolation.spec import Spawner
@@ -57,13 +60,15 @@ class FunctionService:
         self._fleet = Fleet(core, spawner, gateway, serve, self.runtimes)
         self._executor = Executor(core, self._fleet, init_limit_s=init_limit_s)
         self._configs = EventInvokeConfigs(core, self._store)
+        self._urls = FunctionUrls(core, self._store)
         self._asynchronous = AsyncInvocations(core, self._store, self._configs, self.run)
         self._apis = (
             InvokeApi(core, self._store, self),
-            FunctionConfigurations(core, self._store, self._fleet, self.runtimes, self._configs),
-            Versions(core, self._store, self._fleet, self._configs),
+            FunctionConfigurations(core, self._store, self._fleet, self.runtimes, self._forget),
+            Versions(core, self._store, self._fleet, self._forget),
             Permissions(core, self._store),
             self._configs,
+            self._urls,
         )
         self._pool: ThreadPoolExecutor | None = None
         self._pool_lock = threading.Lock()
@@ -75,6 +80,15 @@ class FunctionService:
         for api in self._apis:
             handlers |= api.handlers()
         return handlers
+
+    def addresses(self, keys: Keys) -> UrlDataPlane:
+        """What answers at the functions' own addresses; ``keys`` are those that sign requests to them."""
+        return UrlDataPlane(self._core, self._urls, UrlAccess(self._core, keys), self)
+
+    def _forget(self, name: FunctionName) -> None:
+        """A function, version or alias is deleted: with everything that was configured for it."""
+        self._configs.forget(name)
+        self._urls.forget(name)
 
     def invoke(
         self,

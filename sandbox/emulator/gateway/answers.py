@@ -96,8 +96,8 @@ def write_error(
         ids.append(("x-amzn-query-error", f"{query_code};{'Sender' if status < 500 else 'Receiver'}"))
     in_headers = _header_members(model, code) if protocol == "rest-json" else {}
     ids += [(header, str(error.extra[name])) for name, header in in_headers.items() if name in error.extra]
-    extra = {name: value for name, value in error.extra.items() if name not in in_headers}
-    body: dict[str, Any] = {"message": message, **extra}
+    told = {name: value for name, value in error.extra.items() if name not in in_headers}
+    body: dict[str, Any] = {"message": message, **told}
     if protocol == "rest-json":
         ids.append(("x-amzn-errortype", code))
         kind = "application/json"

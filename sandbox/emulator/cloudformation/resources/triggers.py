@@ -10,7 +10,6 @@ from sandbox.emulator.cloudformation.resources.convert import (
     call,
     changed,
     found,
-    not_here,
     omit,
     pick,
     stabilised,
@@ -189,16 +188,14 @@ class Url:
     def create(self, context: ResourceContext, properties: Mapping[str, Any]) -> Physical:
         settings = omit(properties, "TargetFunctionArn", "Qualifier")
         made = call(context.client("lambda"), "CreateFunctionUrlConfig", settings, **self._where(properties))
-        return self._physical(made, properties)
+        return _url(made)
 
     def update(
         self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
     ) -> Physical:
-        if changed(old, new, "InvokeMode") or (old.get("Cors") and not new.get("Cors")):
-            raise not_here("another InvokeMode, or no more Cors, for a function URL that exists")
-        settings = pick(new, ("AuthType", "Cors"))
+        settings = {"Cors": {}, "InvokeMode": "BUFFERED", **pick(new, ("AuthType", "Cors", "InvokeMode"))}
         made = call(context.client("lambda"), "UpdateFunctionUrlConfig", settings, **self._where(new))
-        return self._physical(made, new)
+        return _url(made)
 
     def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:
         with unless_absent(_ABSENT):
@@ -209,11 +206,10 @@ class Url:
         qualifier = properties.get("Qualifier") or qualifier
         return {"FunctionName": name, **({"Qualifier": qualifier} if qualifier else {})}
 
-    def _physical(self, made: Mapping[str, Any], properties: Mapping[str, Any]) -> Physical:
-        arn, qualifier = made["FunctionArn"], self._where(properties).get("Qualifier")
-        if qualifier and not arn.endswith(f":{qualifier}"):
-            arn = f"{arn}:{qualifier}"
-        return Physical(arn, {"FunctionArn": arn, "FunctionUrl": made["FunctionUrl"]})
+
+def _url(made: Mapping[str, Any]) -> Physical:
+    arn = made["FunctionArn"]
+    return Physical(arn, {"FunctionArn": arn, "FunctionUrl": made["FunctionUrl"]})
 
 
 PROVIDERS = (Permission(), EventSourceMapping(), EventInvokeConfig(), Url())

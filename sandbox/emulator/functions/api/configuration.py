@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -15,7 +16,6 @@ from sandbox.emulator.core import AccountCore
 from sandbox.emulator.functions import names
 from sandbox.emulator.functions.api import validation
 from sandbox.emulator.functions.api.describing import KEPT_BESIDE, configuration, new_revision, write_extras
-from sandbox.emulator.functions.api.event_configs import EventInvokeConfigs
 from sandbox.emulator.functions.api.validation import invalid
 from sandbox.emulator.functions.api.versions import check_revision, page, publish
 from sandbox.emulator.functions.code import UNPACKED_LIMIT_BYTES
@@ -36,13 +36,13 @@ class FunctionConfigurations:
         store: FunctionStore,
         fleet: Fleet,
         runtimes: Runtimes,
-        configs: EventInvokeConfigs,
+        forget: Callable[[FunctionName], None],
     ) -> None:
         self._core = core
         self._store = store
         self._fleet = fleet
         self._runtimes = runtimes
-        self._configs = configs
+        self._forget = forget
 
     def handlers(self) -> Handlers:
         """The operations taken over from moto."""
@@ -186,7 +186,7 @@ class FunctionConfigurations:
             if name.qualifier:
                 _check_unaliased(backend, name)
             backend.delete_function(name.name, name.qualifier or None)
-        self._configs.forget(name)
+        self._forget(name)
         self._fleet.forget(name.account_id, name.region, name.name)
         return {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 from moto.awslambda.models import lambda_backends
@@ -11,7 +12,6 @@ from sandbox.emulator.calls import AwsError, Call, Handlers
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.functions import names
 from sandbox.emulator.functions.api.describing import configuration, new_revision, write_extras
-from sandbox.emulator.functions.api.event_configs import EventInvokeConfigs
 from sandbox.emulator.functions.api.validation import invalid
 from sandbox.emulator.functions.fleet import Fleet
 from sandbox.emulator.functions.names import FunctionName
@@ -24,12 +24,12 @@ class Versions:
     """PublishVersion and ListVersionsByFunction; what an alias leaves behind."""
 
     def __init__(
-        self, core: AccountCore, store: FunctionStore, fleet: Fleet, configs: EventInvokeConfigs
+        self, core: AccountCore, store: FunctionStore, fleet: Fleet, forget: Callable[[FunctionName], None]
     ) -> None:
         self._core = core
         self._store = store
         self._fleet = fleet
-        self._configs = configs
+        self._forget = forget
 
     def handlers(self) -> Handlers:
         """The operations taken over from moto."""
@@ -72,7 +72,7 @@ class Versions:
             lambda_backends[name.account_id][name.region].delete_alias(name.qualifier, name.name)
             policy = latest.policy
             policy.statements[:] = [s for s in policy.statements if s.get("Resource") != name.qualified_arn]
-        self._configs.forget(name)
+        self._forget(name)
         return {}
 
     @staticmethod

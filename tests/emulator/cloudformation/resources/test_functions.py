@@ -289,7 +289,24 @@ def test_a_function_url(stack: Any) -> None:
     assert url.physical_id == made.attributes["Arn"]
     assert again.attributes == {"FunctionArn": made.attributes["Arn"], "FunctionUrl": found["FunctionUrl"]}
     assert (found["AuthType"], found["Cors"]) == ("NONE", {"AllowOrigins": ["*"]})
+    stack.update("Lambda::Url", url, new, {**old, "InvokeMode": "RESPONSE_STREAM"})
+    found = stack.client("lambda").get_function_url_config(FunctionName="worker")
+    assert (found["AuthType"], found["InvokeMode"], found.get("Cors")) == ("AWS_IAM", "RESPONSE_STREAM", None)
     stack.delete("Lambda::Url", url, new)
+
+
+def test_an_alias_has_a_function_url_of_its_own(stack: Any) -> None:
+    made, _ = function(stack)
+    version = stack.create("Lambda::Version", {"FunctionName": "worker"}, "Version")
+    alias = {"FunctionName": "worker", "Name": "live", "FunctionVersion": version.attributes["Version"]}
+    stack.create("Lambda::Alias", alias, "Alias")
+    properties = {"TargetFunctionArn": made.attributes["Arn"], "Qualifier": "live", "AuthType": "NONE"}
+
+    url = stack.create("Lambda::Url", properties)
+
+    assert url.physical_id == f"{made.attributes['Arn']}:live"
+    found = stack.client("lambda").get_function_url_config(FunctionName="worker", Qualifier="live")
+    assert found["FunctionUrl"] == url.attributes["FunctionUrl"]
 
 
 def test_a_layer_goes_with_its_stack(stack: Any) -> None:
