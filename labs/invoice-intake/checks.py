@@ -1,8 +1,6 @@
 """Supplier invoice intake: every valid row once, whatever suppliers and services do."""
 
-import csv
 import datetime as dt
-import io
 import json
 import random as randomness
 from collections.abc import Iterator, Mapping
@@ -145,9 +143,7 @@ class Clerk:
         count = rows or self.random.randrange(6, 12)
         marks = [False] * count + [True] * bad
         self.random.shuffle(marks)
-        text = io.StringIO()
-        writer = csv.writer(text, delimiter=self.parameters["delimiter"], lineterminator="\n")
-        writer.writerow(self.parameters["columns"])
+        lines = [self.parameters["columns"]]
         invoice = f"I{self.random.getrandbits(48):012x}"
         supplier = self.random.choice(self.parameters["suppliers"])
         more = " ".join(self.random.choices(GOODS, k=characters // 4))
@@ -160,8 +156,8 @@ class Clerk:
                 cells, found.bad[line] = self._broken(cells)
             else:
                 found.rows.append(row)
-            writer.writerow(cells)
-        found.body = text.getvalue().encode()
+            lines.append(cells)
+        found.body = "".join(map(self._written, lines)).encode()
         return found
 
     def _row(self, supplier: str, invoice: str, line: int, more: str) -> Row:
@@ -182,6 +178,11 @@ class Clerk:
             "unitPrice": f"{row.price:.2f}".replace(".", self.parameters["decimal"]),
         }
         return [written[column] for column in self.parameters["columns"]]
+
+    def _written(self, cells: list[str]) -> str:
+        """A line as RFC 4180 has it: cells are quoted where they have to be."""
+        delimiter = self.parameters["delimiter"]
+        return delimiter.join(f'"{cell}"' if delimiter in cell else cell for cell in cells) + "\n"
 
     def _broken(self, cells: list[str]) -> tuple[list[str], str]:
         random = self.random

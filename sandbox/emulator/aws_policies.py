@@ -6,7 +6,6 @@ Here they are parsed once, before the first fork, and an account begins with cop
 
 from __future__ import annotations
 
-import copy
 import functools
 import json
 from collections.abc import Callable
@@ -30,8 +29,8 @@ def _originals() -> tuple[Any, ...]:
 
 
 def _copied(original: Any, account_id: str) -> Any:
-    made = copy.copy(original)
-    made.account_id = account_id
+    made = object.__new__(type(original))
+    made.__dict__.update(original.__dict__, account_id=account_id)
     return made
 
 

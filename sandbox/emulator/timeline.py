@@ -6,7 +6,7 @@ import datetime as dt
 import itertools
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -30,7 +30,16 @@ class TimelineEvent:
 
     def as_json(self) -> dict[str, Any]:
         """The event as plain JSON types, ``at`` in RFC 3339 with milliseconds."""
-        return {**asdict(self), "at": self.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+        return {
+            "sequence": self.sequence,
+            "at": self.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "kind": self.kind,
+            "subject": self.subject,
+            "account_id": self.account_id,
+            "region": self.region,
+            "outcome": self.outcome,
+            "detail": self.detail,
+        }
 
 
 class Timeline:

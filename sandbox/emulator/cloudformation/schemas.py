@@ -103,6 +103,19 @@ class Schemas:
         return schema
 
 
+def compile_patterns(schema: Any) -> None:
+    """Compile the patterns of a schema, or of a part of one, ahead."""
+    if isinstance(schema, Mapping):
+        for name in schema.get("patternProperties", ()):
+            _pattern(name)
+        if isinstance(schema.get("pattern"), str):
+            _pattern(schema["pattern"])
+        schema = list(schema.values())
+    if isinstance(schema, list):
+        for part in schema:
+            compile_patterns(part)
+
+
 @functools.cache
 def _find(region: str, kind: str) -> TypeSchema | None:
     # Left over from a macro that did not run, or modules, which we do not have.

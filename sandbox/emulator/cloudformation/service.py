@@ -13,7 +13,7 @@ from sandbox.emulator.cloudformation import changesets, describing, stackcalls
 from sandbox.emulator.cloudformation.region import Region
 from sandbox.emulator.cloudformation.resources import providers
 from sandbox.emulator.cloudformation.resources.base import ResourceProvider
-from sandbox.emulator.cloudformation.schemas import Schemas
+from sandbox.emulator.cloudformation.schemas import Schemas, compile_patterns
 from sandbox.emulator.cloudformation.template import SERVERLESS, Template
 from sandbox.emulator.cloudformation.transform import Macros, managed_policies
 from sandbox.emulator.core import AccountCore
@@ -79,7 +79,8 @@ def warm_up(regions: tuple[str, ...] = ("us-east-1",)) -> None:
     for region in regions:
         schemas = Schemas(region)
         for kind in providers():
-            schemas.find(kind)
+            schema = schemas.find(kind)
+            compile_patterns(schema.root if schema is not None else {})
         Macros("123456789012", region).run(Template(_WARMING), {})
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3.session
+import samtranslator.translator.translator as translating
 from samtranslator.model.exceptions import ExceptionWithMessage, InvalidDocumentException
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
@@ -22,6 +23,11 @@ from sandbox.emulator.cloudformation.template import LANGUAGE_EXTENSIONS, SERVER
 
 # The translator keeps the region and its metrics in class attributes.
 _one_at_a_time = threading.Lock()
+# It reads and validates its policy templates for each template that it translates; the plugin made of them
+# keeps nothing of a template.
+translating.make_policy_template_for_function_plugin = functools.cache(
+    translating.make_policy_template_for_function_plugin
+)
 
 
 @dataclass(frozen=True, slots=True)

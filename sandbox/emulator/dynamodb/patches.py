@@ -43,6 +43,57 @@ def _measured_once(_original: Any) -> Any:
 
 
 @replaces(
+    "moto.dynamodb.models.table",
+    "Table.all_items",
+    source_sha256="c80d2ee3c896acd0cab6ca35aaeae3ab3fb65858933f8a3403d4e027c240f31d",
+)
+def _keys_read_once(_original: Any) -> Any:
+    """moto reads two keys' values anew in each comparison of a sort; the order is the same."""
+
+    def all_items(self: Any) -> list[Any]:
+        items: list[Any] = []
+        for held in self.items.values():
+            items += held.values() if self.range_key_attr else [held]
+        return sorted(
+            items,
+            key=lambda item: (
+                item.hash_key.cast_value,
+                item.range_key.cast_value if item.range_key else None,
+            ),
+        )
+
+    return all_items
+
+
+@replaces(
+    "moto.dynamodb.models.table",
+    "Table._item_comes_before_dct",
+    source_sha256="6d70f41f7cb059f40e932e9c6c13cc57b6052c5d025c51235df414adf172bee1",
+)
+def _compared_once(_original: Any) -> Any:
+    """moto reads a page's start anew for each item before it, three times."""
+
+    def comes_before(
+        self: Any,
+        item: Any,
+        start: dict[str, Any],
+        hash_key_attrs: list[str],
+        range_key_attrs: list[str | None],
+        scan_index_forward: bool,
+    ) -> bool:
+        for name in self._generate_attr_to_sort_by(hash_key_attrs, range_key_attrs):
+            if name not in item.attrs:
+                continue
+            mine, theirs = item.attrs[name], DynamoType(start.get(name))
+            here, there = mine.cast_value, theirs.cast_value
+            if mine.type != theirs.type or here != there:
+                return bool((here < there) == scan_index_forward)
+        return True
+
+    return comes_before
+
+
+@replaces(
     "moto.core.serialize",
     "ResponseSerializer._serialize_type_structure",
     source_sha256="f9b47068f40ce489e55e7a0bf78accec38597d27168dc3d095ac2fc18312d4a8",

@@ -55,10 +55,11 @@ def _session() -> Any:
 def warm_up(services: Iterable[str]) -> None:
     """Load the models that clients are made of; what this process forks then shares them."""
     for service in services:
-        _create(service, "us-east-1")
+        _pattern(service, "us-east-1")
 
 
-def _create(service: str, region: str) -> Any:
+@functools.cache
+def _pattern(service: str, region: str) -> Any:
     return _session().create_client(
         service,
         region_name=region,
@@ -67,6 +68,22 @@ def _create(service: str, region: str) -> Any:
         aws_secret_access_key="in-process",
         config=_CONFIG,
     )
+
+
+class _InProcess:
+    """Stands where botocore has its HTTP connections."""
+
+    def __init__(self, send: Callable[[HttpRequest], HttpAnswer]) -> None:
+        self._send = send
+
+    def send(self, request: Any) -> AWSResponse:
+        answer = self._send(_read_prepared(request))
+        headers: Any = _Headers({name.lower(): value for name, value in answer.headers})
+        body = answer.body if answer.stream is None else b"".join(answer.stream)
+        return AWSResponse(request.url, answer.status, headers, _Raw(body))
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
 
 class _Raw:
@@ -101,17 +118,17 @@ class Clients:
             return self._made[key]
 
     def _make(self, service: str, region: str, principal: Principal) -> Any:
-        client = _create(service, region)
+        """A copy of the pattern that sends elsewhere: making a client anew takes botocore 5 to 30 ms."""
+        endpoint = copied(_pattern(service, region)._endpoint)
+        endpoint.http_session = _InProcess(lambda request: self._answer(request, service, region, principal))
+        return copied(_pattern(service, region), _endpoint=endpoint)
 
-        def send(request: Any, **_context: Any) -> AWSResponse:
-            answer = self._answer(_read_prepared(request), service, region, principal)
-            headers = {name.lower(): value for name, value in answer.headers}
-            made: Any = _Headers(headers)
-            body = answer.body if answer.stream is None else b"".join(answer.stream)
-            return AWSResponse(request.url, answer.status, made, _Raw(body))
 
-        client.meta.events.register("before-send.*", send)
-        return client
+def copied(original: Any, **changes: Any) -> Any:
+    """A shallow copy; ``copy.copy`` asks a client for attributes that it takes for operations."""
+    made = object.__new__(type(original))
+    made.__dict__.update(original.__dict__, **changes)
+    return made
 
 
 class _Headers(dict[str, str]):
