@@ -119,7 +119,7 @@ def compile_condition(name: str, key: str, values: Sequence[str], *, with_variab
     def test_for(value_of: Lookup) -> Test | None:
         filled = [variables.fill(template, value_of) for template in templates]
         usable = [pieces for pieces in filled if pieces is not None]
-        if len(usable) < len(filled) and (negated or not usable):
+        if negated and len(usable) < len(filled):
             return None
         return family(usable)
 

@@ -74,8 +74,11 @@ def derived(caller: Caller, request: Request) -> dict[str, tuple[str, ...]]:
 
 
 def account_of(request: Request, caller: Caller) -> str:
-    """Whose resource it is: as the request says, else as its ARN says, else the caller's own account."""
+    """Whose resource it is: as the request says, else as its ARN says, else the caller's own account.
+
+    AWS's own resources, such as ``arn:aws:iam::aws:policy/ReadOnlyAccess``, are nobody else's.
+    """
     if request.resource_account:
         return request.resource_account
-    parts = request.resource.split(":", 5)
-    return (parts[4] if len(parts) > 4 else "") or caller.account
+    named = "".join(request.resource.split(":")[4:5])
+    return named if named.isdecimal() else caller.account

@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sandbox.emulator.iam.evaluation.context import Context, account_of
@@ -69,16 +69,6 @@ def must_allow_itself(request: Request) -> bool:
     if action in TRUST_ACTIONS:
         return ":role/" in request.resource
     return action.startswith("kms:") and ":key/" in request.resource
-
-
-def layers(policies: Policies) -> Iterator[tuple[PolicyType, tuple[Policy, ...]]]:
-    """Every policy with its type, an SCP level apart from the next."""
-    for level in policies.scps:
-        yield PolicyType.SCP, level
-    yield PolicyType.RESOURCE, (policies.resource,) if policies.resource is not None else ()
-    yield PolicyType.IDENTITY, policies.identity
-    yield PolicyType.BOUNDARY, (policies.boundary,) if policies.boundary is not None else ()
-    yield PolicyType.SESSION, policies.session
 
 
 def naming(statement: Statement, caller: Caller, policies: Policies) -> Named:
@@ -162,7 +152,7 @@ class _Evaluation:
         return Reason.NO_IDENTITY
 
     def _grant(self, resource: _Found, identity: _Found) -> Reason:
-        if self.caller.kind is CallerKind.ROOT and not identity.allows:
+        if self.caller.kind is CallerKind.ROOT:
             return Reason.ALLOWED_AS_ROOT
         if not identity.allows:
             return Reason.ALLOWED_BY_RESOURCE

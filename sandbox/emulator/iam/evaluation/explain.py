@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sandbox.emulator.iam.evaluation.context import Context
-from sandbox.emulator.iam.evaluation.evaluator import TRUST_ACTIONS, evaluate, layers, naming
+from sandbox.emulator.iam.evaluation.evaluator import TRUST_ACTIONS, evaluate, naming
 from sandbox.emulator.iam.evaluation.model import (
     Caller,
     Decision,
     Policies,
+    Policy,
     PolicyType,
     Reason,
     Request,
@@ -79,6 +80,16 @@ def explain(caller: Caller, request: Request, policies: Policies) -> Explanation
     if layer is not None and not decision.reason.explicit:
         near = tuple(_near_misses(layer, caller, request, policies))
     return Explanation(decision, near, _text(decision, near))
+
+
+def layers(policies: Policies) -> Iterator[tuple[PolicyType, tuple[Policy, ...]]]:
+    """Every policy with its type, an SCP level apart from the next."""
+    for level in policies.scps:
+        yield PolicyType.SCP, level
+    yield PolicyType.RESOURCE, (policies.resource,) if policies.resource is not None else ()
+    yield PolicyType.IDENTITY, policies.identity
+    yield PolicyType.BOUNDARY, (policies.boundary,) if policies.boundary is not None else ()
+    yield PolicyType.SESSION, policies.session
 
 
 def _near_misses(

@@ -31,7 +31,7 @@ class Named(IntEnum):
 class Principals:
     """The ``Principal`` or ``NotPrincipal`` of a statement. Account ids and root ARNs are in ``accounts``."""
 
-    everyone: bool = False
+    everyone: bool
     accounts: frozenset[str] = frozenset()
     aws: frozenset[str] = frozenset()
     services: frozenset[str] = frozenset()
@@ -45,7 +45,7 @@ class Principals:
         behind = {caller.role_arn, caller.user_arn, _id_of_role(caller)} - {""}
         if behind & self.aws:
             return Named.ROLE
-        return Named.ACCOUNT if caller.account and caller.account in self.accounts else Named.NOT
+        return Named.ACCOUNT if caller.account in self.accounts else Named.NOT
 
     def names_itself(self, caller: Caller) -> bool:
         """Whether the caller's own identity is listed, not its role's or account's."""

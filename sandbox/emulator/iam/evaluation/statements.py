@@ -54,7 +54,7 @@ class Resources:
         known = [pieces for template in templates if (pieces := variables.fixed(template)) is not None]
         self._everything = EVERYTHING in known
         self._exact = frozenset(text for pieces in known if (text := text_of(pieces)) is not None)
-        self._fixed = _union(pieces for pieces in known if text_of(pieces) is None)
+        self._fixed = _union(pieces for pieces in known if text_of(pieces) is None and pieces != EVERYTHING)
         self._templates = [each for each in templates if variables.fixed(each) is None]
 
     def settled(self, resource: str) -> bool | None:
