@@ -7,17 +7,21 @@
 const fs = require('fs');
 const path = require('path');
 
-function isCovered(places) {
-  const links = { '/var/node_modules': '/opt/nodejs/node_modules', '/node_modules': '/var/runtime/node_modules' };
-  let linked;
+const LINKS = { '/var/node_modules': '/opt/nodejs/node_modules', '/node_modules': '/var/runtime/node_modules' };
+
+function linksTo(link, target) {
   try {
-    linked = Object.entries(links).filter(([link, target]) => fs.readlinkSync(link) === target).map((each) => each[1]);
+    return fs.readlinkSync(link) === target;
   } catch {
     return false;
   }
-  return places.every((place) => {
-    return linked.includes(place) || place === '/var/task' || place === '/var/runtime' || !fs.existsSync(place);
-  });
+}
+
+/** Whether the default resolution finds everything: an extension starts a thread, which costs 30 ms. */
+function isCovered(places) {
+  const linked = Object.keys(LINKS).filter((link) => linksTo(link, LINKS[link])).map((link) => LINKS[link]);
+  const covered = new Set([...linked, '/var/task', '/var/runtime']);
+  return places.every((place) => covered.has(place) || !fs.existsSync(place));
 }
 
 /** Call once, before user code is loaded. */
