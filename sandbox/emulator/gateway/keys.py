@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
 import secrets
 import string
 from dataclasses import dataclass
 
 from moto.iam.models import iam_backends
+from moto.moto_api._internal import mock_random
+from moto.moto_api._internal.moto_random import MotoRandom
 from moto.sts.models import sts_backends
 
 from sandbox.account import AccessKeys
@@ -25,6 +28,21 @@ class Issued:
     expires: float | None = None
 
 
+class _Unforeseeable(MotoRandom):  # type: ignore[misc]  # moto has no types here.
+    """moto draws ids that anybody may see and secret keys from one generator: it must not be guessable."""
+
+    _system = random.SystemRandom()
+
+    def random(self) -> float:
+        return self._system.random()
+
+    def getrandbits(self, k: int, /) -> int:
+        return self._system.getrandbits(k)
+
+    def randbytes(self, n: int) -> bytes:
+        return self._system.randbytes(n)
+
+
 class KeyRing:
     """Every access key that this account process accepts.
 
@@ -33,6 +51,7 @@ class KeyRing:
     """
 
     def __init__(self) -> None:
+        mock_random.__class__ = _Unforeseeable
         self._ours: dict[str, Issued] = {}
         self._sessions: dict[str, Issued] = {}
         self._seen: dict[str, int] = {}
