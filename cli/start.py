@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
 
 from cli.output import BAD_INPUT, errors_for_humans, progress, stop
-from curriculum.loader import Catalogue, Lab
+from curriculum.loader import Catalogue, Lab, accepted_runtimes, family_of
 
 
 @click.command("start", help="Write the brief, the contract and the starter of lab SLUG into DIR.")
 @click.argument("slug")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--runtime", metavar="R", help="python, nodejs, java or go; by default the lab's first.")
+@click.option(
+    "--runtime",
+    metavar="R",
+    help="python, nodejs, java or go, or one of Lambda's own names such as nodejs22.x; by default the lab's first.",
+)
 def command(slug: str, folder: Path, runtime: str | None) -> None:
     """Write a lab's starter."""
     with errors_for_humans():
@@ -36,10 +41,19 @@ def command(slug: str, folder: Path, runtime: str | None) -> None:
 
 def _files(lab: Lab, runtime: str | None) -> dict[str, bytes]:
     chosen = runtime or next((item for item in lab.manifest.runtimes if item in lab.starters), None)
-    if chosen not in lab.starters:
+    family = family_of(str(chosen))
+    if family not in lab.starters:
         offered = ", ".join(lab.starters) or "none"
         stop(f"{lab.title} has no starter for {chosen}. It has: {offered}.", BAD_INPUT)
-    files = {**lab.starter(str(chosen)), "BRIEF.md": lab.brief.encode()}
+    if runtime not in (None, family) and runtime not in accepted_runtimes():
+        same = ", ".join(sorted(name for name in accepted_runtimes() if family_of(name) == family))
+        stop(f"Labs do not accept the runtime {runtime}. For {family} there is: {same}.", BAD_INPUT)
+    files = {**lab.starter(family), "BRIEF.md": lab.brief.encode()}
+    if runtime not in (None, family):
+        named = re.sub(
+            rb"(?m)^(\s*Runtime:\s*)\S+", rb"\g<1>" + str(runtime).encode(), files["template.yaml"]
+        )
+        files["template.yaml"] = named
     if lab.contract:
         files["CONTRACT.md"] = lab.contract.encode()
     return files

@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from curriculum.errors import ManifestInvalid, UnknownLab, UnknownTrack
-from curriculum.manifest import Manifest, Variant, read_manifest, read_variant
+from curriculum.manifest import RUNTIMES, Manifest, Variant, read_manifest, read_variant
 from curriculum.tables import Key, Reader, number, text, texts
 
 HOME = Path(__file__).resolve().parent
@@ -224,6 +224,16 @@ def accepted_runtimes() -> frozenset[str]:
     values = reader.table("runtimes", {"accepted": Key(texts)})
     reader.finish()
     return frozenset(values["accepted"])
+
+
+def family_of(runtime: str) -> str:
+    """The family of one of Lambda's runtimes; a name that is no runtime's is its own.
+
+    A custom runtime is Go's here: Lambda runs Go on nothing else.
+    """
+    if runtime.startswith("provided"):
+        return "go"
+    return next((family for family in RUNTIMES if runtime.startswith(family)), runtime)
 
 
 def read_files(folder: Path) -> dict[str, bytes]:

@@ -33,6 +33,7 @@ class Document:
 class Manifest:
     """What a lab is.
 
+    ``registries`` is whether a submission's build may fetch packages.
     ``gate_points`` is what deploying from clean is worth. ``leftovers`` are the CloudFormation types
     that may outlive the stack. ``assessed_later`` gives, by check id, why its mutants can't be judged yet.
     """
@@ -50,6 +51,7 @@ class Manifest:
     skills: tuple[str, ...]
     files: tuple[str, ...]
     limit_bytes: int
+    registries: bool
     gate_points: float
     time_limit_s: float
     leftovers: tuple[str, ...]
@@ -100,6 +102,7 @@ _LAB = {
 _SUBMISSION = {
     "files": Key(texts, ["template.yaml"]),
     "limit_mb": Key(number, 10),
+    "registries": Key(flag, True),
 }
 _GRADING = {"gate_points": Key(number), "time_limit_s": Key(number, 180), "leftovers": Key(texts, [])}
 _NAMED = {"name": Key(text), "description": Key(text), "example": Key(text, "")}
@@ -159,6 +162,7 @@ def read_manifest(path: Path, shown_as: str) -> Manifest:
         skills=tuple(lab["skills"]),
         files=tuple(submission["files"]),
         limit_bytes=int(submission["limit_mb"] * 1_000_000),
+        registries=submission["registries"],
         gate_points=grading["gate_points"],
         time_limit_s=grading["time_limit_s"],
         leftovers=tuple(grading["leftovers"]),

@@ -16,6 +16,8 @@ from sandbox.isolation.spec import IsolationLevel
 from sandbox.submissions import Submission
 from settings import Settings
 
+Tell = Callable[[str], None]
+
 
 class Backend(Protocol):
     """Opens accounts and deploys submissions to them."""
@@ -27,8 +29,10 @@ class Backend(Protocol):
             EnvironmentFault: none is to be had.
         """
 
-    def build(self, account: Account, submission: Submission) -> Any:
+    def build(self, account: Account, submission: Submission, *, registries: bool, tell: Tell) -> Any:
         """Build a submission once; the package is only handed on to :meth:`deploy`.
+
+        ``registries`` is whether packages may be fetched; ``tell`` hears what is being built.
 
         Raises:
             BadSubmission: the files can't be used; says which and why.
@@ -64,9 +68,13 @@ class SandboxBackend:
         """A new account of the provider."""
         return self.open_account()
 
-    def build(self, account: Account, submission: Submission) -> builds.Package:
+    def build(
+        self, account: Account, submission: Submission, *, registries: bool, tell: Tell
+    ) -> builds.Package:
         """Build for the runtimes that this account has."""
-        return builds.build(submission, self.cache, runtimes=account.runtimes)
+        return builds.build(
+            submission, self.cache, runtimes=account.runtimes, registries=registries, tell=tell
+        )
 
     def deploy(
         self, account: Account, package: builds.Package, stack_name: str, parameters: Mapping[str, str]

@@ -118,7 +118,9 @@ class SeedRun:
         try:
             written = self._unpack(submission)
             with self._phase("build"):
-                package = self.backend.build(account, submission)
+                package = self.backend.build(
+                    account, submission, registries=self.lab.manifest.registries, tell=self._building
+                )
             stacks = RunStacks(
                 self.backend,
                 account,
@@ -262,6 +264,9 @@ class SeedRun:
             duration_s = round(time.monotonic() - started, 3)
             self.phases.append(Phase(name, at, duration_s, self.seed))
             self.progress(ProgressEvent(name, status, self.seed, elapsed_s=duration_s))
+
+    def _building(self, says: str) -> None:
+        self.progress(ProgressEvent("build", "started", self.seed, says))
 
     def _stack_name(self) -> str:
         # Drawn per seed, so that nothing can be built on a known stack name (G8).

@@ -72,12 +72,15 @@ class Lane:
         step = self.phases.setdefault(body["phase"], Step(body["phase"]))
         if body["status"] != "started":
             step.status, step.elapsed_s = body["status"], body.get("elapsed_s", 0.0)
+            self.note = ""
             return
         if body["phase"] == "account" and step.status != "waiting":
             self._begin_again()
             step = self.phases["account"]
         self.note = body.get("message", self.note)
-        step.status, step.since, step.elapsed_s = "started", at, None
+        # What is said while a phase runs is no new beginning.
+        step.since = at if step.status != "started" else step.since
+        step.status, step.elapsed_s = "started", None
 
     def _begin_again(self) -> None:
         self.phases = {name: Step(name) for name in _ALWAYS}

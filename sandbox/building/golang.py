@@ -100,7 +100,7 @@ class _Go:
             files={f"src/{name}": body for name, body in self.wanted.files.items()},
             shown=self.tool.shown,
             steps=(Step(command, self.environment, f"compiling {self.wanted.logical} with Go"),),
-            seeds=tuple((place, HOME) for place in (self._packages(self._standard_library()),) if place),
+            seeds=tuple((place, HOME) for place in self._packages()),
             registry=self._registry(),
             limits=self.workshop.limits,
         )
@@ -123,16 +123,13 @@ class _Go:
             CachedRegistry("Go module", upstreams, _CONSTANT, cache, self.workshop.environ)
         )
 
-    def _standard_library(self) -> dict[str, bytes]:
-        return {"go.mod": b"module warm\n", "main.go": _importing(_COMMON)}
+    def _packages(self) -> tuple[Path, ...]:
+        """Compiled packages to start from: the standard library, and the modules that are imported.
 
-    def _packages(self, common: Mapping[str, bytes]) -> Path | None:
-        """The compiled packages that this function imports, shared by all who import the same.
-
-        They are compiled from modules alone, whose content go.sum vouches for, without a line of the
-        learner's; so nobody can put anything into what others get.
+        Shared by all who import the same. They are compiled from modules alone, whose content go.sum
+        vouches for, without a line of the learner's; so nobody can put anything into what others get.
         """
-        base = self._seed("go", dict(common), ())
+        base = self._seed("go", {"go.mod": b"module warm\n", "main.go": _importing(_COMMON)}, ())
         files, imported = self.wanted.files, self._imported()
         if (
             not imported
@@ -142,9 +139,9 @@ class _Go:
             return base
         stub = {name: files[name] for name in ("go.mod", "go.sum") if name in files}
         stub["main.go"] = _importing(imported)
-        return self._seed("go-modules", stub, () if base is None else ((base, HOME),)) or base
+        return (*base, *self._seed("go-modules", stub, base))
 
-    def _seed(self, kind: str, stub: Mapping[str, bytes], seeds: tuple[tuple[Path, str], ...]) -> Path | None:
+    def _seed(self, kind: str, stub: Mapping[str, bytes], seeds: tuple[Path, ...]) -> tuple[Path, ...]:
         def make() -> Files | None:
             command = (*self.tool.argv, "build", "-trimpath", "-tags", "lambda.norpc", "-o", "/dev/null", ".")
             outcome = self.workshop.run(
@@ -153,18 +150,25 @@ class _Go:
                     shown=self.tool.shown,
                     steps=(Step(command, self.environment, "compiling Go packages, once for all"),),
                     result=HOME,
-                    seeds=seeds,
+                    seeds=tuple((place, HOME) for place in seeds),
                     registry=self._registry(),
                     limits=self.workshop.limits,
                 )
             )
-            return outcome.made if outcome.status == 0 else None
+            if outcome.status != 0:
+                return None  # The function's own build says why.
+            return {
+                name: body
+                for name, body in outcome.made.items()
+                if not any((place / name).exists() for place in seeds)
+            }
 
         parts = {
             "go": [self.tool.version, self.environment["GOARCH"], self.environment["GOPROXY"]],
             "stub": {name: body.decode("utf-8", "replace") for name, body in stub.items()},
         }
-        return self.workshop.seed(kind, parts, make)
+        found = self.workshop.seed(kind, parts, make)
+        return () if found is None else (found,)
 
     def _imported(self) -> tuple[str, ...]:
         """What the sources import of other modules; a first part with a dot is an address."""

@@ -200,7 +200,7 @@ class FakeBackend:
         self.opened.append(account)
         return account
 
-    def build(self, account: Any, submission: Submission) -> Any:
+    def build(self, account: Any, submission: Submission, **_: Any) -> Any:
         if "src/app.py" not in submission.files:
             raise BadSubmission("There is no handler.", where="src/app.py", what_to_do="Write one.")
         path = submission.template
