@@ -11,6 +11,8 @@ from moto.sts.models import sts_backends
 from sandbox.emulator.calls import AwsError, Call, Handlers, PrincipalKind
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.gateway.keys import KeyRing
+from sandbox.emulator.iam.enforcement import SessionGrant
+from sandbox.emulator.iam.enforcement.policies import managed_document
 
 _SESSION_TOKEN_S = 43_200
 
@@ -59,7 +61,47 @@ class SecurityTokens:
                 f"User: {call.principal.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}",
                 403,
             )
-        return self._core.moto(call)
+        policies = self._session_policies(call, parts[4])
+        self._check_duration(call, arn, parts[4])
+        made = self._core.moto(call)
+        tags = {str(tag["Key"]): str(tag["Value"]) for tag in call.params.get("Tags") or ()}
+        key_id = str(made["Credentials"]["AccessKeyId"])
+        self._core.guard.principals.note_session(key_id, SessionGrant(policies, tags))
+        return made
+
+    def _session_policies(self, call: Call, account_id: str) -> tuple[tuple[str, str], ...]:
+        """The policies that narrow a session, by name.
+
+        Raises:
+            AwsError: a managed one is not there.
+        """
+        found: list[tuple[str, str]] = []
+        text = call.params.get("Policy")
+        if text:
+            found.append(("session", text))
+        for member in call.params.get("PolicyArns") or ():
+            arn = str(member.get("arn", ""))
+            with self._core.dispatch_lock:
+                document = managed_document(account_id, arn)
+            if document is None:
+                raise AwsError("NoSuchEntity", f"Policy {arn} does not exist or is not attachable.", 404)
+            found.append((arn, document))
+        return tuple(found)
+
+    def _check_duration(self, call: Call, arn: str, account_id: str) -> None:
+        wanted = int(call.params.get("DurationSeconds") or 0)
+        longest = next(int(r.max_session_duration or 3600) for r in self._roles(account_id) if r.arn == arn)
+        if call.principal.kind is PrincipalKind.ROLE_SESSION and wanted > 3600:
+            raise AwsError(
+                "ValidationError",
+                "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by "
+                "role chaining",
+            )
+        if wanted > longest:
+            raise AwsError(
+                "ValidationError",
+                "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+            )
 
     def _roles(self, account_id: str) -> list[Any]:
         with self._core.dispatch_lock:

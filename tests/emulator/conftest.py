@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from moto.core.base_backend import BackendDict
 
+import sandbox.emulator.aws_policies  # noqa: F401 (registers its patch)
 from sandbox.emulator import patches
 from sandbox.emulator.calls import Handlers
 from sandbox.emulator.clock import VirtualClock

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from moto.sts.models import sts_backends
 
 from sandbox.account import AccessKeys
-from sandbox.emulator.calls import Principal, PrincipalKind
+from sandbox.emulator.calls import AwsError, Principal, PrincipalKind
 from sandbox.emulator.clock import VirtualClock
 from sandbox.emulator.functions.store import FunctionVersion
+from sandbox.emulator.iam.enforcement import trusts
 
 SESSION_S = 3600
 # Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html (reserved variables)
@@ -55,8 +56,19 @@ class RoleSessions:
         self._clock = clock
 
     def open(self, version: FunctionVersion) -> RoleSession:
-        """A session ``assumed-role/<role>/<function>``."""
+        """A session ``assumed-role/<role>/<function>``.
+
+        Raises:
+            AwsError: the role is gone, or does not trust Lambda any more.
+        """
         with self._lock:
+            if not trusts(version.role, "lambda.amazonaws.com"):
+                raise AwsError(
+                    "AccessDeniedException",
+                    "The role defined for the function cannot be assumed by Lambda.",
+                    403,
+                    Type="User",
+                )
             session = sts_backends[version.account_id]["aws"].assume_role(
                 region_name=version.region,
                 role_session_name=version.name,

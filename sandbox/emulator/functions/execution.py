@@ -69,7 +69,7 @@ class Executor:
     def __init__(self, core: AccountCore, fleet: Fleet, *, init_limit_s: float = INIT_LIMIT_S) -> None:
         self._core = core
         self._fleet = fleet
-        self._logs = LogWriter(core.dispatch_lock)
+        self._logs = LogWriter(core)
         self._init_limit_s = init_limit_s
 
     def run(self, target: Target, invocation: Invocation) -> InvokeOutcome:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from moto.logs.models import logs_backends
 
+from sandbox.emulator.core import AccountCore
+from sandbox.emulator.functions.credentials import role_principal
 from sandbox.emulator.functions.runtimes import version_arn, version_label
 from sandbox.emulator.functions.store import FunctionVersion
 
@@ -164,16 +165,51 @@ def stream_name(version: FunctionVersion, environment_id: str, now: dt.datetime)
 
 
 class LogWriter:
-    """Puts events into moto's CloudWatch Logs, creating group and stream on demand."""
+    """Puts events into moto's CloudWatch Logs, creating group and stream on demand.
 
-    def __init__(self, lock: threading.RLock) -> None:
-        self._lock = lock
+    It writes with the function's role, as Lambda does: without the permission there is no log.
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
+    """
+
+    def __init__(self, core: AccountCore) -> None:
+        self._core = core
 
     def write(self, version: FunctionVersion, stream: str, events: list[tuple[int, str]]) -> None:
-        """Append ``events``, in order of time."""
+        """Append ``events``, in order of time; what the role may not write is dropped, and told."""
+        refusal = self._refusal(version, stream)
+        if refusal:
+            self._core.timeline.add(
+                "delivery",
+                f"logs:{version.name}",
+                account_id=version.account_id,
+                region=version.region,
+                outcome="AccessDenied",
+                target=version.log_group,
+                lines_dropped=len(events),
+                message=refusal,
+            )
+            return
         batch = [{"timestamp": at, "message": message} for at, message in events]
-        with self._lock:
+        with self._core.dispatch_lock:
             backend = logs_backends[version.account_id][version.region]
             backend.ensure_log_group(version.log_group)
             backend.ensure_log_stream(version.log_group, stream)
             backend.put_log_events(version.log_group, stream, batch)
+
+    def _refusal(self, version: FunctionVersion, stream: str) -> str:
+        """Why the function's role may not write, in AWS's words; empty when it may."""
+        group = f"arn:aws:logs:{version.region}:{version.account_id}:log-group:{version.log_group}"
+        group += ":log-stream:"
+        with self._core.dispatch_lock:
+            groups = logs_backends[version.account_id][version.region].groups
+            known = groups.get(version.log_group)
+            fresh = known is None or stream not in known.streams
+        wanted = [("logs:CreateLogGroup", group)] if known is None else []
+        wanted += [("logs:CreateLogStream", f"{group}{stream}")] if fresh else []
+        wanted.append(("logs:PutLogEvents", f"{group}{stream}"))
+        principal = role_principal(version)
+        for action, resource in wanted:
+            refusal = self._core.guard.refusal(principal, action, resource, region=version.region)
+            if refusal:
+                return refusal
+        return ""

@@ -19,7 +19,7 @@ from sandbox.emulator.gateway import moto_patches as moto_patches  # registers t
 from sandbox.emulator.gateway.keys import Issued, KeyRing
 from sandbox.emulator.gateway.operations import Operation
 from sandbox.emulator.gateway.requests import HttpAnswer, HttpRequest, read_environ
-from sandbox.emulator.iam.enforcement import Denied, Guard, Record
+from sandbox.emulator.iam.enforcement import Denied, Guard, Record, documents
 from sandbox.emulator.timeline import Timeline
 
 log = structlog.get_logger()
@@ -170,6 +170,8 @@ class Gateway:
                 user_agent=request.headers.get("user-agent", ""),
                 via_service=in_process,
             )
+            with self._lock:
+                documents.check(call)
             answering = current_call.set(call)
             try:
                 answer = self._answered(request, operation, call)

@@ -90,6 +90,21 @@ def create_function(account: Any, name: str, *, timeout_s: int = 3) -> str:
             RoleName="runs-functions",
             AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
         )
+        for policy in ("SQSQueue", "DynamoDB", "Kinesis"):
+            iam.attach_role_policy(
+                RoleName="runs-functions",
+                PolicyArn=f"arn:aws:iam::aws:policy/service-role/AWSLambda{policy}ExecutionRole",
+            )
+        failures = {
+            "Effect": "Allow",
+            "Action": ["s3:ListBucket", "s3:PutObject", "sns:Publish", "sqs:SendMessage"],
+            "Resource": "*",
+        }
+        iam.put_role_policy(
+            RoleName="runs-functions",
+            PolicyName="on-failure",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": failures}),
+        )
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as zipped:
         zipped.writestr("app.py", "def handler(event, context): ...")

@@ -64,6 +64,26 @@ def make_zip(files: Mapping[str, str | bytes], links: Mapping[str, str] | None =
     return buffer.getvalue()
 
 
+# What functions and their destinations do in these tests.
+REACHES = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Action": [
+                "events:PutEvents",
+                "lambda:InvokeFunction",
+                "s3:GetObject",
+                "s3:PutObject",
+                "sns:Publish",
+                "sqs:SendMessage",
+            ],
+            "Resource": "*",
+        },
+    }
+)
+
+
 class FunctionsAccount:
     """An account with the functions service, and short ways to fill it."""
 
@@ -72,9 +92,13 @@ class FunctionsAccount:
         self.core = account.core
         self.service = service
         self.api = account.client("lambda")
-        self.role = account.client("iam").create_role(RoleName="fn-role", AssumeRolePolicyDocument=TRUST)[
-            "Role"
-        ]["Arn"]
+        iam = account.client("iam")
+        self.role = iam.create_role(RoleName="fn-role", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+        iam.attach_role_policy(
+            RoleName="fn-role",
+            PolicyArn="arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
+        )
+        iam.put_role_policy(RoleName="fn-role", PolicyName="reaches", PolicyDocument=REACHES)
 
     def create(self, code: str = "", name: str = "fn", **settings: Any) -> dict[str, Any]:
         """A function whose module ``app`` is ``code``."""
@@ -109,7 +133,7 @@ class FunctionsAccount:
 
     zip = staticmethod(make_zip)
 
-    def publish_layer(self, name: str, files: Mapping[str, str]) -> str:
+    def publish_layer(self, name: str, files: Mapping[str, str | bytes]) -> str:
         """A layer version's ARN."""
         layer = self.api.publish_layer_version(LayerName=name, Content={"ZipFile": make_zip(files)})
         return str(layer["LayerVersionArn"])

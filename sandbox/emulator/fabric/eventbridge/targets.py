@@ -180,7 +180,7 @@ class Targets:
             if name not in backend.groups:
                 raise DeliveryFailed("NO_RESOURCE", f"{arn} does not exist")
             if not _log_group_is_open(
-                backend, arn, name, policies.Delivery(SERVICE, rule.arn, rule.account_id)
+                self._core, backend, arn, name, policies.Delivery(SERVICE, rule.arn, rule.account_id)
             ):
                 raise DeliveryFailed(
                     "NO_PERMISSIONS", f"no resource policy of CloudWatch Logs allows {SERVICE}"
@@ -190,18 +190,16 @@ class Targets:
             backend.put_log_events(name, stream, [entry])
 
 
-def _log_group_is_open(backend: Any, arn: Arn, name: str, delivery: policies.Delivery) -> bool:
+def _log_group_is_open(
+    core: AccountCore, backend: Any, arn: Arn, name: str, delivery: policies.Delivery
+) -> bool:
     """Whether a resource policy of CloudWatch Logs lets EventBridge write to the group."""
-    group = f"arn:{arn.partition}:logs:{arn.region}:{arn.account_id}:log-group:{name}"
-    statements: list[Mapping[str, Any]] = []
-    for policy in backend.resource_policies.values():
-        document = json.loads(policy.policy_document)
-        found = document.get("Statement") or []
-        statements += found if isinstance(found, list) else [found]
+    group = f"arn:{arn.partition}:logs:{arn.region}:{arn.account_id}:log-group:{name}:log-stream:x"
+    documents = [policy.policy_document for policy in backend.resource_policies.values()]
     return all(
         any(
-            policies.allows(statements, delivery, action=action, resource=f"{group}:{rest}")
-            for rest in ("*", "log-stream:x")
+            policies.document_allows(core, document, delivery, action=action, resource=group)
+            for document in documents
         )
         for action in ("logs:CreateLogStream", "logs:PutLogEvents")
     )

@@ -10,6 +10,7 @@ from moto.sqs.models import Queue
 
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.mappings import records
+from sandbox.emulator.fabric.mappings.access import RoleAccess
 from sandbox.emulator.fabric.mappings.model import Mapping, QueueSettings
 from sandbox.emulator.fabric.mappings.records import Received
 from sandbox.emulator.fabric.sqs import Mailroom
@@ -79,6 +80,10 @@ class SqsPoller:
             self._poll_planned = True
         self._core.work.submit(self._poll, label=self._label("poll"))
 
+    @property
+    def _access(self) -> RoleAccess:
+        return RoleAccess(self._core, self._mapping.function, self._mapping.source)
+
     def _label(self, what: str) -> str:
         return f"sqs:{self._mapping.source.name} → {self._mapping.function.name}: {what}"
 
@@ -89,7 +94,13 @@ class SqsPoller:
         if queue is None:
             return
         available = self._mailroom.available(queue)
-        if not available or not self._window_is_over(available) or not self._take_slot():
+        if not available or not self._window_is_over(available):
+            return
+        refusal = self._access.refusal("ReceiveMessage")
+        if refusal:
+            self._blocked(refusal)
+            return
+        if not self._take_slot():
             return
         settings = self._mapping.settings
         visible_at = self._core.clock.time() + float(queue.visibility_timeout)
@@ -104,6 +115,12 @@ class SqsPoller:
             if index:
                 self._keep_slot()
             self._invoke(_Batch(queue, tuple(part), payload, visible_at))
+
+    def _blocked(self, refusal: str) -> None:
+        """The function's role may not receive: the messages stay, and Lambda keeps trying."""
+        self._mapping.last_result = f"PROBLEM: {refusal}"
+        self._report("AccessDenied", ())
+        self._core.work.submit(self.wake, label=self._label("retry after refusal"), delay_s=_BACKOFF_LIMIT_S)
 
     def _window_is_over(self, available: int) -> bool:
         """Whether a batch may be taken: it is full, there is no window, or the window has passed."""
@@ -194,8 +211,11 @@ class SqsPoller:
         if outcome.succeeded:
             reports = self._mapping.settings.reports_failures
             failed = records.failed_ids(outcome.payload, ids) if reports else []
+        done = [each for each in batch.messages if each.id not in failed]
+        if done and self._access.refusal("DeleteMessage"):
+            done = []  # They come back when they are visible again.
         for each in batch.messages:
-            if each.id not in failed:
+            if each in done:
                 self._mailroom.delete(batch.queue, each.receipt)
         result = "ok" if not failed else "failed" if len(failed) == len(ids) else "partial"
         self._report(result, batch.messages, outcome, failed)

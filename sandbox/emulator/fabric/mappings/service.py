@@ -13,6 +13,7 @@ from moto.core.exceptions import JsonRESTError
 from sandbox.emulator.calls import AwsError, Call, Handlers
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.arns import Arn
+from sandbox.emulator.fabric.mappings.access import RoleAccess
 from sandbox.emulator.fabric.mappings.model import Mapping, MappingState, Settings
 from sandbox.emulator.fabric.mappings.queue_poller import SqsPoller
 from sandbox.emulator.fabric.mappings.stream_poller import StreamPoller
@@ -52,6 +53,7 @@ class EventSourceMappings:
         source = _read_source(params)
         function = names.parse(params.get("FunctionName", ""), account_id=call.account_id, region=call.region)
         settings = self._settings(params, function, source)
+        RoleAccess(self._core, function, source).check()
         with self._lock:
             self._refuse_second(function, source)
             mapping = Mapping(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from sandbox.emulator.calls import AwsError
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.mappings import records
+from sandbox.emulator.fabric.mappings.access import RoleAccess
 from sandbox.emulator.fabric.mappings.discarded import Discarded, Reason, send
 from sandbox.emulator.fabric.mappings.model import Mapping, StartingPosition, StreamSettings
 from sandbox.emulator.fabric.streams import Record, Shard, Stream, Streams
@@ -122,6 +123,10 @@ class StreamPoller:
             self._poll_planned = True
         self._core.work.submit(self._poll, label=self._label("poll"))
 
+    @property
+    def _access(self) -> RoleAccess:
+        return RoleAccess(self._core, self._mapping.function, self._mapping.source)
+
     def _label(self, what: str) -> str:
         return f"{self._subject}: {self._mapping.function.name}: {what}"
 
@@ -133,6 +138,13 @@ class StreamPoller:
     def _poll(self) -> None:
         with self._lock:
             self._poll_planned = False
+        refusal = self._access.refusal("GetRecords")
+        if refusal:
+            self._mapping.last_result = f"PROBLEM: {refusal}"
+            self._core.work.submit(
+                self.wake, label=self._label("retry after refusal"), delay_s=_BACKOFF_LIMIT_S
+            )
+            return
         with self._reading:
             shards = self._stream.shards()
             closed = {shard.id for shard in shards if shard.closed}

@@ -8,11 +8,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from moto.iam.models import iam_backends
-
 from sandbox.emulator.calls import AwsError
 from sandbox.emulator.functions.credentials import RESERVED
 from sandbox.emulator.functions.runtimes import Runtimes
+from sandbox.emulator.iam.enforcement import trusts
 
 DIRECT_UPLOAD_LIMIT_BYTES = 52_428_800
 _VARIABLES_LIMIT_BYTES = 4096
@@ -72,32 +71,8 @@ def check_role(role: str, account_id: str) -> None:
         raise constraint("role", role, f"Member must satisfy regular expression pattern: {_ROLE.pattern}")
     if found[2] != account_id:
         raise AwsError("AccessDeniedException", "Cross-account pass role is not allowed.", 403)
-    cannot = invalid("The role defined for the function cannot be assumed by Lambda.")
-    known = next((each for each in iam_backends[account_id]["aws"].roles.values() if each.arn == role), None)
-    if known is None:
-        raise cannot
-    try:
-        document = json.loads(known.assume_role_policy_document)
-    except (TypeError, ValueError):
-        raise cannot from None
-    if not _trusts_lambda(document):
-        raise cannot
-
-
-def _trusts_lambda(document: Any) -> bool:
-    statements = document.get("Statement", []) if isinstance(document, dict) else []
-    for statement in statements if isinstance(statements, list) else [statements]:
-        principal = statement.get("Principal")
-        services = principal.get("Service", []) if isinstance(principal, dict) else []
-        actions = statement.get("Action", [])
-        if (
-            statement.get("Effect") == "Allow"
-            and "lambda.amazonaws.com" in ([services] if isinstance(services, str) else services)
-            and {"sts:assumerole", "sts:*", "*"}
-            & {action.lower() for action in ([actions] if isinstance(actions, str) else actions)}
-        ):
-            return True
-    return False
+    if not trusts(role, "lambda.amazonaws.com"):
+        raise invalid("The role defined for the function cannot be assumed by Lambda.")
 
 
 def check_variables(variables: Mapping[str, str]) -> None:

@@ -17,6 +17,7 @@ from sandbox.emulator.iam.evaluation import Caller, Policies, Policy, Request, e
 from sandbox.emulator.iam.evaluation.model import ContextValue
 from sandbox.emulator.iam.mapping import Asked, Authorisation, Unmapped, authorisations
 
+
 class Guard:
     """The authorisation of one account process: of calls, of deliveries, and of what services do with roles.
 
@@ -153,8 +154,6 @@ class Guard:
             "aws:SourceAccount": source_account,
             **(context or {}),
         }
-        if service != "apigateway.amazonaws.com":
-            given["aws:SourceOwner"] = source_account
         caller = Caller.of_service(service)
         request = Request(action, resource, resources.owner(resource), given)
         decision = evaluate(caller, request, Policies(resource=policy))

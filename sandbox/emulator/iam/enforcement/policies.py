@@ -17,6 +17,8 @@ from sandbox.emulator.iam.evaluation import (
     MalformedPolicy,
     Policies,
     Policy,
+    Request,
+    evaluate,
     parse_policy,
 )
 
@@ -135,6 +137,16 @@ def find_role(arn: str) -> Any:
     return next((role for role in roles if role.arn == arn), None)
 
 
+def trusts(role_arn: str, service: str, context: Mapping[str, str] | None = None) -> bool:
+    """Whether a role is there and lets a service (``lambda.amazonaws.com``) assume it."""
+    role = find_role(role_arn)
+    if role is None:
+        return False
+    trust = read(role.assume_role_policy_document, role_arn)
+    request = Request("sts:AssumeRole", role_arn, role_arn.split(":")[4], dict(context or {}))
+    return evaluate(Caller.of_service(service), request, Policies(resource=trust)).allowed
+
+
 def managed_document(account_id: str, arn: str) -> str | None:
     """The default version of a managed policy."""
     policy = iam_backends[account_id]["aws"].managed_policies.get(arn)
@@ -174,7 +186,7 @@ def _role_tags(role: Any) -> dict[str, str]:
 def organization(account_id: str) -> tuple[tuple[tuple[Policy, ...], ...], bool]:
     """The service control policies above an account, root first, and whether it manages the organization."""
     for partitions in list(organizations_backends.values()):
-        backend = partitions["aws"] if "aws" in partitions else None
+        backend = next((b for name, b in partitions.items() if name == "aws"), None)
         if backend is None or backend.org is None:
             continue
         account = next((each for each in backend.accounts if each.id == account_id), None)

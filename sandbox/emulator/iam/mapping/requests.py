@@ -149,7 +149,13 @@ def _sts(asked: Asked) -> list[Authorisation] | None:
 
     Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
     """
-    return [] if asked.operation in ("GetCallerIdentity", "GetSessionToken") else None
+    if asked.operation in ("GetCallerIdentity", "GetSessionToken"):
+        return []
+    if asked.operation == "AssumeRole" and asked.params.get("Tags"):
+        context = conditions.of(asked)
+        role = asked.text("RoleArn")
+        return [Authorisation(f"sts:{name}", role, "", context) for name in ("AssumeRole", "TagSession")]
+    return None
 
 
 _SPECIAL: Mapping[str, Callable[[Asked], list[Authorisation] | None]] = {

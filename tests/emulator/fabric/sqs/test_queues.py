@@ -15,7 +15,8 @@ def attributes(sqs: Any, url: str) -> dict[str, str]:
 
 
 def test_setting_one_attribute_keeps_the_policy(sqs: Any) -> None:
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sqs:*"}]})
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     url = sqs.create_queue(QueueName="orders", Attributes={"Policy": policy})["QueueUrl"]
 
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "60"})

@@ -1,0 +1,78 @@
+"""What the function's role must be allowed of a source: Lambda polls with the function's own role.
+
+Sources: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions,
+https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-lambda.html and
+https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-create.html
+"""
+
+from __future__ import annotations
+
+from moto.awslambda.models import lambda_backends
+
+from sandbox.emulator.calls import Principal, PrincipalKind
+from sandbox.emulator.core import AccountCore
+from sandbox.emulator.fabric.arns import Arn
+from sandbox.emulator.fabric.mappings.validation import refused
+from sandbox.emulator.functions.names import FunctionName
+
+_QUEUE = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
+_STREAM = {
+    "kinesis": ("GetRecords", "GetShardIterator", "DescribeStream", "ListShards"),
+    "dynamodb": ("GetRecords", "GetShardIterator", "DescribeStream"),
+}
+
+
+class RoleAccess:
+    """The execution role of one function, asked about one source."""
+
+    def __init__(self, core: AccountCore, function: FunctionName, source: Arn) -> None:
+        self._core = core
+        self._function = function
+        self._source = source
+
+    def check(self) -> None:
+        """What Lambda checks before it keeps a mapping.
+
+        Raises:
+            AwsError: the role lacks a permission; in Lambda's words.
+        """
+        if self._source.service == "sqs":
+            for operation in _QUEUE:
+                if self.refusal(operation):
+                    raise refused(
+                        "The provided execution role does not have permissions to call "
+                        f"{operation} on SQS"
+                    )
+            return
+        operations = _STREAM.get(self._source.service, ())
+        if any(self.refusal(operation) for operation in operations):
+            listed = ", ".join((*operations, "and ListStreams"))
+            raise refused(
+                f"Cannot access stream {self._source}. Please ensure the role can perform the {listed} "
+                "Actions on your stream in IAM."
+            )
+
+    def refusal(self, operation: str) -> str:
+        """Why the role may not do this to the source, in AWS's words; empty when it may."""
+        principal = self._principal()
+        if principal is None:
+            return ""  # Invoking it says that it does not exist.
+        return self._core.guard.refusal(
+            principal,
+            f"{self._source.service}:{operation}",
+            str(self._source),
+            region=self._source.region,
+        )
+
+    def _principal(self) -> Principal | None:
+        name = self._function
+        with self._core.dispatch_lock:
+            try:
+                found = lambda_backends[name.account_id][name.region].get_function(
+                    name.name, name.qualifier or None
+                )
+            except Exception:  # moto raises several unrelated types for a missing function or alias
+                return None
+            role = str(found.role)
+        session = f"arn:aws:sts::{name.account_id}:assumed-role/{role.rsplit('/', 1)[-1]}/{name.name}"
+        return Principal(PrincipalKind.ROLE_SESSION, name.account_id, session, role_arn=role)
