@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+# Where a server puts the headers with underscores, by name in lower case: WSGI has no names for them.
+UNDERSCORED = "coldstart.underscored_headers"
 BODY_LIMIT_BYTES = 5 * 1024**3
 
 _BUCKET_HOST = re.compile(
@@ -95,6 +97,7 @@ def read_environ(environ: Mapping[str, Any], environment_id: str = "") -> HttpRe
         for name, value in environ.items()
         if name.startswith("HTTP_") or (name in ("CONTENT_TYPE", "CONTENT_LENGTH") and value)
     }
+    headers |= environ.get(UNDERSCORED, {})
     uri = str(environ.get("REQUEST_URI") or environ.get("RAW_URI") or environ.get("PATH_INFO", "/"))
     path = urlsplit(uri).path if "://" in uri.split("?", 1)[0] else uri.split("?", 1)[0]
     length = int(environ.get("CONTENT_LENGTH") or 0)

@@ -6,22 +6,50 @@ import contextlib
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer, create_server
 from waitress.task import WSGITask
+
+from sandbox.emulator.gateway.requests import UNDERSCORED
 
 WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 _BODY_LIMIT_BYTES = 1024**3
 _METADATA = re.compile(rb"^X-Amz-Meta-[^:]*:", re.MULTILINE)
+_UNDERSCORED = re.compile(
+    rb"^(x-amz-meta-[^:\s]*_[^:\s]*):[ \t]*(.*?)[ \t]*\r?$", re.MULTILINE | re.IGNORECASE
+)
 _IN_MEMORY_BYTES = 64 * 1024**2
+
+
+class _Parser(HTTPRequestParser):
+    """waitress drops headers with underscores, as WSGI's names can't tell them from hyphens.
+
+    S3's metadata may have them and is signed with them: it is handed on under its own names.
+    """
+
+    underscored: Mapping[str, str] = {}
+
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        self.underscored = {
+            name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in _UNDERSCORED.findall(header_plus)
+        }
 
 
 class _Task(WSGITask):
     """waitress writes header names in capitals; S3's metadata is read from them as they stand."""
+
+    def get_environment(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environment()
+        assert isinstance(self.request, _Parser)
+        environ[UNDERSCORED] = self.request.underscored
+        return environ
 
     def build_response_header(self) -> bytes:
         header: bytes = super().build_response_header()
@@ -30,6 +58,7 @@ class _Task(WSGITask):
 
 class _Channel(HTTPChannel):
     task_class = _Task
+    parser_class = _Parser
 
 
 class Server:

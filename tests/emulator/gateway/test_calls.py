@@ -83,9 +83,10 @@ def test_an_object_keeps_its_name_its_bytes_and_its_metadata(connect: Connect) -
     s3 = connect("s3")
     s3.create_bucket(Bucket="shop-data", CreateBucketConfiguration={"LocationConstraint": "eu-north-1"})
     body = bytes(range(256)) * 4096
-    s3.put_object(Bucket="shop-data", Key="a b/ö+%.bin", Body=body, Metadata={"origin": "till"})
+    metadata = {"origin": "till", "my_key": "a_b c", "a-b_c": ""}
+    s3.put_object(Bucket="shop-data", Key="a b/ö+%.bin", Body=body, Metadata=metadata)
     found = s3.get_object(Bucket="shop-data", Key="a b/ö+%.bin")
-    assert (found["Body"].read(), found["Metadata"]) == (body, {"origin": "till"})
+    assert (found["Body"].read(), found["Metadata"]) == (body, metadata)
     assert [item["Key"] for item in s3.list_objects_v2(Bucket="shop-data")["Contents"]] == ["a b/ö+%.bin"]
     with pytest.raises(ClientError) as error:
         s3.head_object(Bucket="shop-data", Key="none")
