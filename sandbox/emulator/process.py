@@ -39,6 +39,8 @@ from sandbox.emulator.gateway import clients, moto_app, operations, server
 from sandbox.emulator.gateway.edge import Gateway
 from sandbox.emulator.sts import SecurityTokens
 from sandbox.emulator.timeline import Timeline
+from sandbox.emulator.iam.simulation import Simulator
+from sandbox.emulator.iam.trail import CloudTrail
 from sandbox.emulator.work import Settled, WorkQueue
 from sandbox.isolation.client import SpawnerClient
 
@@ -118,6 +120,8 @@ class EmulatedAccount:
             SecurityTokens(self.core, self.gateway.keys),
             self.functions,
             queues,
+            CloudTrail(self.core),
+            Simulator(self.core),
             EventSourceMappings(self.core, self.functions, queues.mailroom),
             Sns(self.core, self.functions, queues.mailroom),
             Notifications(self.core, self.functions, queues.mailroom, self.events),

@@ -77,6 +77,7 @@ class Record:
     parameters: dict[str, Any] = field(default_factory=dict)
     outcome: str = ""
     status: int = 0
+    message: str = ""
 
     @property
     def allowed(self) -> bool:
@@ -104,6 +105,7 @@ class Record:
             "authorisations": [verdict.as_json() for verdict in self.verdicts],
             "outcome": self.outcome,
             "status": self.status,
+            "message": self.message,
         }
 
 

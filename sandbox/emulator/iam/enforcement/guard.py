@@ -66,7 +66,8 @@ class Guard:
         refused = next((verdict for verdict in verdicts if not verdict.decision.allowed), None)
         if refused is not None and self.enforcing:
             message = refusals.sentence(call.service, held.caller, refused.request, refused.decision)
-            raise Denied(refusals.access_denied(call.service, message), record)
+            error = refusals.access_denied(call.service, message)
+            raise Denied(error, replace(record, message=message))
         return record
 
     def allows(
