@@ -19,8 +19,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from itertools import islice
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 PACKAGE = "sandbox.emulator.iam.evaluation"
@@ -67,28 +69,35 @@ class Mutant:
     module: str
     key: str
     line: int
-    tree: ast.Module
+    place: int
+    variant: int
+
+    def code(self) -> CodeType:
+        """The module with the change made."""
+        tree = ast.parse(_source(self.module))
+        node = next(islice(_places(tree), self.place, None))[0]
+        _changes(node)[self.variant][2](node)
+        return compile(ast.fix_missing_locations(tree), f"<{self.key}>", "exec")
 
 
-def mutants() -> Iterator[Mutant]:
+def _source(module: str) -> str:
+    return Path(importlib.import_module(f"{PACKAGE}.{module}").__file__ or "").read_text("utf-8")
+
+
+@cache
+def mutants() -> tuple[Mutant, ...]:
     """Every mutant of every module, in the order of the source."""
-    for module in MODULES:
-        source = Path(importlib.import_module(f"{PACKAGE}.{module}").__file__ or "").read_text("utf-8")
-        yield from _mutants_of(module, ast.parse(source))
+    return tuple(mutant for module in MODULES for mutant in _mutants_of(module))
 
 
-def _mutants_of(module: str, tree: ast.Module) -> Iterator[Mutant]:
+def _mutants_of(module: str) -> Iterator[Mutant]:
     seen: dict[str, int] = {}
-    for number, (node, function) in enumerate(_places(tree)):
-        for variant, (before, after, change) in enumerate(_changes(node)):
-            copied = copy.deepcopy(tree)
-            target = list(_places(copied))[number][0]
-            list(_changes(target))[variant][2](target)
-            del change
+    for place, (node, function) in enumerate(_places(ast.parse(_source(module)))):
+        for variant, (before, after, _) in enumerate(_changes(node)):
             name = f"{module}.{function}: {before} → {after}"
             seen[name] = seen.get(name, 0) + 1
             key = name if seen[name] == 1 else f"{name} #{seen[name]}"
-            yield Mutant(module, key, getattr(node, "lineno", 0), ast.fix_missing_locations(copied))
+            yield Mutant(module, key, getattr(node, "lineno", 0), place, variant)
 
 
 def _places(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
@@ -170,9 +179,9 @@ def _change(shown: ast.AST, apply: Callable[[Any], object], of: ast.AST | None =
 class _Replacing(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Gives one module the mutant's code when it is imported."""
 
-    def __init__(self, name: str, tree: ast.Module) -> None:
+    def __init__(self, name: str, code: CodeType) -> None:
         self._name = name
-        self._code = compile(tree, f"<mutant of {name}>", "exec")
+        self._code = code
 
     def find_spec(
         self, fullname: str, path: object = None, target: object = None
@@ -186,9 +195,10 @@ class _Replacing(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 @contextmanager
 def _fresh(mutant: Mutant) -> Iterator[ModuleType]:
     """The tables, on an evaluator with the mutant in it. What was imported before comes back afterwards."""
+    code = mutant.code()
     mine = [name for name in sys.modules if name == TABLES or name.startswith(PACKAGE)]
     kept = {name: sys.modules.pop(name) for name in mine}
-    finder = _Replacing(f"{PACKAGE}.{mutant.module}", mutant.tree)
+    finder = _Replacing(f"{PACKAGE}.{mutant.module}", code)
     sys.meta_path.insert(0, finder)
     try:
         yield importlib.import_module(TABLES)

@@ -14,6 +14,7 @@ from sandbox.emulator.iam.evaluation import (
     Caller,
     CallerKind,
     Decision,
+    MalformedPolicy,
     Policies,
     Policy,
     Request,
@@ -56,6 +57,40 @@ class Row:
             and self.reason in ("", str(decision.reason))
             and {ref.effect for ref in decision.statements} <= {effect}
         )
+
+
+@dataclass(frozen=True)
+class OperatorRow:
+    """Whether there is an operator of a name."""
+
+    id: str
+    source: str
+    operator: str
+    known: bool
+
+    def holds(self) -> bool:
+        statement = {
+            "Effect": "Allow",
+            "Action": "*",
+            "Resource": "*",
+            "Condition": {self.operator: {"x:k": "true"}},
+        }
+        try:
+            parse_policy(_document(statement))
+        except MalformedPolicy:
+            return not self.known
+        return self.known
+
+
+@cache
+def operators() -> tuple[OperatorRow, ...]:
+    """The rows of ``cases/operators.json``."""
+    tables = json.loads((FOLDER / "operators.json").read_text("utf-8"))
+    return tuple(
+        OperatorRow(f"operator-{name}", table["source"], name, known)
+        for table in tables
+        for name, known in table["rows"]
+    )
 
 
 @cache
@@ -306,8 +341,9 @@ READERS = {
 }
 
 
-def every_row() -> Iterator[Row]:
-    """The documented cases and the matrix."""
+def every_row() -> Iterator[Row | OperatorRow]:
+    """The documented cases, what is pinned where AWS is unknown, and the matrix."""
+    yield from operators()
     for name in READERS:
         yield from rows(name)
     for row, _ in matrix():

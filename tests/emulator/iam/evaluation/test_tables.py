@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.emulator.iam.evaluation.tables import FOLDER, Row, documented, matrix, rows
+from tests.emulator.iam.evaluation.tables import FOLDER, OperatorRow, Row, documented, matrix, operators, rows
 
 
 @pytest.mark.parametrize("row", documented(), ids=lambda row: row.id)
@@ -21,6 +21,11 @@ def test_there_are_at_least_400_documented_questions_each_with_its_source() -> N
     questions = {row.id.removesuffix("-allow").removesuffix("-deny") for row in documented()}
     assert len(questions) >= 400
     assert all(row.source.startswith("https://docs.aws.amazon.com/") for row in documented())
+
+
+@pytest.mark.parametrize("row", operators(), ids=lambda row: row.id)
+def test_there_are_the_documented_operators_and_no_others(row: OperatorRow) -> None:
+    assert row.holds(), row.source
 
 
 @pytest.mark.parametrize("row", rows("unknown"), ids=lambda row: row.id)
