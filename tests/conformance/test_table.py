@@ -10,8 +10,6 @@ from tests.conformance.table import Case, Functions, Row
 
 # Rows written ahead of what they ask for.
 _NOT_BUILT = {
-    "provisioned concurrency is initialised before anybody asks",
-    "an extension is refused as our gap",
     "a function with less memory has less of a processor",
 }
 

@@ -86,6 +86,18 @@ def _open(archive: Archive) -> zipfile.ZipFile:
         raise refused() from None
 
 
+def find_extension(layer: Archive) -> str:
+    """The first file of a layer that Lambda would run as an extension; empty when there is none.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
+    """
+    for entry in _open(layer).infolist():
+        name = posixpath.normpath(entry.filename)
+        if posixpath.dirname(name) == "extensions" and not entry.is_dir():
+            return name
+    return ""
+
+
 def _unpack(archive: Archive, root: Path) -> None:
     links: list[tuple[Path, str]] = []
     left = UNPACKED_LIMIT_BYTES

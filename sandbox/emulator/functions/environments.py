@@ -73,6 +73,7 @@ class ExecutionEnvironment:
         self.session = session
         self.log_stream = log_stream
         self.idle_since = 0.0
+        self.provisioned = False
         self.invocations = 0
         self.output = Output(environment.output, now_ms)
         self._serve_gateway = serve_gateway

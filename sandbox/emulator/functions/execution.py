@@ -15,11 +15,12 @@ from sandbox.emulator.functions.contract import InvokeOutcome
 from sandbox.emulator.functions.environments import Ended, ExecutionEnvironment, How
 from sandbox.emulator.functions.failures import Failure
 from sandbox.emulator.functions.fleet import Fleet
-from sandbox.emulator.functions.logs import InvocationLog, LogWriter, Usage
+from sandbox.emulator.functions.logs import PROVISIONED, InvocationLog, LogWriter, Usage
 from sandbox.emulator.functions.runtime_api import Event
 from sandbox.emulator.functions.store import FunctionVersion, Target
 
 INIT_LIMIT_S = 10.0
+PROVISIONED_INIT_LIMIT_S = 130.0
 
 
 class StreamSink(Protocol):
@@ -91,6 +92,25 @@ class Executor:
             run.log.start(invocation.request_id)
         return self._finish(run, invocation)
 
+    def prepare(self, version: FunctionVersion) -> bool:
+        """Start an environment and leave it ready for events to come; whether its init went well."""
+        log = InvocationLog(version, self._fleet.now_ms)
+        log.init_start(PROVISIONED)
+        environment = self._fleet.start(version, provisioned=True)
+        run = _Run(version, log, time.monotonic(), environment)
+        ended = environment.initialise(max(PROVISIONED_INIT_LIMIT_S, version.timeout_s))
+        if ended.how is How.READY:
+            self._take_output(run)
+            log.init_report("init", ended.duration_ms, "success")
+            environment.rest(0.0)
+            self._fleet.rest(environment)
+        else:
+            self._init_failed(run, ended, "init", Invocation(b"", "provisioned"))
+            environment.provisioned = False
+            self._fleet.retire(environment)
+        self._write(run)
+        return ended.how is How.READY
+
     def _start(self, run: _Run, invocation: Invocation) -> None:
         """A cold start. An init that fails is run once more as part of the invocation, as on Lambda.
 
@@ -120,7 +140,7 @@ class Executor:
         assert failure is not None
         self._take_output(run)
         status = "timeout" if ended.how is How.TIMED_OUT else "error"
-        run.log.init_failed(phase, ended.duration_ms, status, failure.error_type)
+        run.log.init_report(phase, ended.duration_ms, status, failure.error_type)
         return failure
 
     def _invoke(self, run: _Run, target: Target, invocation: Invocation) -> None:

@@ -19,6 +19,7 @@ from sandbox.emulator.functions import credentials, logs
 from sandbox.emulator.functions.code import CodeCache
 from sandbox.emulator.functions.credentials import RoleSessions
 from sandbox.emulator.functions.environments import Closable, ExecutionEnvironment
+from sandbox.emulator.functions.names import FunctionName
 from sandbox.emulator.functions.runtimes import Package, Runtimes
 from sandbox.emulator.functions.store import FunctionVersion, Target
 from sandbox.errors import EnvironmentFault
@@ -30,8 +31,8 @@ WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 EnvironmentGateway = Callable[[str], WSGIApplication]
 Serve = Callable[[WSGIApplication, socket.socket], Closable]
 
-ACCOUNT_CONCURRENCY = 1000
 RETRY_AFTER_S = 1
+_INITIALIZATION = "AWS_LAMBDA_INITIALIZATION_TYPE"
 # How many environments live at once; beyond it, the one idle for longest makes room.
 ENVIRONMENTS_LIMIT = 32
 # Lambda takes an idle environment away after some minutes. Account time: a jump of hours means a cold start.
@@ -79,6 +80,8 @@ class Fleet:
         self._unreserved: Counter[tuple[str, str]] = Counter()
         self._reaper: ThreadPoolExecutor | None = None
         self._closed = False
+        self.on_lost: Callable[[FunctionVersion], None] = lambda _version: None
+        """Told when an environment ends that was kept ready."""
 
     @contextlib.contextmanager
     def slot(self, target: Target) -> Iterator[None]:
@@ -92,7 +95,7 @@ class Fleet:
         with self._lock:
             if target.reserved is not None and self._running[key] >= target.reserved:
                 raise Throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
-            if target.reserved is None and self._unreserved[account] >= ACCOUNT_CONCURRENCY:
+            if target.reserved is None and self._unreserved[account] >= target.unreserved:
                 raise Throttled("ConcurrentInvocationLimitExceeded")
             self._running[key] += 1
             self._unreserved[account] += target.reserved is None
@@ -104,7 +107,10 @@ class Fleet:
                 self._unreserved[account] -= target.reserved is None
 
     def take_idle(self, version: FunctionVersion) -> ExecutionEnvironment | None:
-        """A warm environment of exactly this version and configuration, most recently used first."""
+        """A warm environment of exactly this version and configuration, most recently used first.
+
+        One that was kept ready comes before those that were started on demand.
+        """
         now = self._core.clock.time()
         found: ExecutionEnvironment | None = None
         stale: list[ExecutionEnvironment] = []
@@ -120,6 +126,9 @@ class Fleet:
                         keep.append(candidate)  # Another version or alias of the same function.
                 elif found is None:
                     found = candidate
+                elif candidate.provisioned and not found.provisioned:
+                    keep.append(found)
+                    found = candidate
                 else:
                     keep.append(candidate)
             idle.extend(reversed(keep))
@@ -131,13 +140,15 @@ class Fleet:
     def _fit(candidate: ExecutionEnvironment, version: FunctionVersion, now: float) -> bool:
         return (
             candidate.version == version
-            and now - candidate.idle_since < IDLE_LIMIT_S
+            and (candidate.provisioned or now - candidate.idle_since < IDLE_LIMIT_S)
             and candidate.session.expires - now > version.timeout_s
             and candidate.usable()
         )
 
-    def start(self, version: FunctionVersion) -> ExecutionEnvironment:
+    def start(self, version: FunctionVersion, *, provisioned: bool = False) -> ExecutionEnvironment:
         """Start an environment; returns before the function's init.
+
+        ``provisioned``: it is kept ready for events to come.
 
         Raises:
             AwsError: the package cannot be unpacked, or its runtime is not to be had here.
@@ -162,6 +173,7 @@ class Fleet:
                 **credentials.variables(
                     version, session.keys, log_stream=stream, gateway_port=self._core.gateway_port
                 ),
+                **({_INITIALIZATION: logs.PROVISIONED} if provisioned else {}),
             },
             memory_mb=version.memory_mb,
             tmp_mb=version.tmp_mb,
@@ -179,6 +191,7 @@ class Fleet:
             lambda listener: self._serve(self._gateway(environment_id), listener),
             self.now_ms,
         )
+        started.provisioned = provisioned
         with self._lock:
             self._alive.add(started)
             closed = self._closed
@@ -201,7 +214,11 @@ class Fleet:
     def retire(self, environment: ExecutionEnvironment, *, wait: bool = False) -> None:
         """End an environment; in the background, because nothing depends on it any more."""
         with self._lock:
+            lost = environment.provisioned and environment in self._alive and not self._closed
             self._alive.discard(environment)
+        if lost:
+            self.on_lost(environment.version)
+        with self._lock:
             if not wait and not self._closed:
                 if self._reaper is None:
                     self._reaper = ThreadPoolExecutor(1, thread_name_prefix="environments")
@@ -209,18 +226,42 @@ class Fleet:
                 return
         _close(environment)
 
-    def forget(self, account_id: str, region: str, name: str) -> None:
-        """End the idle environments of a function whose code or configuration changed."""
+    def forget(self, account_id: str, region: str, name: str, version: str = "") -> None:
+        """End the idle environments of a function, or of one version, that was changed or deleted."""
         with self._lock:
-            idle = self._idle.pop((account_id, region, name), [])
-        for each in idle:
+            idle = self._idle[(account_id, region, name)]
+            gone = [each for each in idle if version in ("", each.version.version)]
+            idle[:] = [each for each in idle if each not in gone]
+        for each in gone:
+            self.retire(each)
+
+    def provisioned(self, name: FunctionName, version: str) -> int:
+        """How many environments of a version are kept ready, busy ones included."""
+        with self._lock:
+            return sum(1 for each in self._alive if each.provisioned and _is(each, name, version))
+
+    def provisioned_count(self) -> int:
+        """How many environments are kept ready in the account."""
+        with self._lock:
+            return sum(1 for each in self._alive if each.provisioned)
+
+    def release(self, name: FunctionName, version: str) -> None:
+        """Keep no environment of a version ready any more; busy ones end their work first."""
+        with self._lock:
+            released = [each for each in self._alive if each.provisioned and _is(each, name, version)]
+            for each in released:
+                each.provisioned = False
+            idle = self._idle[(name.account_id, name.region, name.name)]
+            ended = [each for each in idle if each in released]
+            idle[:] = [each for each in idle if each not in released]
+        for each in ended:
             self.retire(each)
 
     def _make_room(self) -> None:
         with self._lock:
             if len(self._alive) < ENVIRONMENTS_LIMIT:
                 return
-            idle = [each for group in self._idle.values() for each in group]
+            idle = [each for group in self._idle.values() for each in group if not each.provisioned]
             if not idle:
                 return
             oldest = min(idle, key=lambda each: each.idle_since)
@@ -247,6 +288,16 @@ class Fleet:
             _close(each)
         if reaper is not None:
             reaper.shutdown(wait=True)
+
+
+def _is(environment: ExecutionEnvironment, name: FunctionName, version: str) -> bool:
+    of = environment.version
+    return (of.account_id, of.region, of.name, of.version) == (
+        name.account_id,
+        name.region,
+        name.name,
+        version,
+    )
 
 
 def _key(version: FunctionVersion) -> _FunctionKey:

@@ -20,6 +20,8 @@ from sandbox.emulator.functions.runtimes import version_arn, version_label
 from sandbox.emulator.functions.store import FunctionVersion
 
 TAIL_BYTES = 4096
+# Initialization types, as the platform's events and AWS_LAMBDA_INITIALIZATION_TYPE name them.
+ON_DEMAND, PROVISIONED = "on-demand", "provisioned-concurrency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class InvocationLog:
         self._version = version
         self._now_ms = now_ms
         self._json = version.log_format == "JSON"
+        self._kind = ON_DEMAND
         self.events: list[tuple[int, str]] = []
         self._written = 0
         self._latest = 0
@@ -56,15 +59,16 @@ class InvocationLog:
         """What the function printed."""
         self.events += lines
 
-    def init_start(self) -> None:
+    def init_start(self, kind: str = ON_DEMAND) -> None:
         """A new environment starts."""
+        self._kind = kind
         runtime, region = self._version.runtime, self._version.region
         self._platform(
             "initStart",
             f"INIT_START Runtime Version: {version_label(runtime)}\t"
             f"Runtime Version ARN: {version_arn(runtime, region)}",
             {
-                "initializationType": "on-demand",
+                "initializationType": kind,
                 "phase": "init",
                 "runtimeVersion": version_label(runtime),
                 "runtimeVersionArn": version_arn(runtime, region),
@@ -73,8 +77,8 @@ class InvocationLog:
             },
         )
 
-    def init_failed(self, phase: str, duration_ms: float, status: str, error_type: str) -> None:
-        """An init ended without the runtime asking for an event."""
+    def init_report(self, phase: str, duration_ms: float, status: str, error_type: str = "") -> None:
+        """How an init ended that no REPORT will tell of: it failed, or it came before any event."""
         kind = f"\tError Type: {error_type}" if error_type else ""
         record: dict[str, Any] = {
             "phase": phase,
@@ -86,7 +90,7 @@ class InvocationLog:
         self._platform(
             "initReport",
             f"INIT_REPORT Init Duration: {duration_ms:.2f} ms\tPhase: {phase}\tStatus: {status}{kind}",
-            {"initializationType": "on-demand", **record},
+            {"initializationType": self._kind, **record},
         )
 
     def start(self, request_id: str) -> None:

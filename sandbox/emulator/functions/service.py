@@ -12,16 +12,19 @@ from dataclasses import replace
 from sandbox.emulator.calls import AwsError, Handlers
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.functions import names, patches
+from sandbox.emulator.functions.api.aliases import Aliases
 from sandbox.emulator.functions.api.configuration import FunctionConfigurations
 from sandbox.emulator.functions.api.event_configs import EventInvokeConfigs
 from sandbox.emulator.functions.api.invoking import InvokeApi
 from sandbox.emulator.functions.api.permissions import Permissions
+from sandbox.emulator.functions.api.provisioned import ProvisionedConcurrency
 from sandbox.emulator.functions.api.versions import Versions
 from sandbox.emulator.functions.asynchronous import AsyncInvocations
 from sandbox.emulator.functions.contract import InvokeOutcome
 from sandbox.emulator.functions.execution import INIT_LIMIT_S, Executor, Invocation
 from sandbox.emulator.functions.fleet import EnvironmentGateway, Fleet, Serve, Throttled
 from sandbox.emulator.functions.names import FunctionName
+from sandbox.emulator.functions.provisioned import Provisions
 from sandbox.emulator.functions.runtimes import Runtimes
 from sandbox.emulator.functions.runtimes.python import PythonRuntime
 from sandbox.emulator.functions.store import FunctionStore
@@ -61,11 +64,14 @@ class FunctionService:
         self._executor = Executor(core, self._fleet, init_limit_s=init_limit_s)
         self._configs = EventInvokeConfigs(core, self._store)
         self._urls = FunctionUrls(core, self._store)
+        self._provisions = Provisions(core, self._store, self._fleet, self._executor.prepare)
         self._asynchronous = AsyncInvocations(core, self._store, self._configs, self.run)
         self._apis = (
             InvokeApi(core, self._store, self),
             FunctionConfigurations(core, self._store, self._fleet, self.runtimes, self._forget),
-            Versions(core, self._store, self._fleet, self._forget),
+            Versions(core, self._store),
+            Aliases(core, self._store, self._moved, self._forget),
+            ProvisionedConcurrency(core, self._store, self._provisions),
             Permissions(core, self._store),
             self._configs,
             self._urls,
@@ -89,6 +95,13 @@ class FunctionService:
         """A function, version or alias is deleted: with everything that was configured for it."""
         self._configs.forget(name)
         self._urls.forget(name)
+        self._provisions.forget(name)
+
+    def _moved(self, alias: FunctionName, version: str) -> None:
+        """An alias points elsewhere: what is kept ready for it follows."""
+        kept = self._provisions.find(alias)
+        if kept is not None:
+            self._provisions.put(alias, version, kept.wanted)
 
     def invoke(
         self,

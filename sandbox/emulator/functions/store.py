@@ -16,6 +16,7 @@ from sandbox.emulator.functions.names import LATEST, FunctionName
 # What moto drops of a function's configuration is kept on moto's own object, so that it is versioned,
 # updated and deleted with it. The dict is replaced, never changed: versions share it.
 EXTRAS = "coldstart_extras"
+ACCOUNT_CONCURRENCY = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,15 @@ class FunctionVersion:
 class Target:
     """A function as somebody asked for it, resolved to the version that will run.
 
-    ``reserved`` is the function's reserved concurrency, None when it has none; ``dead_letter`` an ARN or "".
+    ``reserved`` is the function's reserved concurrency, None when it has none; ``unreserved`` what all such
+    functions have together; ``dead_letter`` an ARN or "".
     """
 
     name: FunctionName
     version: FunctionVersion
     reserved: int | None
     dead_letter: str
+    unreserved: int = ACCOUNT_CONCURRENCY
 
 
 class FunctionStore:
@@ -107,6 +110,7 @@ class FunctionStore:
                 version=self._version(function),
                 reserved=None if latest.reserved_concurrency is None else int(latest.reserved_concurrency),
                 dead_letter=(extras.get("DeadLetterConfig") or {}).get("TargetArn", ""),
+                unreserved=unreserved_concurrency(lambda_backends[name.account_id][name.region]),
             )
 
     def _draw(self, name: FunctionName) -> str:
@@ -158,6 +162,17 @@ class FunctionStore:
                 raise AwsError("ResourceNotFoundException", f"Layer version {arn} does not exist.", 404)
             return Archive(*kept)
         return Archive(layer.code_digest, layer.code_bytes)
+
+
+def unreserved_concurrency(backend: Any, besides: str = "") -> int:
+    """What no function of an account and region has reserved for itself. Hold the dispatch lock."""
+    groups = backend._lambdas._functions.items()
+    reserved = sum(
+        int(group["latest"].reserved_concurrency or 0)
+        for name, group in groups
+        if group["latest"] is not None and name != besides
+    )
+    return ACCOUNT_CONCURRENCY - reserved
 
 
 def read_extras(function: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sandbox.emulator.cloudformation.resources.convert import (
     omit,
     or_else,
     pick,
+    stabilised,
     stale,
     tags,
     unless_absent,
@@ -33,9 +34,11 @@ _DEFAULTS: dict[str, Any] = {
     "MemorySize": 128,
     "Role": None,
     "Runtime": None,
+    "SnapStart": {"ApplyOn": "None"},
     "Timeout": 3,
     "TracingConfig": {"Mode": "PassThrough"},
 }
+_PROVISIONED = "ProvisionedConcurrencyConfig"
 _LOGGING_OF = "LoggingConfig"
 _CODE = ("S3Bucket", "S3Key", "S3ObjectVersion")
 _INLINE_RUNTIMES = ("python", "nodejs")
@@ -147,7 +150,7 @@ class Version:
     """What ``$LATEST`` was when the stack made it."""
 
     type = "AWS::Lambda::Version"
-    properties = frozenset({"CodeSha256", "Description", "FunctionName"})
+    properties = frozenset({"CodeSha256", "Description", "FunctionName", _PROVISIONED})
     replaces: frozenset[str] = frozenset()
 
     def create(self, context: ResourceContext, properties: Mapping[str, Any]) -> Physical:
@@ -155,7 +158,7 @@ class Version:
         function = properties["FunctionName"]
         pages = functions.get_paginator("list_versions_by_function").paginate(FunctionName=function)
         before = {version["Version"] for page in pages for version in page["Versions"]}
-        made = call(functions, "PublishVersion", properties)
+        made = call(functions, "PublishVersion", omit(properties, _PROVISIONED))
         number = made["Version"]
         if number in before:
             raise ResourceFailed(
@@ -164,17 +167,40 @@ class Version:
                 "AlreadyExists",
             )
         arn = _qualified(made["FunctionArn"], number)
+        with or_else(lambda: functions.delete_function(FunctionName=function, Qualifier=number)):
+            if properties.get(_PROVISIONED):
+                _provision(functions, function, number, properties[_PROVISIONED])
         return Physical(arn, {"FunctionArn": arn, "Version": number})
 
     def update(
         self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
     ) -> Physical:
-        return Physical(physical_id, {"FunctionArn": physical_id, "Version": physical_id.rsplit(":", 1)[1]})
+        function, number = physical_id.rsplit(":", 1)
+        if changed(old, new, _PROVISIONED):
+            _provision(context.client("lambda"), function, number, new.get(_PROVISIONED))
+        return Physical(physical_id, {"FunctionArn": physical_id, "Version": number})
 
     def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:
         function, number = physical_id.rsplit(":", 1)
         with unless_absent(_ABSENT):
             context.client("lambda").delete_function(FunctionName=function, Qualifier=number)
+
+
+def _provision(functions: Any, function: str, qualifier: str, wanted: Mapping[str, Any] | None) -> None:
+    """Have environments kept ready, and wait until they are; or none any more."""
+    where = {"FunctionName": function, "Qualifier": qualifier}
+    if wanted is None:
+        functions.delete_provisioned_concurrency_config(**where)
+        return
+    call(functions, "PutProvisionedConcurrencyConfig", wanted, **where)
+
+    def rests() -> bool:
+        state = functions.get_provisioned_concurrency_config(**where)
+        if state["Status"] == "FAILED":
+            raise ResourceFailed(f"Provisioned concurrency failed: {state['StatusReason']}")
+        return bool(state["Status"] == "READY")
+
+    stabilised(rests, f"The provisioned concurrency of {function}:{qualifier}")
 
 
 def _qualified(arn: str, qualifier: str) -> str:
@@ -186,13 +212,19 @@ class Alias:
     """A name that points at a version, or at two by weight."""
 
     type = "AWS::Lambda::Alias"
-    properties = frozenset({"Description", "FunctionName", "FunctionVersion", "Name", "RoutingConfig"})
+    properties = frozenset(
+        {"Description", "FunctionName", "FunctionVersion", "Name", "RoutingConfig", _PROVISIONED}
+    )
     replaces: frozenset[str] = frozenset()
 
     def create(self, context: ResourceContext, properties: Mapping[str, Any]) -> Physical:
         functions = context.client("lambda")
-        settings = {**omit(properties, "RoutingConfig"), **_routing(properties)}
+        settings = {**omit(properties, "RoutingConfig", _PROVISIONED), **_routing(properties)}
         arn = call(functions, "CreateAlias", settings)["AliasArn"]
+        where = {"FunctionName": properties["FunctionName"], "Name": properties["Name"]}
+        with or_else(lambda: functions.delete_alias(**where)):
+            if properties.get(_PROVISIONED):
+                _provision(functions, where["FunctionName"], where["Name"], properties[_PROVISIONED])
         return Physical(arn, {"AliasArn": arn})
 
     def update(
@@ -201,8 +233,11 @@ class Alias:
         routing = _routing(new)
         if changed(old, new, "RoutingConfig") and not routing:
             routing = {"RoutingConfig": {"AdditionalVersionWeights": {}}}
-        settings = {"Description": "", **omit(new, "RoutingConfig"), **routing}
-        call(context.client("lambda"), "UpdateAlias", settings)
+        settings = {"Description": "", **omit(new, "RoutingConfig", _PROVISIONED), **routing}
+        functions = context.client("lambda")
+        call(functions, "UpdateAlias", settings)
+        if old.get(_PROVISIONED) or new.get(_PROVISIONED):
+            _provision(functions, new["FunctionName"], new["Name"], new.get(_PROVISIONED))
         return Physical(physical_id, {"AliasArn": physical_id})
 
     def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:

@@ -18,13 +18,16 @@ from sandbox.emulator.functions.api import validation
 from sandbox.emulator.functions.api.describing import KEPT_BESIDE, configuration, new_revision, write_extras
 from sandbox.emulator.functions.api.validation import invalid
 from sandbox.emulator.functions.api.versions import check_revision, page, publish
-from sandbox.emulator.functions.code import UNPACKED_LIMIT_BYTES
-from sandbox.emulator.functions.fleet import ACCOUNT_CONCURRENCY, Fleet
+from sandbox.emulator.functions.code import UNPACKED_LIMIT_BYTES, find_extension
+from sandbox.emulator.functions.fleet import Fleet
 from sandbox.emulator.functions.names import LATEST, FunctionName
 from sandbox.emulator.functions.runtimes import Runtimes
-from sandbox.emulator.functions.store import Archive, FunctionStore
+from sandbox.emulator.functions.store import Archive, FunctionStore, unreserved_concurrency
 
 UNRESERVED_MINIMUM = 100
+_WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
+# Source: https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html (supported runtimes)
+_SNAP_START = ("java11", "java17", "java21", "java25", "python3.12", "python3.13", "python3.14", "dotnet")
 
 
 class FunctionConfigurations:
@@ -70,6 +73,8 @@ class FunctionConfigurations:
                 "Runtime and Handler are mandatory parameters for functions created with deployment packages."
             )
         content = validation.read_code(params.get("Code") or {}, lambda *at: self._fetch(call, *at))
+        _refuse_wrapper(params)
+        _check_snap_start(params, str(params.get("Runtime")))
         with self._core.dispatch_lock:
             validation.check_configuration(params, self._runtimes, call.account_id)
             layers = self._layers(name, params.get("Layers") or [])
@@ -148,9 +153,11 @@ class FunctionConfigurations:
     def update_configuration(self, call: Call) -> dict[str, Any]:
         """New settings for $LATEST; members that are left out stay as they are."""
         name, params = self._unqualified(call), call.params
+        _refuse_wrapper(params)
         with self._core.dispatch_lock:
             function = self._store.find(name)
             check_revision(function, params)
+            _check_snap_start(params, str(params.get("Runtime") or function.run_time))
             validation.check_configuration(params, self._runtimes, call.account_id)
             layers = self._layers(name, params["Layers"]) if params.get("Layers") is not None else None
         if layers is not None:
@@ -187,7 +194,7 @@ class FunctionConfigurations:
                 _check_unaliased(backend, name)
             backend.delete_function(name.name, name.qualifier or None)
         self._forget(name)
-        self._fleet.forget(name.account_id, name.region, name.name)
+        self._fleet.forget(name.account_id, name.region, name.name, name.qualifier)
         return {}
 
     def put_concurrency(self, call: Call) -> dict[str, Any]:
@@ -196,13 +203,8 @@ class FunctionConfigurations:
         wanted = int(call.params["ReservedConcurrentExecutions"])
         with self._core.dispatch_lock:
             function = self._store.find(name)
-            groups = lambda_backends[name.account_id][name.region]._lambdas._functions.items()
-            others = sum(
-                int(g["latest"].reserved_concurrency or 0)
-                for n, g in groups
-                if n != name.name and g["latest"]
-            )
-            if ACCOUNT_CONCURRENCY - others - wanted < UNRESERVED_MINIMUM:
+            backend = lambda_backends[name.account_id][name.region]
+            if unreserved_concurrency(backend, besides=name.name) - wanted < UNRESERVED_MINIMUM:
                 raise invalid(
                     "Specified ReservedConcurrentExecutions for function decreases account's "
                     f"UnreservedConcurrentExecution below its minimum value of [{UNRESERVED_MINIMUM}]."
@@ -240,7 +242,7 @@ class FunctionConfigurations:
         """$LATEST is another from now on; warm environments of the old one are of no more use."""
         function.last_modified = self._core.clock.now().strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
         new_revision(function)
-        self._fleet.forget(function.account_id, function.region, function.function_name)
+        self._fleet.forget(function.account_id, function.region, function.function_name, LATEST)
 
     def _unpack(self, content: bytes, layers: tuple[Archive, ...]) -> None:
         code = Archive(hashlib.sha256(content).hexdigest(), content)
@@ -271,6 +273,7 @@ class FunctionConfigurations:
             if parts[3] != name.region:
                 raise invalid(f"Layers are not in the same region as the function. Layer version: {arn}")
             found[arn] = Archive(layer.code_digest, layer.code_bytes)
+            _refuse_extensions(arn, found[arn])
         return found
 
     def _fetch(self, call: Call, bucket: str, key: str, version: str) -> bytes:
@@ -293,6 +296,32 @@ class FunctionConfigurations:
                 f"Error occurred while GetObject. S3 Error Code: {code}. S3 Error Message: {message}"
             ) from error
         return content
+
+
+def _refuse_extensions(arn: str, layer: Archive) -> None:
+    extension = find_extension(layer)
+    if extension:
+        raise AwsError(
+            "NotEmulated",
+            f"Coldstart does not run Lambda extensions: layer {arn} holds `{extension}`. "
+            "This is our gap, not your mistake.",
+            501,
+        )
+
+
+def _refuse_wrapper(params: dict[str, Any]) -> None:
+    if _WRAPPER in ((params.get("Environment") or {}).get("Variables") or {}):
+        raise AwsError(
+            "NotEmulated",
+            f"Coldstart does not run wrapper scripts ({_WRAPPER}). This is our gap, not your mistake.",
+            501,
+        )
+
+
+def _check_snap_start(params: dict[str, Any], runtime: str) -> None:
+    applied = (params.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions"
+    if applied and not runtime.startswith(_SNAP_START):
+        raise invalid(f"{runtime} is not supported for SnapStart enabled functions.")
 
 
 def _beside(params: dict[str, Any]) -> dict[str, Any]:

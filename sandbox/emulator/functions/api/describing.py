@@ -23,6 +23,13 @@ def new_revision(function: Any) -> None:
     write_extras(function, RevisionId=str(uuid.uuid4()))
 
 
+def _snap_start(function: Any) -> dict[str, str]:
+    """The setting, and whether it counts: it does for published versions."""
+    apply_on = (read_extras(function).get("SnapStart") or {}).get("ApplyOn", "None")
+    counts = apply_on == "PublishedVersions" and str(function.version) != LATEST
+    return {"ApplyOn": apply_on, "OptimizationStatus": "On" if counts else "Off"}
+
+
 def configuration(function: Any, *, qualified: bool = False) -> dict[str, Any]:
     """The members of FunctionConfiguration; ``qualified`` names $LATEST in the ARN as well."""
     extras = read_extras(function)
@@ -36,7 +43,7 @@ def configuration(function: Any, *, qualified: bool = False) -> dict[str, Any]:
         "RuntimeVersionConfig": {
             "RuntimeVersionArn": version_arn(told.get("Runtime", ""), function.region),
         },
-        "SnapStart": {"OptimizationStatus": "Off", "ApplyOn": "None", **(extras.get("SnapStart") or {})},
+        "SnapStart": _snap_start(function),
         "RevisionId": extras.get("RevisionId", ""),
     }
     if (extras.get("DeadLetterConfig") or {}).get("TargetArn"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 from moto.awslambda.models import lambda_backends
@@ -13,7 +12,6 @@ from sandbox.emulator.core import AccountCore
 from sandbox.emulator.functions import names
 from sandbox.emulator.functions.api.describing import configuration, new_revision, write_extras
 from sandbox.emulator.functions.api.validation import invalid
-from sandbox.emulator.functions.fleet import Fleet
 from sandbox.emulator.functions.names import FunctionName
 from sandbox.emulator.functions.store import FunctionStore, read_extras
 
@@ -21,22 +19,17 @@ _PAGE = 50
 
 
 class Versions:
-    """PublishVersion and ListVersionsByFunction; what an alias leaves behind."""
+    """PublishVersion and ListVersionsByFunction."""
 
-    def __init__(
-        self, core: AccountCore, store: FunctionStore, fleet: Fleet, forget: Callable[[FunctionName], None]
-    ) -> None:
+    def __init__(self, core: AccountCore, store: FunctionStore) -> None:
         self._core = core
         self._store = store
-        self._fleet = fleet
-        self._forget = forget
 
     def handlers(self) -> Handlers:
         """The operations taken over from moto."""
         return {
             ("lambda", "PublishVersion"): self.publish,
             ("lambda", "ListVersionsByFunction"): self.list_versions,
-            ("lambda", "DeleteAlias"): self.delete_alias,
         }
 
     def publish(self, call: Call) -> dict[str, Any]:
@@ -63,17 +56,6 @@ class Versions:
             found = [configuration(latest, qualified=True)]
             found += [configuration(version) for version in group["versions"]]
         return page(call, "Versions", found)
-
-    def delete_alias(self, call: Call) -> dict[str, Any]:
-        """An alias takes its event invoke configuration and its permissions along."""
-        name = self._name(call).at(call.params["Name"])
-        with self._core.dispatch_lock:
-            latest = self._store.find(name.at(""))
-            lambda_backends[name.account_id][name.region].delete_alias(name.qualifier, name.name)
-            policy = latest.policy
-            policy.statements[:] = [s for s in policy.statements if s.get("Resource") != name.qualified_arn]
-        self._forget(name)
-        return {}
 
     @staticmethod
     def _name(call: Call) -> FunctionName:
