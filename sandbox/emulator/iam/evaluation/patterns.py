@@ -73,6 +73,11 @@ def expression(pieces: Pieces, character: str = _ANY, last_star: str | None = No
 
 
 @lru_cache(maxsize=4096)
+def resource_pattern(pieces: Pieces) -> re.Pattern[str]:
+    """Matches whole resources that a value of ``Resource`` covers."""
+    return re.compile(resource_expression(pieces), re.DOTALL)
+
+
 def resource_expression(pieces: Pieces) -> str:
     """For the ``Resource`` element.
 

@@ -81,6 +81,11 @@ def _cut_resource(text: str) -> tuple[str, str]:
     return text[: -len(parts[-1])] if parts[-1] else text, parts[-1]
 
 
+def literal_prefix(template: Template) -> str:
+    """The text that everything a pattern covers begins with."""
+    return template[0] if template and isinstance(template[0], str) else ""
+
+
 def fixed(template: Template) -> Pieces | None:
     """The pattern, when no variable is in it."""
     if any(isinstance(piece, Variable) for piece in template):
@@ -94,16 +99,23 @@ def fill(template: Template, value_of: Callable[[str], tuple[str, ...]]) -> Piec
     ``None``: a variable has no value and no default, or its key has several values, which AWS does not
     allow as a variable.
     """
-    pieces: list[str | Wild | Variable] = []
+    filled: list[str | Wild] = []
+    text = ""
     for piece in template:
-        if isinstance(piece, Variable):
-            values = value_of(piece.key)
-            if len(values) == 1:
-                pieces.append(values[0])
-            elif piece.default is not None and not values:
-                pieces.append(piece.default)
-            else:
-                return None
+        if isinstance(piece, str):
+            text += piece
+        elif isinstance(piece, Wild):
+            filled += (text, piece)
+            text = ""
         else:
-            pieces.append(piece)
-    return fixed(_joined(pieces))
+            value = _value(piece, value_of(piece.key))
+            if value is None:
+                return None
+            text += value
+    return tuple(piece for piece in (*filled, text) if piece != "")
+
+
+def _value(variable: Variable, values: tuple[str, ...]) -> str | None:
+    if not values:
+        return variable.default
+    return values[0] if len(values) == 1 else None
