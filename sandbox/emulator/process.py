@@ -26,28 +26,31 @@ from sandbox.emulator.cloudformation import service as cloudformation
 from sandbox.emulator.cloudformation.service import CloudFormation
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.dynamodb.batches import BatchWrites
+from sandbox.emulator.dynamodb.expiry import Expiry
 from sandbox.emulator.fabric.apigateway.service import ApiGateway
 from sandbox.emulator.fabric.eventbridge.service import EventBridge
 from sandbox.emulator.fabric.mappings.service import EventSourceMappings
 from sandbox.emulator.fabric.s3.notifications import Notifications
+from sandbox.emulator.fabric.scheduler import Scheduler
 from sandbox.emulator.fabric.sns.service import Sns
 from sandbox.emulator.fabric.sqs.service import SqsService
+from sandbox.emulator.fabric.stepfunctions import StepFunctions
 from sandbox.emulator.faults import Faults
 from sandbox.emulator.functions.runtimes import Runtimes
 from sandbox.emulator.functions.service import FunctionService
 from sandbox.emulator.gateway import clients, moto_app, operations, server
 from sandbox.emulator.gateway.edge import Gateway
-from sandbox.emulator.sts import SecurityTokens
-from sandbox.emulator.timeline import Timeline
 from sandbox.emulator.iam.simulation import Simulator
 from sandbox.emulator.iam.trail import CloudTrail
+from sandbox.emulator.sts import SecurityTokens
+from sandbox.emulator.timeline import Timeline
 from sandbox.emulator.work import Settled, WorkQueue
 from sandbox.isolation.client import SpawnerClient
 
 _GATEWAY_THREADS = 24
 _BACKLOG = 1024
 # What checks may rely on today; a code is added by the change that makes it true.
-ASSESSABLE = frozenset({"LX", "LE", "LA", "LC", "QE", "SE", "S3N", "DD", "LG", "CF", "VC"})
+ASSESSABLE = frozenset({"LX", "LE", "LA", "LC", "QE", "SE", "S3N", "SCH", "SF", "DD", "LG", "CF", "VC"})
 assert ASSESSABLE <= CAPABILITIES
 
 
@@ -105,9 +108,9 @@ class EmulatedAccount:
             timeline=timeline,
             clients=self.gateway.clients,
             moto=self.gateway.moto,
+            guard=self.gateway.guard,
             owner=self._learner.principal,
             dispatch_lock=lock,
-            guard=self.gateway.guard,
         )
         self._spawner = SpawnerClient(options.spawner_socket)
         self.functions = FunctionService(
@@ -118,14 +121,17 @@ class EmulatedAccount:
         apis = ApiGateway(self.core, self.functions)
         for service in (
             SecurityTokens(self.core, self.gateway.keys),
-            self.functions,
-            queues,
             CloudTrail(self.core),
             Simulator(self.core),
+            self.functions,
+            queues,
             EventSourceMappings(self.core, self.functions, queues.mailroom),
             Sns(self.core, self.functions, queues.mailroom),
             Notifications(self.core, self.functions, queues.mailroom, self.events),
             self.events,
+            Scheduler(self.core),
+            StepFunctions(self.core, self.events),
+            Expiry(self.core),
             apis,
             CloudFormation(self.core),
         ):
@@ -191,14 +197,14 @@ class EmulatedAccount:
         """What happened after ``since``, oldest first, as plain JSON."""
         return [event.as_json() for event in self.core.timeline.since(since)]
 
-    def set_fault(self, name: str, **settings: Any) -> None:
-        """Switch an emulator fault on."""
-        self.faults.set(name, **settings)
-        self._note_fault(name, "set", settings)
     def decisions(self, since: int = 0) -> list[dict[str, Any]]:
         """What was authorised and refused after ``since``, oldest first, as plain JSON."""
         return [record.as_json() for record in self.gateway.guard.log.since(since)]
 
+    def set_fault(self, name: str, **settings: Any) -> None:
+        """Switch an emulator fault on."""
+        self.faults.set(name, **settings)
+        self._note_fault(name, "set", settings)
 
     def clear_faults(self) -> None:
         """Switch every emulator fault off."""

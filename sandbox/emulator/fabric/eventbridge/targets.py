@@ -13,8 +13,9 @@ from moto.logs.models import logs_backends
 from moto.sqs.models import Queue
 
 from sandbox.emulator.core import AccountCore
-from sandbox.emulator.fabric import policies, principals
+from sandbox.emulator.fabric import policies, principals, roles
 from sandbox.emulator.fabric.arns import Arn
+from sandbox.emulator.fabric.eventbridge.inputs import find
 from sandbox.emulator.fabric.sqs.mailroom import Mailroom
 from sandbox.emulator.functions.contract import Functions
 
@@ -89,6 +90,8 @@ class Targets:
                 self._to_queue(arn, target, text, rule)
             case "sns":
                 self._to_topic(arn, text, rule)
+            case "states" | "kinesis":
+                self._in_role(arn, delivery)
             case "logs":
                 self._to_log_group(arn, text, rule)
             case "events" if arn.resource.startswith("event-bus/"):
@@ -157,12 +160,29 @@ class Targets:
         try:
             client.publish(**request)
         except ClientError as error:
-            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            code = str(error.response["Error"].get("Code", ""))
-            retry = status >= 500 or "Throttl" in code
-            raise DeliveryFailed(
-                "THROTTLING" if "Throttl" in code else "SDK_CLIENT_ERROR", str(error), retry=retry
-            ) from error
+            raise _refused(error) from error
+
+    def _in_role(self, arn: Arn, delivery: Delivery) -> None:
+        """Targets that EventBridge calls in the target's role: state machines and streams."""
+        target, text = delivery.target, delivery.text
+        try:
+            principal = roles.assume(
+                self._core, str(target.get("RoleArn") or ""), SERVICE, source_arn=delivery.rule.arn
+            )
+        except roles.RoleRefused as error:
+            raise DeliveryFailed("NO_PERMISSIONS", str(error)) from None
+        client = self._core.clients.client(
+            "stepfunctions" if arn.service == "states" else "kinesis", region=arn.region, principal=principal
+        )
+        try:
+            if arn.service == "states":
+                client.start_execution(stateMachineArn=str(arn), input=text)
+            else:
+                path = (target.get("KinesisParameters") or {}).get("PartitionKeyPath")
+                key = str(find(delivery.event, path)) if path else str(delivery.event.get("id", ""))
+                client.put_record(StreamARN=str(arn), PartitionKey=key, Data=text.encode())
+        except ClientError as error:
+            raise _refused(error) from error
 
     def _check(self, target_arn: str, rule: RuleName) -> None:
         refusal = policies.refusal(
@@ -203,3 +223,11 @@ def _log_group_is_open(
         )
         for action in ("logs:CreateLogStream", "logs:PutLogEvents")
     )
+
+
+def _refused(error: ClientError) -> DeliveryFailed:
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    code = str(error.response["Error"].get("Code", ""))
+    throttled = "Throttl" in code
+    kind = "THROTTLING" if throttled else "NO_PERMISSIONS" if "AccessDenied" in code else "SDK_CLIENT_ERROR"
+    return DeliveryFailed(kind, str(error), retry=status >= 500 or throttled)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.emulator.fabric.eventbridge.targets import DeliveryFailed
+from sandbox.emulator.fabric.stepfunctions import StepFunctions
 from tests.emulator.fabric.eventbridge.conftest import Bus
 from tests.emulator.fabric.fakes import create_function
 
@@ -212,7 +213,7 @@ def test_what_fails_for_a_while_is_tried_again_within_its_retry_policy(
 
 def test_a_target_we_do_not_emulate_is_our_gap(account: Any, bus: Bus) -> None:
     bus.rule()
-    bus.target(f"arn:aws:states:{account.core.region}:{account.core.account_id}:stateMachine:m")
+    bus.target(f"arn:aws:ecs:{account.core.region}:{account.core.account_id}:cluster/m")
     bus.put()
     assert account.events("gap")[-1].subject == "events:orders"
 
@@ -239,3 +240,71 @@ def test_topics_get_messages(account: Any, bus: Bus) -> None:
     assert bus.outcomes()[-1] == "ok"
     (publish,) = [event for event in account.events("api") if event.subject == "sns:Publish"]
     assert publish.detail["principal"] == "events.amazonaws.com"
+
+
+def _role(bus: Any, *actions: str, service: str = "events.amazonaws.com") -> str:
+    """A role that ``service`` may assume and that may do ``actions``."""
+    iam = bus.account.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    name = f"role-{service.split('.')[0]}"
+    made = iam.create_role(
+        RoleName=name,
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+    )
+    allow = {"Effect": "Allow", "Action": list(actions) or "*", "Resource": "*"}
+    iam.put_role_policy(
+        RoleName=name,
+        PolicyName="allow",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]}),
+    )
+    return str(made["Role"]["Arn"])
+
+
+def test_a_state_machine_is_started_in_the_targets_role(bus: Any) -> None:
+    bus.account.add(StepFunctions(bus.account.core, bus.service).handlers())
+    machines = bus.account.client("stepfunctions")
+    definition = {"StartAt": "P", "States": {"P": {"Type": "Pass", "OutputPath": "$.detail", "End": True}}}
+    machine = machines.create_state_machine(
+        name="orders",
+        definition=json.dumps(definition),
+        roleArn=_role(bus, service="states.amazonaws.com"),
+    )["stateMachineArn"]
+    bus.rule()
+    bus.target(machine, RoleArn=_role(bus, "states:StartExecution"))
+
+    bus.put({"id": 7})
+
+    [execution] = machines.list_executions(stateMachineArn=machine)["executions"]
+    found = machines.describe_execution(executionArn=execution["executionArn"])
+    assert (found["status"], json.loads(found["output"])) == ("SUCCEEDED", {"id": 7})
+    # The machine's own events have no rule.
+    assert sorted(bus.outcomes()) == ["no rule matched", "no rule matched", "ok"]
+
+
+def test_a_stream_gets_the_event_under_its_key(bus: Any) -> None:
+    kinesis = bus.account.client("kinesis")
+    kinesis.create_stream(StreamName="orders", ShardCount=1)
+    arn = kinesis.describe_stream_summary(StreamName="orders")["StreamDescriptionSummary"]["StreamARN"]
+    bus.rule()
+    bus.target(
+        arn,
+        RoleArn=_role(bus, "kinesis:PutRecord"),
+        KinesisParameters={"PartitionKeyPath": "$.detail.customer"},
+    )
+    bus.put({"customer": "c-1"})
+    iterator = kinesis.get_shard_iterator(
+        StreamName="orders", ShardId="shardId-000000000000", ShardIteratorType="TRIM_HORIZON"
+    )["ShardIterator"]
+    [record] = kinesis.get_records(ShardIterator=iterator)["Records"]
+    assert record["PartitionKey"] == "c-1"
+    assert json.loads(record["Data"])["detail"] == {"customer": "c-1"}
+
+
+def test_a_target_whose_role_does_not_trust_events_is_refused(bus: Any) -> None:
+    url, arn = bus.queue("dead")
+    bus.rule()
+    machine = "arn:aws:states:eu-north-1:111122223333:stateMachine:orders"
+    bus.target(machine, RoleArn=_role(bus, service="ec2.amazonaws.com"), DeadLetterConfig={"Arn": arn})
+    bus.put()
+    [message] = bus.messages(url)
+    assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"

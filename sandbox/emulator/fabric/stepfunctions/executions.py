@@ -1,0 +1,208 @@
+"""One execution of a state machine, from its start to its end."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sandbox.emulator.calls import Principal
+from sandbox.emulator.core import AccountCore
+from sandbox.emulator.fabric import roles
+from sandbox.emulator.fabric.stepfunctions.errors import TIMEOUT, StatesError
+from sandbox.emulator.fabric.stepfunctions.fibers import Completions, Fiber, Weaver
+from sandbox.emulator.fabric.stepfunctions.history import EVENTS_LIMIT, NOT_TRUNCATED, Event, History, data
+from sandbox.emulator.fabric.stepfunctions.logs import LogSink
+from sandbox.emulator.fabric.stepfunctions.mapruns import DistributedMaps, MapRun
+from sandbox.emulator.fabric.stepfunctions.states import Frame, Interpreter
+from sandbox.emulator.fabric.stepfunctions.tasks import ExecutionsView, Integrations
+
+SERVICE = "states.amazonaws.com"
+# Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+EXPRESS_LIMIT_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A state machine as an execution keeps it, whatever is changed meanwhile."""
+
+    arn: str
+    name: str
+    account_id: str
+    region: str
+    role_arn: str
+    definition: Mapping[str, Any] = field(repr=False)
+    text: str = field(repr=False)
+    express: bool = False
+    logging: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Execution:
+    """Runs by itself once started; everything it shows is safe to read at any time."""
+
+    def __init__(
+        self,
+        core: AccountCore,
+        machine: Machine,
+        arn: str,
+        name: str,
+        given: str,
+        executions: ExecutionsView,
+        completions: Completions,
+        ended: Callable[[Execution], None],
+    ) -> None:
+        self._core = core
+        self.machine = machine
+        self.arn = arn
+        self.name = name
+        self.input = given
+        self.status = "RUNNING"
+        self.started_at = core.clock.now()
+        self.stopped_at: dt.datetime | None = None
+        self.output: str | None = None
+        self.error: str | None = None
+        self.cause: str | None = None
+        self.map_runs: dict[str, MapRun] = {}
+        self.done = threading.Event()
+        self._ended = ended
+        self._logs = LogSink(core, machine, arn)
+        self.history = History(core.clock.now, self._logs.note, None if machine.express else EVENTS_LIMIT)
+        label = f"state machine {machine.name}"
+        self._weaver = Weaver(core.work, completions, label)
+        tasks = Integrations(core, self.history, executions, self._assume, machine.region, label)
+        maps = DistributedMaps(
+            self.history,
+            lambda service: core.clients.client(service, region=machine.region, principal=self._assume()),
+            arn,
+            machine.arn,
+            core.clock.now,
+            self.map_runs,
+        )
+        self._interpreter = Interpreter(self.history, tasks, maps, core.clock.now, random.Random(arn))
+        self._root: Fiber | None = None
+        self._timer: Any = None
+
+    def _assume(self) -> Principal:
+        try:
+            return roles.assume(self._core, self.machine.role_arn, SERVICE, source_arn=self.machine.arn)
+        except roles.RoleRefused as error:
+            raise StatesError("States.Permissions", str(error)) from None
+
+    def start(self) -> None:
+        """Begin; returns once the execution waits for the first time."""
+        limit_s = self.machine.definition.get("TimeoutSeconds")
+        if self.machine.express:
+            limit_s = min(float(limit_s or EXPRESS_LIMIT_S), EXPRESS_LIMIT_S)
+        with self._weaver.lock:
+            first = self.history.add(
+                0,
+                "ExecutionStarted",
+                input=self.input,
+                inputDetails=NOT_TRUNCATED,
+                roleArn=self.machine.role_arn,
+            )
+            if limit_s is not None:
+                self._timer = self._core.work.submit(
+                    self._time_out,
+                    label=f"state machine {self.machine.name}: time limit",
+                    delay_s=float(limit_s),
+                )
+
+            def run(fiber: Fiber) -> Any:
+                fiber.last_event = first
+                frame = Frame(
+                    fiber, self._context(), {}, self.machine.definition.get("QueryLanguage") or "JSONPath"
+                )
+                self._root = fiber
+                return self._interpreter.run(self.machine.definition, json.loads(self.input), frame)
+
+            self._weaver.start(run, self._finish)
+
+    def _context(self) -> dict[str, Any]:
+        moment = self.started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return {
+            "Execution": {
+                "Id": self.arn,
+                "Input": json.loads(self.input),
+                "Name": self.name,
+                "RoleArn": self.machine.role_arn,
+                "StartTime": moment,
+                "RedriveCount": 0,
+            },
+            "StateMachine": {"Id": self.machine.arn, "Name": self.machine.name},
+        }
+
+    def _finish(self, value: Any, error: StatesError | None) -> None:
+        if error is None:
+            self._close("SUCCEEDED", "ExecutionSucceeded", output=data(value), outputDetails=NOT_TRUNCATED)
+        elif error.name == TIMEOUT and not error.cause:
+            self._close("FAILED", "ExecutionFailed", error=error.name)
+        else:
+            self._close("FAILED", "ExecutionFailed", error=error.name or None, cause=error.cause or None)
+
+    def _time_out(self) -> None:
+        with self._weaver.lock:
+            self._close("TIMED_OUT", "ExecutionTimedOut", error=TIMEOUT)
+
+    def stop(self, error: str | None, cause: str | None) -> None:
+        """Abort it, if it runs."""
+        with self._weaver.lock:
+            self._close("ABORTED", "ExecutionAborted", error=error, cause=cause)
+
+    def _close(self, status: str, kind: str, **details: Any) -> None:
+        if self.status != "RUNNING":
+            return
+        last = self._root.last_event if self._root is not None else 0
+        self.history.add(last, kind, **details)
+        self.status, self.stopped_at = status, self._core.clock.now()
+        self.output = details.get("output")
+        self.error, self.cause = details.get("error"), details.get("cause")
+        if self._root is not None:
+            self._root.cancel()
+        if self._timer is not None:
+            self._core.work.cancel(self._timer)
+        self._logs.flush()
+        self.done.set()
+        self._core.timeline.add(
+            "execution",
+            self.machine.name,
+            account_id=self.machine.account_id,
+            region=self.machine.region,
+            outcome="ok" if status == "SUCCEEDED" else self.error or status,
+            execution=self.arn,
+            status=status,
+            cause=self.cause or "",
+        )
+        self._ended(self)
+
+    def shown(self) -> dict[str, Any]:
+        """As DescribeExecution answers it."""
+        made: dict[str, Any] = {
+            "executionArn": self.arn,
+            "stateMachineArn": self.machine.arn,
+            "name": self.name,
+            "status": self.status,
+            "startDate": self.started_at,
+            "input": self.input,
+            "inputDetails": {"included": True},
+            "redriveCount": 0,
+            "redriveStatus": "NOT_REDRIVABLE",
+        }
+        optional = {
+            "stopDate": self.stopped_at,
+            "output": self.output,
+            "error": self.error,
+            "cause": self.cause,
+        }
+        made |= {name: value for name, value in optional.items() if value is not None}
+        if self.output is not None:
+            made["outputDetails"] = {"included": True}
+        return made
+
+    def events(self) -> list[Event]:
+        """Its history so far."""
+        return list(self.history.events)
