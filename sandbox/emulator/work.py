@@ -119,6 +119,7 @@ class WorkQueue:
         """Hold the account unsettled while something runs outside the queue, e.g. an API invoke."""
         with self._changed:
             self._running[label] += 1
+            self._changed.notify_all()
         try:
             yield
         finally:
@@ -134,6 +135,11 @@ class WorkQueue:
                     return self._report(settled=False)
                 self._changed.wait(left)
             return self._report(settled=True)
+
+    def wait_until(self, holds: Callable[[], object], timeout_s: float = 30.0) -> bool:
+        """Whether ``holds()`` is true within ``timeout_s`` wall seconds; asked when work comes or goes."""
+        with self._changed:
+            return bool(self._changed.wait_for(holds, timeout_s))
 
     def advance(self, seconds: float, timeout_s: float = 60.0) -> Settled:
         """Skip ``seconds`` of account time, delivering what falls due on the way, in order.
@@ -189,6 +195,7 @@ class WorkQueue:
                     continue
                 heapq.heappop(self._heap)
                 self._running[upcoming.label] += 1
+                self._changed.notify_all()
                 assert self._pool is not None
                 self._pool.submit(self._run, upcoming)
 

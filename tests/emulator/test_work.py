@@ -104,3 +104,14 @@ def test_what_breaks_is_told_and_the_rest_goes_on(work: WorkQueue, told: list[tu
 def test_the_clock_never_goes_back(clock: VirtualClock) -> None:
     with pytest.raises(ValueError, match="forward"):
         clock.shift(-1)
+
+
+def test_who_waits_is_asked_again_when_work_begins_and_when_it_ends(work: WorkQueue) -> None:
+    may_end = threading.Event()
+    work.submit(lambda: None if may_end.wait(10) else None, label="a run")
+
+    assert work.wait_until(lambda: work.settle(0).running == ("a run",), 10)
+    may_end.set()
+
+    assert work.wait_until(lambda: not work.settle(0).running, 10)
+    assert not work.wait_until(lambda: False, 0)

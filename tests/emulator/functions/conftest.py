@@ -7,7 +7,6 @@ import json
 import stat
 import tempfile
 import textwrap
-import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -138,12 +137,9 @@ class FunctionsAccount:
         layer = self.api.publish_layer_version(LayerName=name, Content={"ZipFile": make_zip(files)})
         return str(layer["LayerVersionArn"])
 
-    def wait_for(self, condition: Callable[[], Any], timeout_s: float = 5.0) -> None:
-        """Until it holds."""
-        until = time.monotonic() + timeout_s
-        while not condition():
-            assert time.monotonic() < until, "it never happened"
-            time.sleep(0.005)
+    def wait_for(self, condition: Callable[[], Any], timeout_s: float = 30.0) -> None:
+        """Until it holds; asked whenever work of the account begins or ends."""
+        assert self.core.work.wait_until(condition, timeout_s), "it never happened"
 
     def logs(self, name: str = "fn") -> list[str]:
         """All messages of a function's log group, in order."""

@@ -268,7 +268,8 @@ def test_a_deleted_function_is_gone_and_its_environments_end(functions: Any) -> 
     functions.api.delete_function(FunctionName="fn")
 
     assert refused(functions.api.get_function, FunctionName="fn")[0] == "ResourceNotFoundException"
-    functions.wait_for(lambda: functions.service._fleet.count() == 0)
+    assert functions.core.work.settle(5).settled
+    assert functions.service._fleet.count() == 0
 
 
 def test_functions_are_listed_in_pages(functions: Any) -> None:

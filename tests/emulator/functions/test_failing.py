@@ -97,7 +97,8 @@ def test_a_daemon_does_not_outlive_the_time_limit(functions: Any) -> None:
     functions.invoke()
 
     calls = len(functions.events("api"))
-    functions.wait_for(lambda: functions.service._fleet.count() == 0)
+    assert functions.core.work.settle(5).settled
+    assert functions.service._fleet.count() == 0
     assert len(functions.events("api")) - calls <= 1  # One may have been on its way.
 
 

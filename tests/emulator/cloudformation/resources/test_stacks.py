@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 import zipfile
 from typing import Any
 
@@ -115,19 +114,13 @@ def formation(stack: Any) -> Any:
     return stack.client("cloudformation")
 
 
-def finished(formation: Any, name: str) -> tuple[str, list[str]]:
-    """The stack's status once it has one that stays, and why resources failed."""
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        status = formation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
-        if not status.endswith("_IN_PROGRESS"):
-            events = formation.describe_stack_events(StackName=name)["StackEvents"]
-            failed = [event for event in events if event["ResourceStatus"].endswith("FAILED")]
-            return status, [
-                f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in failed
-            ]
-        time.sleep(0.01)
-    raise AssertionError(status)
+def finished(stack: Any, formation: Any, name: str) -> tuple[str, list[str]]:
+    """The stack's status once everything is done, and why resources failed."""
+    assert stack.account.core.work.settle(60).settled
+    status = formation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+    events = formation.describe_stack_events(StackName=name)["StackEvents"]
+    failed = [event for event in events if event["ResourceStatus"].endswith("FAILED")]
+    return status, [f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in failed]
 
 
 def test_a_sam_stack_is_made_changed_and_removed(stack: Any, formation: Any) -> None:
@@ -136,7 +129,7 @@ def test_a_sam_stack_is_made_changed_and_removed(stack: Any, formation: Any) -> 
         "StackId"
     ]
 
-    assert finished(formation, arn) == ("CREATE_COMPLETE", [])
+    assert finished(stack, formation, arn) == ("CREATE_COMPLETE", [])
 
     described = formation.describe_stacks(StackName="shop")["Stacks"][0]["Outputs"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in described}
@@ -168,7 +161,7 @@ def test_a_sam_stack_is_made_changed_and_removed(stack: Any, formation: Any) -> 
         longer = longer.replace(old, new)
     formation.update_stack(StackName="shop", TemplateBody=longer, Capabilities=capabilities)
 
-    assert finished(formation, arn) == ("UPDATE_COMPLETE", [])
+    assert finished(stack, formation, arn) == ("UPDATE_COMPLETE", [])
     assert functions.get_function_configuration(FunctionName=resources["Worker"])["Timeout"] == 20
     items = stack.client("apigateway").get_resources(restApiId=resources["ServerlessRestApi"])["items"]
     assert {item["path"] for item in items} == {"/", "/baskets", "/baskets/{id}"}
@@ -177,7 +170,7 @@ def test_a_sam_stack_is_made_changed_and_removed(stack: Any, formation: Any) -> 
 
     formation.delete_stack(StackName="shop")
 
-    assert finished(formation, arn) == ("DELETE_COMPLETE", [])
+    assert finished(stack, formation, arn) == ("DELETE_COMPLETE", [])
     assert functions.list_functions()["Functions"] == []
     assert stack.client("iam").list_roles()["Roles"] == []
     assert [bucket["Name"] for bucket in stack.client("s3").list_buckets()["Buckets"]] == ["code"]
