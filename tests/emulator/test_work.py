@@ -108,7 +108,7 @@ def test_the_clock_never_goes_back(clock: VirtualClock) -> None:
 
 def test_who_waits_is_asked_again_when_work_begins_and_when_it_ends(work: WorkQueue) -> None:
     may_end = threading.Event()
-    work.submit(lambda: None if may_end.wait(10) else None, label="a run")
+    work.submit(lambda: may_end.wait(10) and None, label="a run")
 
     assert work.wait_until(lambda: work.settle(0).running == ("a run",), 10)
     may_end.set()
