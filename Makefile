@@ -17,6 +17,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@tools/system-packages runtimes
 	@touch $(STAMP)
 
 run: install ## Serve the portal with one worker on http://127.0.0.1:8000 (PORT=9000 for another port)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -18,11 +19,13 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.output import DONE, OUR_FAULT, out
+from sandbox.emulator.functions.runtimes import EMULATED, find_runtimes, is_exact, language
 from sandbox.errors import SandboxError
 from sandbox.isolation import levels
 from sandbox.isolation.spec import IsolationLevel
 from sandbox.providers.emulated import EmulatedProvider
 from sandbox.runtimes.prepared import prepare_python_runtime
+from sandbox.runtimes.prepared_nodejs import prepare_nodejs_runtime
 from sandbox.supervisor import places
 from sandbox.supervisor.client import Wanted
 from settings import Settings
@@ -45,13 +48,21 @@ class Finding:
 
 # What else there may be: (command and its question, what it is for).
 _TOOLS = (
-    (("node", "--version"), "functions in JavaScript"),
-    (("java", "-version"), "functions in Java"),
+    (("npm", "--version"), "functions in JavaScript: their AWS SDK and their builds"),
+    (("mvn", "--version"), "building functions in Java"),
     (("go", "version"), "building functions in Go"),
     (("git", "--version"), "submissions by git push"),
     (("aws", "--version"), "using a sandbox by hand"),
     (("sam", "--version"), "deploying to a sandbox by hand"),
 )
+# How to add what a runtime runs on: (language, whether a near version is there).
+_HOW_TO_ADD = {
+    ("nodejs", False): "apt-get install npm; npm install --prefix {home}/interpreters/node22 {node}@22",
+    ("nodejs", True): "npm install --prefix {home}/interpreters/node{wanted} {node}@{wanted}",
+    ("java", False): "apt-get install default-jdk-headless maven",
+    ("java", True): "unpack a JDK {wanted} below /opt/java",
+    ("python", True): "make install PYTHON=python{wanted}, for AWS's own version",
+}
 _ISOLATION_ADVICE = {
     "user namespace": "allow unprivileged user namespaces (sysctl -w kernel.unprivileged_userns_clone=1"
     " kernel.apparmor_restrict_unprivileged_userns=0), or run as root",
@@ -67,7 +78,13 @@ def command(as_json: bool) -> None:
     """Examine this machine."""
     settings = Settings()
     report = levels.probe()
-    found = [*_isolation(report), *_interpreter(settings.home), *_account(settings), *_tools()]
+    found = [
+        *_isolation(report),
+        *_interpreter(settings.home),
+        *runtimes(settings.home),
+        *_account(settings),
+        *_tools(),
+    ]
     ok = all(item.works for item in found if item.needed)
     if as_json:
         document = {
@@ -108,6 +125,34 @@ def _interpreter(home: Path) -> Iterator[Finding]:
     yield Finding("home", f"{_DISK_GB} GB of disk", free_gb >= _DISK_GB, f"{free_gb:.1f} GB free", advice)
 
 
+def runtimes(home: Path) -> Iterator[Finding]:
+    """What each Lambda runtime runs on here, and how to have AWS's own version of it."""
+    installed = find_runtimes(home).mapping()
+    machine = "arm64" if platform.machine() == "aarch64" else "x64"
+    places = {"home": str(home.absolute()), "node": f"node-linux-{machine}"}
+    groups: dict[tuple[str, str, bool], list[str]] = {}
+    for identifier in EMULATED:
+        on = installed.get(identifier, "")
+        groups.setdefault((language(identifier), on, is_exact(identifier, on)), []).append(identifier)
+    for (name, on, exact), identifiers in groups.items():
+        wanted = [each.removeprefix(name).removesuffix(".x") for each in identifiers]
+        advice = "" if exact else _HOW_TO_ADD[name, bool(on)].format(wanted=wanted[-1], **places)
+        said = on if exact else f"{on}, the nearest" if on else "not here"
+        yield Finding("runtimes", _short(identifiers), bool(on), said, advice)
+    if any(identifier.startswith("nodejs") for identifier in installed):
+        yield _tried("runtimes", "AWS SDK for Node.js", lambda: _sdk(home), needed=False)
+
+
+def _sdk(home: Path) -> str:
+    return prepare_nodejs_runtime(home, _quietly).name
+
+
+def _short(identifiers: list[str]) -> str:
+    """``nodejs22.x, 24.x``: the language once."""
+    first, *rest = identifiers
+    return ", ".join([first, *(each.removeprefix(language(first)) for each in rest)])
+
+
 def _account(settings: Settings) -> Iterator[Finding]:
     yield _tried("sandbox", "an account opens and answers", lambda: _open_account(settings))
 
@@ -137,11 +182,11 @@ def _existing(path: Path) -> Path:
     return path if path.exists() else _existing(path.absolute().parent)
 
 
-def _tried(part: str, name: str, attempt: Callable[[], str]) -> Finding:
+def _tried(part: str, name: str, attempt: Callable[[], str], *, needed: bool = True) -> Finding:
     try:
-        return Finding(part, name, True, attempt(), needed=True)
+        return Finding(part, name, True, attempt(), needed=needed)
     except (OSError, SandboxError) as error:
-        return Finding(part, name, False, str(error), "see the message", needed=True)
+        return Finding(part, name, False, str(error), "see the message", needed=needed)
 
 
 def _tools() -> Iterator[Finding]:
@@ -159,7 +204,10 @@ def _ask(question: tuple[str, ...]) -> str | None:
         done = subprocess.run(question, capture_output=True, text=True, timeout=_TOOL_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return ((done.stdout or done.stderr).strip().splitlines() or [""])[0] if done.returncode == 0 else None
+    if done.returncode != 0:
+        return None
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout or done.stderr)
+    return (plain.strip().splitlines() or [""])[0]
 
 
 def _quietly(_text: str) -> None:

@@ -134,15 +134,8 @@ class SeedRun:
             self._refuse(error)
             return None
         template = self._stack.template
-        self.runtimes = tuple(
-            sorted(
-                {
-                    str(item.get("Runtime"))
-                    for item in template.resources("AWS::Lambda::Function")
-                    if item.get("Runtime")
-                }
-            )
-        )
+        named = {str(item.get("Runtime") or "") for item in template.resources("AWS::Lambda::Function")}
+        self.runtimes = tuple(_where_run(name, account.runtimes) for name in sorted(named - {""}))
         self._record(
             shared.result(
                 "G2", shared.deployed(self._stack.name, len(self._stack.resources)), worth=self._gate
@@ -294,3 +287,8 @@ def closure(checks: LabChecks, ids: Collection[str]) -> frozenset[str]:
 def inconclusive_ids(run: SeedRun) -> frozenset[str]:
     """The checks of a run that could not be judged."""
     return frozenset(item.id for item in run.results.values() if item.outcome is Outcome.INCONCLUSIVE)
+
+
+def _where_run(runtime: str, here: Mapping[str, str]) -> str:
+    """``python3.12 on Python 3.11.7``: what a runtime stood for; on AWS it is itself."""
+    return f"{runtime} on {here[runtime]}" if here.get(runtime, runtime) != runtime else runtime

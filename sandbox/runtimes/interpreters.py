@@ -12,6 +12,8 @@ from pathlib import Path
 
 from sandbox.errors import EnvironmentFault
 
+ARCHIVES = ("opt/node*/bin/node", "usr/local/bin/node", "usr/local/lib/nodejs/*/bin/node")
+OLDEST_NODE = (20, 0, 0)
 _ASK_TIMEOUT_S = 20.0
 # Inside an environment /usr is shown as it is; /usr/local is not, because this program may lie there.
 _SHOWN, _NOT_SHOWN = Path("/usr"), Path("/usr/local")
@@ -29,9 +31,10 @@ class Node:
 
 
 def find_nodes(home: Path) -> list[Node]:
-    """Every Node.js from version 18, oldest first; one for each version, those in the PATH preferred.
+    """Every Node.js that the AWS SDK runs on (20 and newer), oldest first.
 
-    Looks in the PATH, in ``home``/interpreters, and where nvm and the archives of nodejs.org put it.
+    One for each version, those in the PATH preferred. Looks in the PATH, in ``home``/interpreters, and
+    where nvm and the archives of nodejs.org put it.
     """
     found: dict[tuple[int, int, int], Node] = {}
     seen: set[Path] = set()
@@ -41,7 +44,7 @@ def find_nodes(home: Path) -> list[Node]:
             continue
         seen.add(executable)
         version = _node_version(executable)
-        if version is not None and version >= (18, 0, 0):
+        if version is not None and version >= OLDEST_NODE:
             found.setdefault(version, Node(version, executable))
     return sorted(found.values())
 
@@ -51,7 +54,7 @@ def _node_candidates(home: Path) -> Iterator[Path]:
         yield from (Path(directory, name) for name in ("node", "nodejs"))
     yield from sorted((home / "interpreters").glob("*/node_modules/node-linux-*/bin/node"))
     yield from sorted(Path.home().glob(".nvm/versions/node/*/bin/node"))
-    for pattern in ("opt/node*/bin/node", "usr/local/bin/node", "usr/local/lib/nodejs/*/bin/node"):
+    for pattern in ARCHIVES:
         yield from sorted(Path("/").glob(pattern))
 
 

@@ -2,12 +2,26 @@
 
 from sandbox.emulator.functions.runtimes.installed import find_runtimes
 from sandbox.emulator.functions.runtimes.registry import (
+    EMULATED,
     Launch,
     Package,
     Runtime,
     Runtimes,
+    is_exact,
+    language,
     version_arn,
     version_label,
 )
 
-__all__ = ["Launch", "Package", "Runtime", "Runtimes", "find_runtimes", "version_arn", "version_label"]
+__all__ = [
+    "EMULATED",
+    "Launch",
+    "Package",
+    "Runtime",
+    "Runtimes",
+    "find_runtimes",
+    "is_exact",
+    "language",
+    "version_arn",
+    "version_label",
+]

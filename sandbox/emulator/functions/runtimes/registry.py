@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ ON_AWS = (
     *("dotnet8", "dotnet10", "ruby3.2", "ruby3.3", "ruby3.4"),
     *("provided.al2", "provided.al2023"),
 )
+EMULATED = tuple(name for name in ON_AWS if not name.startswith(("dotnet", "ruby")))
 _RETIRED = (
     *("nodejs", "nodejs4.3", "nodejs4.3-edge", "nodejs6.10", "nodejs8.10", "nodejs10.x", "nodejs12.x"),
     *("nodejs14.x", "nodejs16.x", "nodejs18.x", "python2.7", "python3.6", "python3.7", "python3.8"),
@@ -118,6 +120,14 @@ class Runtimes:
         return {name: runtime.runs_on(name) for name, runtime in sorted(self._by_identifier.items())}
 
 
+def is_exact(identifier: str, runs_on: str) -> bool:
+    """Whether it runs on the version that it names, e.g. ``java17`` on ``Java 17.0.15``."""
+    if identifier.startswith("provided"):
+        return True
+    wanted = re.findall(r"\d+", identifier.partition(".al2")[0])
+    return bool(wanted) and re.findall(r"\d+", runs_on)[: len(wanted)] == wanted
+
+
 def version_arn(identifier: str, region: str) -> str:
     """The ARN of a runtime version, as RuntimeVersionConfig and INIT_START name it."""
     digest = hashlib.sha256(f"{identifier} {sys.version}".encode()).hexdigest()
@@ -125,6 +135,11 @@ def version_arn(identifier: str, region: str) -> str:
 
 
 def version_label(identifier: str) -> str:
-    """How INIT_START names a runtime: ``python:3.12.v1``."""
-    language = identifier.rstrip("0123456789.x")
-    return f"{language}:{identifier.removeprefix(language).removesuffix('.x')}.v1"
+    """How INIT_START names a runtime: ``python:3.12.v1``, ``provided:al2023.v1``."""
+    name = language(identifier)
+    return f"{name}:{identifier.removeprefix(name).removesuffix('.x').lstrip('.')}.v1"
+
+
+def language(identifier: str) -> str:
+    """``python`` of ``python3.12``."""
+    return identifier[: len(identifier) - len(identifier.lstrip("abcdefghijklmnopqrstuvwxyz"))]
