@@ -49,7 +49,13 @@ def test_one_case_is_answered_by_one_object(evaluate: Any) -> None:
         "decision": "Allow",
         "reason": "an identity-based policy allows it",
         "statements": [
-            {"type": "identity", "policy": "identity[0]", "index": 0, "sid": "Read", "effect": "Allow"}
+            {
+                "policy_type": "identity-based policy",
+                "policy": "identity[0]",
+                "index": 0,
+                "sid": "Read",
+                "effect": "Allow",
+            }
         ],
     }
 

@@ -31,16 +31,7 @@ class Verdict:
             "reason": str(self.decision.reason),
             "policy_type": str(self.decision.reason.policy_type or ""),
             "explicit": self.decision.reason.explicit,
-            "statements": [
-                {
-                    "policy_type": str(ref.policy_type),
-                    "policy": ref.policy,
-                    "index": ref.index,
-                    "sid": ref.sid,
-                    "effect": ref.effect,
-                }
-                for ref in self.decision.statements
-            ],
+            "statements": [ref.as_json() for ref in self.decision.statements],
         }
 
 

@@ -17,19 +17,11 @@ from sandbox.emulator.iam.evaluation.model import (
     Decision,
     Policies,
     Policy,
-    PolicyType,
     Request,
 )
 
 KINDS = (CallerKind.USER, CallerKind.ROLE_SESSION, CallerKind.SERVICE)
 """The sorts of principal a case may have."""
-TYPE_NAMES = {
-    PolicyType.SCP: "scp",
-    PolicyType.RESOURCE: "resource",
-    PolicyType.IDENTITY: "identity",
-    PolicyType.BOUNDARY: "boundary",
-    PolicyType.SESSION: "session",
-}
 _ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _ACTION = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9-]+")
 _USER = re.compile(r"arn:[a-z0-9-]+:iam::(\d{12}):user/\S+")
@@ -95,16 +87,7 @@ def answer(case: Case, decision: Decision) -> dict[str, Any]:
         "id": case.id,
         "decision": "Allow" if decision.allowed else "Deny",
         "reason": str(decision.reason),
-        "statements": [
-            {
-                "type": TYPE_NAMES[ref.policy_type],
-                "policy": ref.policy,
-                "index": ref.position,
-                "sid": ref.sid or None,
-                "effect": ref.effect,
-            }
-            for ref in decision.statements
-        ],
+        "statements": [ref.as_json() for ref in decision.statements],
     }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sandbox.emulator.iam.evaluation.context import Context, account_of
 from sandbox.emulator.iam.evaluation.model import (
@@ -177,7 +178,7 @@ class _Evaluation:
         for policy in policies:
             for statement in self._applying(policy):
                 refs = found.allows if statement.allows else found.denies
-                refs.append(_reference(kind, policy, statement))
+                refs.append(_reference(kind, policy.name, statement))
         return found
 
     def _resource(self) -> _Found:
@@ -189,7 +190,7 @@ class _Evaluation:
             named = naming(statement, self.caller, self.policies)
             if named is Named.NOT:
                 continue
-            ref = _reference(PolicyType.RESOURCE, policy, statement)
+            ref = _reference(PolicyType.RESOURCE, policy.name, statement)
             if statement.allows:
                 found.allows.append(ref)
                 found.named = max(found.named, named)
@@ -208,6 +209,7 @@ class _Evaluation:
         ]
 
 
-def _reference(kind: PolicyType, policy: Policy, statement: Statement) -> StatementRef:
+@lru_cache(maxsize=8192)
+def _reference(kind: PolicyType, policy: str, statement: Statement) -> StatementRef:
     effect = "Allow" if statement.allows else "Deny"
-    return StatementRef(kind, policy.name, statement.index, statement.sid, effect)
+    return StatementRef(kind, policy, statement.index, statement.sid, effect)

@@ -148,4 +148,4 @@ def _but(miss: NearMiss) -> str:
 def place(ref: StatementRef) -> str:
     """Where a statement stands."""
     sid = f" ({ref.sid})" if ref.sid else ""
-    return f"{ref.policy_type} {ref.policy or 'unnamed'}, statement {ref.position + 1}{sid}"
+    return f"{ref.policy_type} {ref.policy or 'unnamed'}, statement {ref.index + 1}{sid}"

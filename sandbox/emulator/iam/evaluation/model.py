@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sandbox.emulator.iam.evaluation.statements import Document
@@ -169,14 +169,25 @@ MISSING = {
 _LAYERS = {reason: layer for table in (EXPLICIT, MISSING) for layer, reason in table.items()}
 
 
-class StatementRef(NamedTuple):
-    """A statement that decided: which policy, of which type, and where in it (``position`` counts from 0)."""
+@dataclass(frozen=True, slots=True)
+class StatementRef:
+    """A statement that decided: which policy, of which type, and where in it (``index`` counts from 0)."""
 
     policy_type: PolicyType
     policy: str
-    position: int
+    index: int
     sid: str
     effect: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain JSON types: ``policy_type``, ``policy``, ``index``, ``sid`` (may be empty), ``effect``."""
+        return {
+            "policy_type": str(self.policy_type),
+            "policy": self.policy,
+            "index": self.index,
+            "sid": self.sid,
+            "effect": self.effect,
+        }
 
 
 @dataclass(frozen=True, slots=True)

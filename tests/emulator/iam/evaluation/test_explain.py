@@ -95,7 +95,7 @@ def test_an_allowed_request_has_no_denial() -> None:
 def test_the_deciding_statement_is_named_by_policy_place_and_sid() -> None:
     decision = evaluate(USER, Request("s3:GetObject", KEY), Policies((EVERYTHING, DENY)))
     (ref,) = decision.statements
-    assert (ref.policy, ref.position, ref.sid, ref.effect) == ("denies", 0, "NoneOfThis", "Deny")
+    assert (ref.policy, ref.index, ref.sid, ref.effect) == ("denies", 0, "NoneOfThis", "Deny")
     assert (
         "identity-based policy denies, statement 1 (NoneOfThis)"
         in explain(USER, Request("s3:GetObject", KEY), Policies((EVERYTHING, DENY))).text
