@@ -144,6 +144,8 @@ def _start_function(
     the map, between two steps of the child.
     """
     ours, theirs = socket.socketpair()
+    # Ours stays closed to the function's process also where both are one user outside.
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     child = os.fork()
     if child == 0:
         try:
@@ -155,6 +157,7 @@ def _start_function(
                 confinement.slot.enter()
             if confinement.nested_user:
                 kernel.unshare(kernel.CLONE_NEWUSER)
+                kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # Else only root may write the map.
                 theirs.send(b"u")
                 theirs.recv(1)
                 os.setresgid(FUNCTION_UID, FUNCTION_UID, FUNCTION_UID)

@@ -160,7 +160,8 @@ def enter(laid: Mapping[str, str | None], tmp_mb: int) -> None:
     # honest use, and a flood of empty files cannot fill kernel memory.
     options = f"size={tmp_mb}m,nr_inodes={tmp_mb * 200},mode=1777"
     kernel.mount("tmp", TEMPLATE + "/tmp", "tmpfs", flags, options)
-    kernel.mount("proc", TEMPLATE + "/proc", "proc", flags | kernel.MS_NOEXEC)
+    # Only processes that the reader might trace are shown: not our first one (Linux 5.8 and newer).
+    kernel.mount("proc", TEMPLATE + "/proc", "proc", flags | kernel.MS_NOEXEC, "hidepid=2")
     kernel.pivot_root(TEMPLATE)
 
 

@@ -36,10 +36,12 @@ class Isolated:
             text=True,
         )
         self.temporary = Path(temporary)
+        self.identity = "user" if as_nobody or os.geteuid() else "root"
         hello = self._read()
         self.level = hello["level"]
         self.pid = hello["pid"]
         self.spawner_pid = hello["spawner"]
+        self.python = hello["python"]
 
     def _read(self) -> dict[str, Any]:
         assert self.process.stdout is not None
@@ -61,6 +63,12 @@ class Isolated:
         name = f"environment-{next(_numbers)}"
         files = {"app.py": code, **wanted.pop("files", {})}
         self.ask("start", name=name, files=files, **wanted)
+        return name
+
+    def start_in(self, folder: Path, **wanted: Any) -> str:
+        """Start an environment on the code in ``folder``; returns its name."""
+        name = f"environment-{next(_numbers)}"
+        self.ask("start", name=name, files={}, code=str(folder), **wanted)
         return name
 
     def run(self, code: str, *, timeout_s: float = 20.0, **wanted: Any) -> dict[str, Any]:

@@ -52,6 +52,7 @@ class Output(threading.Thread):
         self.descriptor = descriptor
         self.tail = b""
         self.total = 0
+        self.has_line = threading.Event()
         self.start()
 
     def run(self) -> None:
@@ -59,6 +60,12 @@ class Output(threading.Thread):
         while chunk := os.read(self.descriptor, 65536):
             self.total += len(chunk)
             self.tail = (self.tail + chunk)[-KEPT_BYTES:]
+            if b"\n" in chunk:
+                self.has_line.set()
+
+
+def _processor_time(pid: int) -> float:
+    return time.clock_gettime((~pid << 3) | 2)
 
 
 class Driver:
@@ -81,22 +88,26 @@ class Driver:
         self.spawner = SpawnerClient(self.socket_path)
         self.environments: dict[str, tuple[Any, Output]] = {}
 
-    def start(self, name: str, files: dict[str, str], **wanted: Any) -> dict[str, Any]:
-        """Start an environment on these files."""
+    def start(
+        self, name: str, files: dict[str, str], code: str | None = None, **wanted: Any
+    ) -> dict[str, Any]:
+        """Start an environment on these files, or on a folder that is there."""
         from sandbox.isolation.spec import EnvironmentSpec
 
-        code = self.temporary / name
+        place = self.temporary / name if code is None else Path(code)
         for path, text in files.items():
-            place = code / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text)
+            target = place / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
         if wanted.get("command"):
             wanted["command"] = tuple(wanted["command"])
+        for directory in {"runtime_dir", "language_dir", "layer_dir"} & set(wanted):
+            wanted[directory] = Path(wanted[directory])
         variables = {"_HANDLER": "app.handler", "AWS_DEFAULT_REGION": "us-east-1"}
         variables |= {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
         variables |= wanted.pop("variables", {})
         wanted = {"memory_mb": 256, "gateway_port": 4566, **wanted}
-        environment = self.spawner.spawn(EnvironmentSpec(name, code, variables, **wanted))
+        environment = self.spawner.spawn(EnvironmentSpec(name, place, variables, **wanted))
         self.environments[name] = (environment, Output(environment.output))
         return {"level": int(environment.level), "ports": self.ports(environment)}
 
@@ -112,6 +123,30 @@ class Driver:
         began = time.monotonic()
         ready, _w, _x = select.select([environment.runtime_api, environment], [], [], timeout_s)
         return {"asked": environment.runtime_api in ready, "waited_s": time.monotonic() - began}
+
+    def wait_end(self, name: str, timeout_s: float) -> bool:
+        """Until it has ended by itself; whether it did."""
+        return bool(select.select([self.environments[name][0]], [], [], timeout_s)[0])
+
+    def printed(self, name: str, timeout_s: float) -> bool:
+        """Until it has printed a line; whether it did."""
+        return self.environments[name][1].has_line.wait(timeout_s)
+
+    def processor_time(self, name: str) -> float:
+        """CPU seconds so far, as the kernel has them, also while it is frozen."""
+        return sum(map(_processor_time, self._processes(name)))
+
+    def _processes(self, name: str) -> list[int]:
+        """Every process of an environment, found from its first."""
+        environment, _output = self.environments[name]
+        text = Path(f"/proc/self/fdinfo/{environment.fileno()}").read_text()
+        found, waiting = [], [int(dict(line.split(":", 1) for line in text.splitlines())["Pid"])]
+        while waiting:
+            pid = waiting.pop()
+            found.append(pid)
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                waiting += map(int, (task / "children").read_text().split())
+        return found[1:]
 
     def accepted(self, name: str, timeout_s: float) -> int:
         """How many connections came to the gateway within this time, at least one awaited."""
@@ -186,7 +221,11 @@ class Driver:
 def serve(arguments: list[str]) -> None:
     """Answer requests until standard input ends."""
     driver = Driver(*arguments[:3], arguments[3] if len(arguments) > 3 else None)
+    from sandbox.isolation.view import Interpreter
+
+    python = Interpreter(sys.base_prefix, f"{sys.version_info.major}.{sys.version_info.minor}").executable
     hello = {"pid": os.getpid(), "spawner": driver.process.pid, "level": int(driver.spawner.level)}
+    hello["python"] = python
     print(json.dumps(hello), flush=True)
     for line in sys.stdin:
         request = json.loads(line)

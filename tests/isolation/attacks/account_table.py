@@ -1,0 +1,187 @@
+"""Attacks on what serves a function: its Runtime API and its AWS endpoint. Rows of the same table.
+
+They are tried by a real function of an account, invoked through the API.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AccountAttack:
+    """A row; ``code`` is the function's module, whose handler returns what came of each attempt."""
+
+    name: str
+    tries: str
+    contained: str
+    code: str
+
+
+_BEGIN = """
+import http.client, json, os, socket, threading, urllib.request
+
+API = os.environ["AWS_LAMBDA_RUNTIME_API"]
+
+
+def post(path, body=b"{}", headers=None):
+    connection = http.client.HTTPConnection(API, timeout=5)
+    connection.request("POST", "/2018-06-01/runtime" + path, body, headers or {})
+    return connection.getresponse().status
+
+
+def ask(path, headers=None, method="GET", body=None):
+    address = os.environ["AWS_ENDPOINT_URL"].removeprefix("http://")
+    connection = http.client.HTTPConnection(address, timeout=5)
+    connection.request(method, path, body, headers or {})
+    return connection.getresponse().status
+"""
+
+ATTACKS = (
+    AccountAttack(
+        "forged-request-id",
+        "answer invocations that are not its own, by a request id it makes up or had before",
+        "refused; the caller gets the true answer",
+        _BEGIN
+        + """
+before = []
+
+
+def handler(event, context):
+    forged = ["00000000-0000-4000-8000-000000000000", "../next", *before]
+    before.append(context.aws_request_id)
+    return {
+        "statuses": [post(f"/invocation/{each}/response", b'"forged"') for each in forged]
+        + [post(f"/invocation/{each}/error", b"{}") for each in forged],
+    }
+""",
+    ),
+    AccountAttack(
+        "seven-megabyte-response",
+        "answer with 7 MB",
+        "`Function.ResponseSizeTooLarge`",
+        "def handler(event, context):\n    return 'x' * (7 << 20)\n",
+    ),
+    AccountAttack(
+        "header-flood",
+        "a request head of 10 MB, one that never ends, one that is no HTTP, to both endpoints",
+        "hung up on; its own invocation goes on",
+        _BEGIN
+        + """
+def flood(address, data):
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as stream:
+        try:
+            stream.sendall(data)
+            stream.settimeout(0.5)
+            return stream.recv(16)[:12].decode("latin-1") or "closed"
+        except TimeoutError:
+            return "waits"
+        except OSError:
+            return "closed"
+
+
+def handler(event, context):
+    said = []
+    for address in (API, os.environ["AWS_ENDPOINT_URL"]):
+        said.append(flood(address, b"GET / HTTP/1.1\\r\\n" + b"X: " + b"x" * (10 << 20)))
+        said.append(flood(address, b"\\x00\\x01\\x02\\r\\n\\r\\n"))
+        said.append(flood(address, b"GET / HTTP/1.1\\r\\nX: "))
+    return {"said": said}
+""",
+    ),
+    AccountAttack(
+        "connection-flood",
+        "900 connections to the Runtime API and to the AWS endpoint, kept open",
+        "its own share fills; another function answers meanwhile",
+        _BEGIN
+        + """
+held = []
+
+
+def handler(event, context):
+    for address in (API, os.environ["AWS_ENDPOINT_URL"].removeprefix("http://")):
+        host, port = address.split(":")
+        for _ in range(450):
+            stream = socket.socket()
+            stream.setblocking(False)
+            try:
+                stream.connect((host, int(port)))
+            except BlockingIOError:
+                pass
+            held.append(stream)
+    return {"held": len(held)}
+""",
+    ),
+    AccountAttack(
+        "emulator-administration",
+        "`/moto-api/*`, metadata paths and `x-moto-account-id` on the AWS endpoint",
+        "refused; nothing is reset",
+        _BEGIN
+        + """
+def handler(event, context):
+    paths = ["/moto-api/reset", "/moto-api/data.json", "/moto-api/state-manager/set-transition", "/moto-api",
+             "/latest/meta-data/iam/security-credentials/", "/latest/api/token", "/latest/user-data",
+             "//moto-api/reset", "/x/../moto-api/reset", "/%6doto-api/reset"]
+    statuses = {
+        f"{method} {path}": ask(path, method=method) for path in paths for method in ("GET", "POST", "PUT")
+    }
+    spoofed = {"x-moto-account-id": "123456789012", "X-Amz-Target": "AmazonSSM.PutParameter"}
+    statuses["another account"] = ask("/", spoofed, "POST", b"{}")
+    return {"statuses": statuses}
+""",
+    ),
+    AccountAttack(
+        "keys-of-others",
+        "AWS calls without keys, with invented ones, and with another account's",
+        "refused with 400 or 403",
+        _BEGIN
+        + """
+import boto3, botocore.exceptions
+
+
+def code(**keys):
+    client = boto3.client("sts", region_name="eu-north-1", **keys)
+    try:
+        return client.get_caller_identity()["Arn"]
+    except botocore.exceptions.ClientError as error:
+        return error.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def handler(event, context):
+    own = {"aws_access_key_id": os.environ["AWS_ACCESS_KEY_ID"],
+           "aws_secret_access_key": os.environ["AWS_SECRET_ACCESS_KEY"],
+           "aws_session_token": os.environ["AWS_SESSION_TOKEN"]}
+    return {
+        "own": code(**own),
+        "refused": [
+            code(**{**own, "aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_session_token": None}),
+            code(**{**own, "aws_secret_access_key": "x" * 40}),
+            code(**{**own, "aws_session_token": "forged"}),
+            ask("/?Action=GetCallerIdentity&Version=2011-06-15"),
+        ],
+    }
+""",
+    ),
+    AccountAttack(
+        "calls-after-the-response",
+        "threads and daemons that keep calling AWS when the invocation is over",
+        "frozen: no call until the next invocation",
+        _BEGIN
+        + """
+import boto3
+
+
+def call():
+    sts = boto3.client("sts")
+    while True:
+        sts.get_caller_identity()
+
+
+def handler(event, context):
+    threading.Thread(target=call, daemon=True).start()
+    boto3.client("sts").get_caller_identity()
+    return {}
+""",
+    ),
+)
