@@ -12,6 +12,9 @@ KEPT_BYTES = 1024 * 1024
 LINE_LIMIT_BYTES = 256 * 1024
 _CHUNK_BYTES = 256 * 1024
 _PIPE_BYTES = 1024 * 1024
+# How a runtime client begins what it writes to the descriptor in _LAMBDA_TELEMETRY_LOG_FD.
+_FRAME = b"\xa5\x5a\x00"
+_FRAME_HEAD_BYTES = 16
 
 
 class Output:
@@ -76,7 +79,7 @@ class Output:
         since, pending = self._partial
         for at, chunk in self._chunks:
             since = since if pending else at
-            *complete, pending = (pending + chunk).split(b"\n")
+            complete, pending = _cut(pending + chunk)
             for line in complete:
                 lines.append((since, _text(line)))
                 since = at
@@ -90,6 +93,27 @@ class Output:
             self._partial = (0, b"")
             self._kept = self.total = 0
         return [(at, line) for at, line in lines if line], dropped
+
+
+def _cut(data: bytes) -> tuple[list[bytes], bytes]:
+    """The complete events in ``data``, and what is left: lines, and messages that a client has framed.
+
+    A frame holds one event of however many lines: 4 bytes of type, 4 of length, 8 of time.
+    """
+    complete: list[bytes] = []
+    while True:
+        at = data.find(_FRAME)
+        *lines, rest = (data if at < 0 else data[:at]).split(b"\n")
+        complete += lines
+        if at < 0:
+            return complete, rest
+        if rest:
+            complete.append(rest)
+        end = at + _FRAME_HEAD_BYTES + int.from_bytes(data[at + 4 : at + 8], "big")
+        if len(data) < max(end, at + _FRAME_HEAD_BYTES):
+            return complete, data[at:]
+        complete.append(data[at + _FRAME_HEAD_BYTES : end].rstrip(b"\n"))
+        data = data[end:]
 
 
 def _text(line: bytes) -> str:

@@ -1,8 +1,9 @@
 """The class archive (AppCDS) of the runtime client: what a cold start would otherwise parse and verify.
 
-The archive holds only for the very paths it was made under, so the client is run once where it will be
-seen: in a mount namespace with the runtime at /var/runtime and Java at /var/lang. Where no namespace can
-be had there is no archive, and a cold start takes longer.
+The client is run a few times to learn which classes it loads, then the JVM dumps those. The archive holds
+only for the very paths it was made under, so all of that happens where functions see it: in a mount
+namespace with the runtime at /var/runtime and Java at /var/lang. Where no namespace can be had there is
+no archive, and a cold start takes longer.
 
 Source: https://docs.oracle.com/en/java/javase/17/docs/specs/man/java.html#application-class-data-sharing
 """
@@ -14,6 +15,8 @@ import os
 import subprocess
 import sys
 import threading
+import zipfile
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NoReturn
@@ -26,16 +29,62 @@ from sandbox.runtimes.java.installations import JavaInstallation
 TIMEOUT_S = 60.0
 _SOURCE = Path(__file__).resolve().parents[3]
 _PROGRAM = "import sys; sys.path.append({path!r}); from sandbox.runtimes.java import archive; archive.main()"
-# Any method of Java's own will do that takes an object and gives it back: the client then binds JSON.
-_HANDLER = "java.util.Collections::unmodifiableMap"
-_EVENTS = (
-    b'{"name": "x", "count": 1, "price": 1.5, "items": [{"id": null}, true], "nested": {"k": "v"}}',
-) * 2
+_CLASSES = "classes.lst"
+# Methods of Java's own serve as handlers: JSON bound to a map and back, to a bean, and a class not found.
+_TRAINING = {
+    "java.util.Collections::unmodifiableMap": b'{"k": "x", "n": 1, "d": 1.5, "l": [{"n": null}, true]}',
+    "java.util.concurrent.locks.LockSupport::unpark": b'{"name": "x", "priority": 5, "daemon": true}',
+    "coldstart.Absent": b"{}",
+}
+# Which of the client's own classes a function needs depends on its types: all of these are archived.
+_ALWAYS = (
+    "com/amazonaws/services/lambda/runtime/",
+    "com/amazonaws/lambda/thirdparty/com/fasterxml/jackson/",
+)
 
 
 def make_archive(runtime: Path, java: JavaInstallation) -> bool:
     """Write ``client.jsa`` into ``runtime``; whether that worked."""
-    server = _TrainingServer()
+    classes = runtime / _CLASSES
+    known = dict.fromkeys(_client_classes(runtime))
+    try:
+        for handler, event in _TRAINING.items():
+            _train(runtime, java, handler, event)
+            if not classes.is_file():
+                return False
+            known |= dict.fromkeys(_listed(classes.read_text()))
+        classes.write_text("\n".join(known) + "\n")
+        flags = ("-Xshare:dump", f"-XX:SharedClassListFile=/var/runtime/{_CLASSES}", _archive_flag())
+        _run(runtime, java, command(java.major, 512, "", sharing=flags), {})
+    finally:
+        classes.unlink(missing_ok=True)
+    made = runtime / ARCHIVE
+    if made.is_file():
+        made.chmod(0o644)
+    return made.is_file()
+
+
+def _archive_flag() -> str:
+    return f"-XX:SharedArchiveFile=/var/runtime/{ARCHIVE}"
+
+
+def _listed(text: str) -> Iterator[str]:
+    """The lines of a class list without what holds for one list alone: ids, and classes of other loaders."""
+    for line in text.splitlines():
+        if not line.startswith("#") and " source: " not in line:
+            yield line.partition(" id: ")[0]
+
+
+def _client_classes(runtime: Path) -> list[str]:
+    names = []
+    for jar in sorted((runtime / "lib").glob("*.jar")):
+        with zipfile.ZipFile(jar) as opened:
+            names += [name for name in opened.namelist() if name.endswith(".class")]
+    return [name.removesuffix(".class") for name in names if name.startswith(_ALWAYS)]
+
+
+def _train(runtime: Path, java: JavaInstallation, handler: str, event: bytes) -> None:
+    server = _TrainingServer(event)
     serving = threading.Thread(target=server.serve_forever, daemon=True)
     serving.start()
     variables = {
@@ -46,47 +95,38 @@ def make_archive(runtime: Path, java: JavaInstallation) -> bool:
         "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/train",
         "AWS_LAMBDA_LOG_STREAM_NAME": "train",
         "AWS_REGION": "us-east-1",
-        "LANG": "en_US.UTF-8",
-        "TZ": ":UTC",
     }
-    order = {
-        "runtime": str(runtime),
-        "java": str(java.home),
-        "command": command(
-            java.major, 512, _HANDLER, archive=f"-XX:ArchiveClassesAtExit=/var/runtime/{ARCHIVE}"
-        ),
-        "variables": variables,
-    }
-    program = [sys.executable, "-I", "-S", "-c", _PROGRAM.format(path=str(_SOURCE))]
-    process = subprocess.Popen(
-        program, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
     try:
-        assert process.stdin is not None
-        with process.stdin as pipe:
-            pipe.write(json.dumps(order).encode())
-        process.wait(TIMEOUT_S)
-    except (subprocess.TimeoutExpired, BrokenPipeError):
-        process.kill()
-        process.wait()
+        flags = ("-Xshare:off", f"-XX:DumpLoadedClassList=/var/runtime/{_CLASSES}")
+        _run(runtime, java, command(java.major, 512, handler, sharing=flags), variables)
     finally:
         server.shutdown()
         server.server_close()
         serving.join()
-    made = runtime / ARCHIVE
-    if made.is_file():
-        made.chmod(0o644)
-    return made.is_file()
+
+
+def _run(runtime: Path, java: JavaInstallation, program: Sequence[str], variables: dict[str, str]) -> None:
+    order = {
+        "runtime": str(runtime),
+        "java": str(java.home),
+        "command": list(program),
+        "variables": variables | {"LANG": "en_US.UTF-8", "TZ": ":UTC"},
+    }
+    ours = [sys.executable, "-I", "-S", "-c", _PROGRAM.format(path=str(_SOURCE))]
+    try:
+        subprocess.run(ours, input=json.dumps(order).encode(), capture_output=True, timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        return  # What it was to write is not there, or not complete.
 
 
 class _TrainingServer(ThreadingHTTPServer):
-    """A Runtime API with a few events; when they are used up it hangs up, and the client ends in order."""
+    """A Runtime API with one event, given twice; then it hangs up, and the client ends in order."""
 
     daemon_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self, event: bytes) -> None:
         super().__init__(("127.0.0.1", 0), _TrainingHandler)
-        self.events = list(_EVENTS)
+        self.events = [event, event]
 
 
 class _TrainingHandler(BaseHTTPRequestHandler):

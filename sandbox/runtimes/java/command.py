@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sandbox.runtimes.java.artifacts import ARCHIVE, NATIVE, locked
 
 _CLIENT = "com.amazonaws.services.lambda.runtime.api.client"
@@ -11,8 +13,8 @@ _NATIVE_ACCESS_NAMED_SINCE = 22
 _UNSAFE_WARNS_SINCE = 24
 
 
-def command(major: int, memory_mb: int, handler: str, *, archive: str = "") -> list[str]:
-    """The argv, as paths seen inside. ``archive`` is the flag about the class archive; by default: use it.
+def command(major: int, memory_mb: int, handler: str, *, sharing: Sequence[str] = ()) -> list[str]:
+    """The argv, as paths seen inside. ``sharing`` are the flags about the class archive; by default: use it.
 
     The serial collector and the quick compiler alone are what Lambda uses as well.
 
@@ -22,8 +24,12 @@ def command(major: int, memory_mb: int, handler: str, *, archive: str = "") -> l
         f"-Xmx{memory_mb * 1024 * _HEAP_PERCENT // 100}k",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
-        "-Xshare:auto",
-        archive or f"-XX:SharedArchiveFile=/var/runtime/{ARCHIVE}",
+        *(sharing or ("-Xshare:auto", f"-XX:SharedArchiveFile=/var/runtime/{ARCHIVE}")),
+        # The client makes a stream of the log's descriptor by reflection.
+        "--add-opens=java.base/java.io=ALL-UNNAMED",
+        # On Lambda the locale says so; here there may be none.
+        *("-Dfile.encoding=UTF-8", "-Dsun.jnu.encoding=UTF-8"),
+        # Nothing about the class archive: without it Java is slower, and that is all.
         "-Xlog:disable",
         "-Xlog:all=error:stderr",
         f"-D{_CLIENT}.runtimeapi.NativeClient.JNI=/var/runtime/lib/{NATIVE}",

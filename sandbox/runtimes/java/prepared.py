@@ -14,12 +14,13 @@ from pathlib import Path
 from sandbox.errors import EnvironmentFault
 from sandbox.runtimes.java.archive import make_archive
 from sandbox.runtimes.java.artifacts import LOCK, NATIVE, Artifact, locked
+from sandbox.runtimes.java.command import command
 from sandbox.runtimes.java.installations import JavaInstallation
 from sandbox.runtimes.prepared import install_once
 
 INSTALL_TIMEOUT_S = 300.0
 # Bump when what is put into the folder changes.
-_LAYOUT = 1
+_LAYOUT = 5
 _COPY_PLUGIN = "3.6.1"
 _MACHINES = {"x86_64": "x86_64", "aarch64": "aarch_64"}
 _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -36,8 +37,9 @@ _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
 
 
 def java_runtime_place(home: Path, java: JavaInstallation) -> Path:
-    """Where the runtime is or will be: named by the lock file's content and the Java it is for."""
-    named = f"{_LAYOUT} {platform.machine()} {java.stamp} ".encode() + LOCK.read_bytes()
+    """Where the runtime is or will be: named by the lock file, the Java it is for and how that is started."""
+    started = " ".join(command(java.major, 512, ""))
+    named = f"{_LAYOUT} {platform.machine()} {java.stamp} {started} ".encode() + LOCK.read_bytes()
     digest = hashlib.sha256(named).hexdigest()[:16]
     return home.absolute() / "runtimes" / f"java{java.major}-{digest}"
 
@@ -97,11 +99,11 @@ def _fetch(artifacts: list[Artifact], library: Path) -> None:
         wanted = "\n".join(map(_dependency, artifacts))
         Path(work, "pom.xml").write_text(_POM.format(dependencies=wanted))
         plugin = f"org.apache.maven.plugins:maven-dependency-plugin:{_COPY_PLUGIN}:copy-dependencies"
-        command = [maven, "--batch-mode", "--quiet", "--no-transfer-progress", plugin]
-        command += [f"-DoutputDirectory={library}", "-DexcludeTransitive=true"]
+        call = [maven, "--batch-mode", "--quiet", "--no-transfer-progress", plugin]
+        call += [f"-DoutputDirectory={library}", "-DexcludeTransitive=true"]
         try:
             done = subprocess.run(
-                command,
+                call,
                 cwd=work,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

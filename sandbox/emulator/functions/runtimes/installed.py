@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from sandbox.emulator.functions.runtimes.custom import CustomRuntime
+from sandbox.emulator.functions.runtimes.java import JavaRuntime
 from sandbox.emulator.functions.runtimes.nodejs import NodejsRuntime
 from sandbox.emulator.functions.runtimes.python import PythonRuntime
 from sandbox.emulator.functions.runtimes.registry import Runtime, Runtimes
 from sandbox.runtimes.interpreters import find_nodes
+from sandbox.runtimes.java import find_java
 
 
 def find_runtimes(home: Path) -> Runtimes:
@@ -16,4 +18,6 @@ def find_runtimes(home: Path) -> Runtimes:
     found: list[Runtime] = [PythonRuntime(), CustomRuntime()]
     if nodes := find_nodes(home):
         found.append(NodejsRuntime(home, tuple(nodes)))
+    if javas := find_java():
+        found.append(JavaRuntime(home, javas))
     return Runtimes(*found)

@@ -27,6 +27,8 @@ class JavaRuntime:
             command=tuple(java_command(java.major, package.memory_mb, package.handler)),
             runtime_dir=prepare_java_runtime(self.home, java),
             language_dir=java.home,
+            # What LambdaLogger is given is one log event, however many lines it has.
+            variables={"_LAMBDA_TELEMETRY_LOG_FD": "1"},
         )
 
     def runs_on(self, identifier: str) -> str:

@@ -1,4 +1,4 @@
-"""The Java functions of ``tests/fixtures/java``, built by Maven once and kept below the installation's home."""
+"""The Java functions of ``tests/fixtures/java``, built by Maven once and kept below the home folder."""
 
 from __future__ import annotations
 
