@@ -55,7 +55,7 @@ class Resources:
         known = [pieces for template in templates if (pieces := variables.fixed(template)) is not None]
         self._everything = EVERYTHING in known
         self._exact = frozenset(text for pieces in known if (text := text_of(pieces)) is not None)
-        self._fixed = _union(pieces for pieces in known if text_of(pieces) is None and pieces != EVERYTHING)
+        self._fixed = _union(pieces for pieces in known if text_of(pieces) is None)
         self._templates = [each for each in templates if variables.fixed(each) is None]
         self.prefixes = frozenset({""} if inverted else map(variables.literal_prefix, templates))
         """Every resource that is covered begins with one of these."""
