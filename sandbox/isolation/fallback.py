@@ -25,7 +25,11 @@ from sandbox.isolation import environment, kernel, landlock, seccomp, spawner, v
 from sandbox.isolation.environment import Confinement, Order
 from sandbox.isolation.watch import Watch
 
-_READABLE = ("/usr", "/bin", "/lib", "/lib64", "/sbin", "/etc/ld.so.cache", "/etc/localtime")
+_READABLE = (
+    *("/usr", "/bin", "/lib", "/lib64", "/sbin", "/etc/ld.so.cache", "/etc/localtime"),
+    # What is missing from a root of our own is skipped by OpenSSL; what is denied ends Node.js.
+    *("/etc/ssl/openssl.cnf", "/etc/ssl/certs"),
+)
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 

@@ -1,0 +1,98 @@
+"""Node.js and custom runtimes where there are no namespaces: the same code, at the machine's own paths."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.emulator.functions.runtimes import Runtimes
+from sandbox.emulator.functions.service import FunctionService
+from sandbox.errors import IsolationUnavailable
+from sandbox.isolation.client import SpawnerClient, start_spawner
+from sandbox.isolation.spec import IsolationLevel
+from sandbox.runtimes.prepared import prepare_python_runtime
+from settings import Settings
+from tests.emulator.functions.runtimes.conftest import LanguageAccount
+from tests.emulator.functions.runtimes.test_custom import SCRIPT, package
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed"),
+    pytest.mark.skipif(sys.platform != "linux", reason="Landlock is Linux's"),
+]
+
+
+@pytest.fixture(scope="module")
+def landlock_socket() -> Iterator[Path]:
+    """A spawner of level 2."""
+    with tempfile.TemporaryDirectory(prefix="functions-test-") as directory:
+        socket_path = Path(directory, "spawner")
+        runtime = prepare_python_runtime(Settings().home)
+        try:
+            process = start_spawner(socket_path, runtime, level=IsolationLevel.LANDLOCK, self_test=False)
+        except IsolationUnavailable as error:
+            pytest.skip(str(error))
+        yield socket_path
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def confined(account: Any, landlock_socket: Path, runtimes: Runtimes) -> Iterator[LanguageAccount]:
+    """An account whose functions run at level 2."""
+    spawner = SpawnerClient(landlock_socket)
+    service = FunctionService(account.core, spawner, account.gateway.application, runtimes=runtimes)
+    account.add(service.handlers())
+    yield LanguageAccount(account, service)
+    service.close()
+    spawner.close()
+
+
+@pytest.mark.parametrize(
+    ("file", "code"),
+    [
+        ("index.js", "const { S3Client } = require('@aws-sdk/client-s3'), { price } = require('prices')\n"),
+        ("index.mjs", "import { S3Client } from '@aws-sdk/client-s3'; import { price } from 'prices'\n"),
+    ],
+)
+def test_the_sdk_and_layers_are_found(confined: LanguageAccount, file: str, code: str) -> None:
+    layer = confined.publish_layer(
+        "prices",
+        {
+            "nodejs/node_modules/prices/package.json": '{"name": "prices", "main": "main.js"}',
+            "nodejs/node_modules/prices/main.js": "exports.price = 7",
+        },
+    )
+    export = "exports.handler =" if file == "index.js" else "export const handler ="
+    confined.node(
+        f"{code}{export} async () => [typeof S3Client, price]", file=file, Layers=[layer], MemorySize=512
+    )
+    assert confined.invoke()["Payload"] == ["function", 7]
+
+
+def test_errors_are_told_the_same(confined: LanguageAccount) -> None:
+    confined.node("exports.handler = async () => { throw new TypeError('bad') }")
+    assert confined.invoke()["Payload"]["errorType"] == "TypeError"
+
+
+def test_a_custom_runtime_runs(confined: LanguageAccount) -> None:
+    confined.create(
+        Runtime="provided.al2023",
+        Handler="hello",
+        Code={"ZipFile": package({"bootstrap": SCRIPT.encode()})},
+    )
+    assert confined.invoke({"a": 1})["Payload"] == ["hello", {"a": 1}]
+
+
+def test_a_missing_bootstrap_is_named_as_on_aws(confined: LanguageAccount) -> None:
+    confined.create(Runtime="provided.al2023", Handler="x", Code={"ZipFile": package({"main": b""})})
+    told = confined.invoke()["Payload"]
+    assert told["errorType"] == "Runtime.InvalidEntrypoint"
+    assert told["errorMessage"].endswith(
+        "Error: Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"
+    )
