@@ -15,6 +15,20 @@ from sandbox.isolation import hierarchy, kernel, landlock, seccomp
 from sandbox.isolation.cgroups import Slot
 from sandbox.isolation.spec import IsolationLevel
 
+NAMESPACE_STEPS = (
+    "process namespace",
+    "mount, network, ipc and name namespaces",
+    "loopback network",
+    "private files and read-only binds",
+    "fresh /proc",
+    "new root",
+)
+OWN_USER = "user namespace"
+NESTED_USER = "user namespace for the function"
+FILTER = "system call filter"
+CGROUP = "memory and process cgroup"
+LANDLOCK = "Landlock files, TCP and signals"
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -81,19 +95,24 @@ def probe() -> LevelReport:
     """Try every step and say what worked."""
     root = os.geteuid() == 0
     steps = _in_child(lambda note: _namespace_steps(note, root=root))
-    nested = _in_child(lambda note: note("user namespace for the function", lambda: _nested_user(root=root)))
-    filtered = _in_child(lambda note: note("system call filter", _filter))
-    grouped = _in_child(lambda note: note("memory and process cgroup", _cgroup))
-    locked = _in_child(lambda note: note("Landlock files, TCP and signals", landlock.require))
-    full = all(step.worked for step in (*steps, *filtered)) and len(steps) == (6 if root else 7)
-    full = full and (root or nested[0].worked)
-    if full:
-        level = IsolationLevel.CGROUPS if grouped[0].worked else IsolationLevel.NAMESPACES
-    elif locked[0].worked and filtered[0].worked:
-        level = IsolationLevel.LANDLOCK
-    else:
-        level = IsolationLevel.NONE
-    return LevelReport(level, (*steps, *nested, *filtered, *grouped, *locked), nested[0].worked)
+    nested = _in_child(lambda note: note(NESTED_USER, lambda: _nested_user(root=root)))
+    filtered = _in_child(lambda note: note(FILTER, _filter))
+    grouped = _in_child(lambda note: note(CGROUP, _cgroup))
+    locked = _in_child(lambda note: note(LANDLOCK, landlock.require))
+    tried = (*steps, *nested, *filtered, *grouped, *locked)
+    return LevelReport(level_of(tried, root=root), tried, nested[0].worked)
+
+
+def level_of(tried: tuple[Step, ...], *, root: bool) -> IsolationLevel:
+    """The level that follows from what worked; what was not reached did not work.
+
+    The function's own user namespace can be done without by root alone, who has other identities to give.
+    """
+    worked = {step.name for step in tried if step.worked}
+    needed = {*NAMESPACE_STEPS, FILTER} | (set() if root else {OWN_USER, NESTED_USER})
+    if needed <= worked:
+        return IsolationLevel.CGROUPS if CGROUP in worked else IsolationLevel.NAMESPACES
+    return IsolationLevel.LANDLOCK if {LANDLOCK, FILTER} <= worked else IsolationLevel.NONE
 
 
 Note = Callable[[str, Callable[[], None]], None]
@@ -101,18 +120,19 @@ Note = Callable[[str, Callable[[], None]], None]
 
 def _namespace_steps(note: Note, *, root: bool) -> None:
     if not root:
-        note("user namespace", _own_user)
-    note("process namespace", lambda: kernel.unshare(kernel.CLONE_NEWPID))
+        note(OWN_USER, _own_user)
+    processes, others, loopback, files, proc, new_root = NAMESPACE_STEPS
+    note(processes, lambda: kernel.unshare(kernel.CLONE_NEWPID))
     child = os.fork()
     if child:
         os.waitpid(child, 0)
         return
     everything = kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
-    note("mount, network, ipc and name namespaces", lambda: kernel.unshare(everything))
-    note("loopback network", kernel.loopback_up)
-    note("private files and read-only binds", _private_files)
-    note("fresh /proc", lambda: kernel.mount("proc", "/tmp/probe", "proc"))
-    note("new root", lambda: kernel.pivot_root("/tmp"))
+    note(others, lambda: kernel.unshare(everything))
+    note(loopback, kernel.loopback_up)
+    note(files, _private_files)
+    note(proc, lambda: kernel.mount("proc", "/tmp/probe", "proc", 0, "hidepid=2"))
+    note(new_root, lambda: kernel.pivot_root("/tmp"))
 
 
 def _own_user() -> None:

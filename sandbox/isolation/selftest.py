@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.errors import EnvironmentFault, IsolationUnavailable
@@ -84,6 +83,15 @@ def run(socket_path: Path) -> None:
         reached = _reached_canaries(spawner)
     finally:
         spawner.close()
+    judge(reached)
+
+
+def judge(reached: list[str]) -> None:
+    """Let nothing run when a canary was reached.
+
+    Raises:
+        IsolationUnavailable: one was.
+    """
     if reached:
         raise IsolationUnavailable(
             f"The isolation self-test failed: an environment reached {', '.join(reached)}. Nothing was run."
@@ -113,29 +121,32 @@ def _reached_canaries(spawner: SpawnerClient) -> list[str]:
                 "token": token,
             }
             variables = {"_HANDLER": "probe.handler", "CANARIES": json.dumps(canaries)}
-            answer = _answer(spawner, EnvironmentSpec("self-test", Path(code), variables, 256, 4566))
+            said = _run_probe(spawner, EnvironmentSpec("self-test", Path(code), variables, 256, 4566))
         finally:
             process.kill()
-    if answer.token != token:
-        raise EnvironmentFault("The isolation self-test did not answer; isolation is not proved.")
-    return answer.reached
+    return read_answer(said, token)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    token: str
-    reached: list[str]
-
-
-def _answer(spawner: SpawnerClient, spec: EnvironmentSpec) -> _Answer:
+def _run_probe(spawner: SpawnerClient, spec: EnvironmentSpec) -> bytes:
     environment = spawner.spawn(spec)
     try:
-        said = _read_to_the_end(environment)
+        return _read_to_the_end(environment)
     finally:
         environment.close()
+
+
+def read_answer(said: bytes, token: str) -> list[str]:
+    """What the probe reached, from what it printed.
+
+    Raises:
+        EnvironmentFault: it did not answer, or not to this question.
+    """
     for line in said.splitlines():
         if line.startswith(b'{"token"'):
-            return _Answer(**json.loads(line))
+            answer = json.loads(line)
+            if answer["token"] == token:
+                reached: list[str] = answer["reached"]
+                return reached
     tail = said[-500:].decode(errors="replace")
     raise EnvironmentFault(f"The isolation self-test did not answer; it said: {tail}")
 
