@@ -195,7 +195,7 @@ class IsolatedEnvironment:
         return self._exit
 
     def _note(self, message: dict[str, Any]) -> None:
-        for name in ("memory_peak_mb", "cpu_time_s"):
+        for name in ("memory_peak_mb", "cpu_time_s", "run_delay_s"):
             if name in message:
                 self._usage[name] = max(self._usage.get(name, 0.0), message[name])
         if "exit" in message:
@@ -242,6 +242,11 @@ class IsolatedEnvironment:
         """CPU seconds used by the whole environment so far."""
         self._update_usage()
         return self._usage.get("cpu_time_s", 0.0)
+
+    def run_delay_s(self) -> float:
+        """Seconds its threads were ready to run and had no processor, so far."""
+        self._update_usage()
+        return self._usage.get("run_delay_s", 0.0)
 
     def _update_usage(self) -> None:
         """Ask, unless nothing can have changed: the reply to a freeze told it all."""

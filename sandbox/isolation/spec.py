@@ -97,6 +97,9 @@ class Environment(Protocol):
     def cpu_time_s(self) -> float:
         """CPU seconds used by the whole environment so far."""
 
+    def run_delay_s(self) -> float:
+        """Seconds its threads were ready to run and had no processor, so far."""
+
     def kill(self) -> None:
         """End every process in it, daemons included, and wait until they are gone. Idempotent."""
 

@@ -130,6 +130,7 @@ class Watch:
         return {
             "memory_peak_mb": min(self.usage.peak_mb, float(self.order.memory_mb)),
             "cpu_time_s": self._cpu_time_s(),
+            "run_delay_s": sum(map(run_delay_s, self.processes())),
             "out_of_memory": self.over_memory,
         }
 
@@ -195,6 +196,18 @@ def await_stop(pids: list[int]) -> None:
     for pid in pids:
         while _state(pid) == b"R" and time.monotonic() < deadline:
             os.sched_yield()
+
+
+def run_delay_s(pid: int) -> float:
+    """How long the threads of a process have waited for a processor, in seconds; 0 when it is gone."""
+    total = 0
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/schedstat", "rb") as file:
+                total += int(file.read().split()[1])
+    except (OSError, IndexError):  # Gone meanwhile, or a kernel that does not count.
+        return total / 1e9
+    return total / 1e9
 
 
 def _state(pid: int) -> bytes:
