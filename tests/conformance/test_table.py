@@ -8,11 +8,6 @@ from tests.conformance.rows import TABLE
 from tests.conformance.runtimes import RUNTIMES, Runtime
 from tests.conformance.table import Case, Functions, Row
 
-# Rows written ahead of what they ask for.
-_NOT_BUILT = {
-    "a function with less memory has less of a processor",
-}
-
 
 @pytest.mark.parametrize(
     "row", [pytest.param(row, id=row.id, marks=[pytest.mark.slow] if row.slow else []) for row in TABLE]
@@ -24,8 +19,6 @@ def test_behaves_as_on_lambda(runtime: Runtime, row: Row, functions: Functions) 
         pytest.skip(reason)
     if runtime.identifier not in functions.account.runtimes:
         pytest.skip(f"{runtime.identifier} does not run on this machine")
-    if row.title in _NOT_BUILT:
-        pytest.xfail("not built yet")
     row.run(Case(runtime, functions, row.title))
 
 

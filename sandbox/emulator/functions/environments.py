@@ -84,6 +84,7 @@ class ExecutionEnvironment:
             self._loop, environment.otlp, _accept_telemetry, body_limit=_TELEMETRY_LIMIT_BYTES
         )
         self._frozen = False
+        self._used = (0.0, 0.0)
         self._exited = False
         self._closed = False
         self.output.watch(self._loop)
@@ -132,8 +133,10 @@ class ExecutionEnvironment:
     ) -> Ended:
         """Run one event to its end. Unless it was answered, everything in the environment is dead after.
 
-        ``on_output`` is called now and then while the function runs and has printed something.
+        ``on_output`` is called now and then while the function runs and has printed something. Time in
+        which the function was ready to run and this machine had no processor for it does not count.
         """
+        until_s = limit_s
         began = handed_on = time.monotonic()
         if self._frozen:
             self.environment.thaw()
@@ -144,9 +147,13 @@ class ExecutionEnvironment:
             if self._exited:
                 return self._end(How.EXITED, began)
             now = time.monotonic()
-            left = began + limit_s - now
+            left = began + until_s - now
             if left <= 0:
-                return self._end(How.TIMED_OUT, began)
+                hindered_s = self.environment.run_delay_s() - self._used[1] / 1000
+                until_s = limit_s + min(hindered_s, limit_s)
+                left = began + until_s - time.monotonic()
+                if left <= 0:
+                    return self._end(How.TIMED_OUT, began)
             if self.output.waiting:
                 if now - handed_on >= _HAND_ON_S:
                     on_output()
@@ -181,6 +188,15 @@ class ExecutionEnvironment:
     def usable(self) -> bool:
         """Whether it still lives."""
         return self.environment.exited() is None
+
+    def used(self) -> tuple[float, float]:
+        """Processor time used, and waited for, since the last time it was asked; in milliseconds.
+
+        Asking is free while it is frozen.
+        """
+        before = self._used
+        self._used = (self.environment.cpu_time_s() * 1000, self.environment.run_delay_s() * 1000)
+        return max(0.0, self._used[0] - before[0]), max(0.0, self._used[1] - before[1])
 
     def memory_peak_mb(self) -> int:
         """The most memory it has held."""

@@ -18,6 +18,7 @@ from sandbox.emulator.functions.fleet import Fleet
 from sandbox.emulator.functions.logs import PROVISIONED, InvocationLog, LogWriter, Usage
 from sandbox.emulator.functions.runtime_api import Event
 from sandbox.emulator.functions.store import FunctionVersion, Target
+from sandbox.emulator.functions.timing import Spent, duration_ms
 
 INIT_LIMIT_S = 10.0
 PROVISIONED_INIT_LIMIT_S = 130.0
@@ -58,6 +59,7 @@ class _Run:
     environment: ExecutionEnvironment | None = None
     init_ms: float | None = None
     duration_ms: float = 0.0
+    wall_ms: float = 0.0
     memory_mb: int = 0
     dropped_bytes: int = 0
     failure: Failure | None = None
@@ -121,7 +123,8 @@ class Executor:
         run.environment = self._fleet.start(run.version)
         ended = run.environment.initialise(self._init_limit_s)
         if ended.how is How.READY:
-            run.init_ms = (time.monotonic() - began) * 1000
+            spent = Spent((time.monotonic() - began) * 1000, *run.environment.used())
+            run.init_ms = spent.unhindered_ms
             self._take_output(run)
             return
         self._init_failed(run, ended, "init", invocation)
@@ -130,6 +133,7 @@ class Executor:
         run.environment = self._fleet.start(run.version)
         ended = run.environment.initialise(run.version.timeout_s)
         if ended.how is How.READY:
+            run.environment.used()
             self._take_output(run)
             return
         run.failure = self._init_failed(run, ended, "invoke", invocation)
@@ -169,7 +173,6 @@ class Executor:
             take_chunk=sink.chunk if sink is not None else None,
             on_output=lambda: self._hand_on(run),
         )
-        run.duration_ms = ended.duration_ms + spent_s * 1000
         run.failure = self._describe(ended, version, invocation)
         run.payload = ended.answer.body if ended.answer is not None else b""
         if (
@@ -183,6 +186,11 @@ class Executor:
             run.duration_ms = float(version.timeout_s * 1000)
         alive = ended.how is How.ANSWERED and environment.rest(limit_s - ended.duration_ms / 1000)
         run.memory_mb = environment.memory_peak_mb()
+        run.wall_ms = ended.duration_ms + spent_s * 1000
+        if ended.how is not How.TIMED_OUT:
+            spent = Spent(ended.duration_ms, *environment.used())
+            modelled_ms = duration_ms(spent, version.memory_mb) + spent_s * 1000
+            run.duration_ms = min(modelled_ms, version.timeout_s * 1000.0)
         self._take_output(run)
         if alive:
             self._fleet.rest(environment)
@@ -260,6 +268,7 @@ class Executor:
             environment_id=environment.environment_id,
             source=invocation.source,
             duration_ms=round(usage.duration_ms, 2),
+            wall_ms=round(run.wall_ms, 2),
             init_ms=None if usage.init_ms is None else round(usage.init_ms, 2),
             billed_ms=usage.billed_ms,
             memory_mb=usage.memory_mb,
