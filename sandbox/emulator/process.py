@@ -42,6 +42,7 @@ from sandbox.emulator.gateway import clients, moto_app, operations, server
 from sandbox.emulator.gateway.edge import Gateway
 from sandbox.emulator.iam.simulation import Simulator
 from sandbox.emulator.iam.trail import CloudTrail
+from sandbox.emulator.iam.users import UserBoundaries
 from sandbox.emulator.sts import SecurityTokens
 from sandbox.emulator.timeline import Timeline
 from sandbox.emulator.work import Settled, WorkQueue
@@ -123,6 +124,7 @@ class EmulatedAccount:
             SecurityTokens(self.core, self.gateway.keys),
             CloudTrail(self.core),
             Simulator(self.core),
+            UserBoundaries(self.core),
             self.functions,
             queues,
             EventSourceMappings(self.core, self.functions, queues.mailroom),

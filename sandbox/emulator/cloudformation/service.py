@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import sandbox.emulator.cloudformation.patches  # noqa: F401 (registers its patches)
 from sandbox.emulator.calls import Call, Handlers
 from sandbox.emulator.cloudformation import changesets, describing, stackcalls
 from sandbox.emulator.cloudformation.region import Region

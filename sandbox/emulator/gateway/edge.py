@@ -6,6 +6,7 @@ import datetime as dt
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from http.client import responses
 from typing import Any, Protocol
 
@@ -177,6 +178,8 @@ class Gateway:
                 answer = self._answered(request, operation, call)
             finally:
                 current_call.reset(answering)
+            if answer.status == 404 and (service, operation.name) in _TELLS_OF_OBJECTS:
+                self.guard.hide_missing_object(call)
         except AwsError as error:
             if isinstance(error, Denied):
                 record = error.record
@@ -186,7 +189,8 @@ class Gateway:
                 self._gap(service, operation, principal, region, error)
         name = operation.name if operation is not None else "Unknown"
         self._record(started, request, service, name, call, principal, region, request_id, answer, record)
-        return answer
+        # Nobody gets to read the body of an answer to HEAD.
+        return replace(answer, body=b"") if request.method == "HEAD" and answer.status >= 400 else answer
 
     def _answered(self, request: HttpRequest, operation: Operation, call: Call) -> HttpAnswer:
         on_wire = self.wire_handlers.get((operation.service, operation.name))
@@ -291,6 +295,7 @@ class Gateway:
             return self.keys.issue_root(account_id)
 
 
+_TELLS_OF_OBJECTS = frozenset({("s3", "GetObject"), ("s3", "HeadObject"), ("s3", "GetObjectAttributes")})
 _HOP_BY_HOP = frozenset({"content-length", "connection", "transfer-encoding", "keep-alive"})
 
 

@@ -1,9 +1,12 @@
-"""What moto does anew on each call although it never changes."""
+"""What moto does anew on each call although it never changes, and what the gateway has done before it."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
+
+from moto.iam.access_control import PermissionResult
 
 from sandbox.emulator.patches import replaces
 
@@ -19,3 +22,33 @@ def _remembered(original: Any) -> Any:
         return frozenset(original(owner))
 
     return method_names_from_class
+
+
+@replaces(
+    "moto.s3.models",
+    "FakeBucket.get_permission",
+    source_sha256="7571412a3495a0e3e1a2a34b0b8ed3fc0af1a96d35514841b274fbe1eac12b99",
+)
+def _bucket_policies_were_evaluated(_original: Callable[..., Any]) -> Callable[..., Any]:
+    def get_permission(_bucket: Any, _action: str, _resource: str) -> Any:
+        # moto ignores conditions: "deny without TLS" would deny everything.
+        return PermissionResult.NEUTRAL
+
+    return get_permission
+
+
+@replaces(
+    "moto.iam.policy_validation",
+    "IAMPolicyDocumentValidator.validate",
+    source_sha256="3198fe202eac5ed889c4778423c3be2066d7758be68fde8f01566d75fd47be64",
+)
+@replaces(
+    "moto.iam.policy_validation",
+    "IAMTrustPolicyDocumentValidator.validate",
+    source_sha256="be3ae1f3489c56b25b40f8f028de2c089c9c49fb8cc6b865d9d15cc7cc652ac9",
+)
+def _documents_were_checked(_original: Callable[..., None]) -> Callable[..., None]:
+    def validate(_validator: Any) -> None:
+        """Malformed documents do not get past the gateway; moto refuses some that AWS takes."""
+
+    return validate

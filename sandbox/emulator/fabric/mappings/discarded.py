@@ -87,7 +87,7 @@ def send(
         match service:
             case "sqs":
                 name, account_id = arn.split(":")[5], arn.split(":")[4]
-                url = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account_id)["QueueUrl"]
+                url = f"http://127.0.0.1:{core.gateway_port}/{account_id}/{name}"
                 client.send_message(QueueUrl=url, MessageBody=text)
             case "sns":
                 client.publish(TopicArn=arn, Message=text)

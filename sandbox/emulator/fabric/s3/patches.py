@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from moto.iam.access_control import PermissionResult
-
 from sandbox.emulator.fabric.s3.events import ObjectState
 from sandbox.emulator.patches import replaces
 
@@ -64,16 +62,3 @@ def _tell_deletions(original: Callable[..., tuple[bool, dict[str, Any]]]) -> Cal
         return done, answer
 
     return delete_object
-
-
-@replaces(
-    "moto.s3.models",
-    "FakeBucket.get_permission",
-    source_sha256="7571412a3495a0e3e1a2a34b0b8ed3fc0af1a96d35514841b274fbe1eac12b99",
-)
-def _leave_policies_to_the_gateway(_original: Callable[..., Any]) -> Callable[..., Any]:
-    def get_permission(_bucket: Any, _action: str, _resource: str) -> Any:
-        # moto ignores conditions: "deny without TLS" would deny everything.
-        return PermissionResult.NEUTRAL
-
-    return get_permission

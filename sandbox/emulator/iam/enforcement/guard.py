@@ -70,6 +70,28 @@ class Guard:
             raise Denied(error, replace(record, message=message))
         return record
 
+    def hide_missing_object(self, call: Call) -> None:
+        """S3 does not tell that an object is missing to somebody who may not list its bucket.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+
+        Raises:
+            AwsError: AccessDenied, in place of the 404.
+        """
+        bucket = f"arn:aws:s3:::{call.params.get('Bucket', '')}"
+        with self._lock:
+            exists = bool(resources.owner(bucket))
+        refusal = exists and self.refusal(
+            call.principal,
+            "s3:ListBucket",
+            bucket,
+            region=call.region,
+            context={"s3:prefix": str(call.params.get("Key", ""))},
+            quietly=True,
+        )
+        if refusal:
+            raise refusals.access_denied("s3", refusal)
+
     def allows(
         self,
         principal: Principal,

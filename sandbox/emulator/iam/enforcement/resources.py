@@ -141,8 +141,8 @@ def tags(arn: str) -> dict[str, str]:
     whole = arn.split("/")[0] if parts[2] == "s3" else arn
     backend = resourcegroupstaggingapi_backends[account][region]
     for found in backend._get_resources_generator(resource_type_filters=[parts[2]]):
-        if found["ResourceARN"] == whole:
-            return {str(tag["Key"]): str(tag["Value"]) for tag in found.get("Tags") or ()}
+        if found.arn == whole:
+            return {str(name): str(value) for name, value in found.tags.items()}
     return {}
 
 

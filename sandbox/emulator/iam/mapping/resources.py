@@ -342,7 +342,11 @@ BUILDERS: Mapping[str, Mapping[str, Builder]] = {
         "dashboard": both(tagged(":dashboard/", "ResourceARN"), lambda asked: _dashboards(asked)),
         "insight-rule": named("cloudwatch", "insight-rule/{}", "RuleName", "RuleNames"),
         "metric-stream": named("cloudwatch", "metric-stream/{}", "Name", "Names"),
-        "alarm-mute-rule": named("cloudwatch", "alarm-mute-rule:{}", "AlarmMuteRuleName"),
+        "alarm-mute-rule": lambda asked: (
+            named("cloudwatch", "alarm-mute-rule:{}", "AlarmMuteRuleName", "Name")(asked)
+            if "MuteRule" in asked.operation
+            else []
+        ),
     },
     "cognito-idp": {"userpool": named("cognito-idp", "userpool/{}", "UserPoolId", "ResourceArn")},
     "events": {

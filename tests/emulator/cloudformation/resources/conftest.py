@@ -82,7 +82,20 @@ class Stack:
             "Version": "2012-10-17",
             "Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}],
         }
-        made = self.create("IAM::Role", {"RoleName": name, "AssumeRolePolicyDocument": trust})
+        rights = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Action": ["dynamodb:*", "kinesis:*", "sqs:*"], "Resource": "*"}
+            ],
+        }
+        made = self.create(
+            "IAM::Role",
+            {
+                "RoleName": name,
+                "AssumeRolePolicyDocument": trust,
+                "Policies": [{"PolicyName": "work", "PolicyDocument": rights}],
+            },
+        )
         arn: str = made.attributes["Arn"]
         return arn
 

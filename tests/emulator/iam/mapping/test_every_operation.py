@@ -1,4 +1,4 @@
-"""Every operation of every service that answers here is mapped, or refused for a reason that is written down."""
+"""Every operation of every service that answers here is mapped, or refused for a reason written down."""
 
 from __future__ import annotations
 
@@ -26,8 +26,6 @@ NAMES_NOTHING = {
 BY_OPAQUE_IDS = frozenset({"organizations", "ssm", "route53", "iam", "logs", "kinesis", "cloudtrail"})
 # API Gateway lists no resources for what version 2 of its API does beside HTTP APIs.
 VERB_AND_PATH = frozenset({"apigateway", "apigatewayv2"})
-
-EVERY = [(service, name) for service in SERVICES for name in get_service_model(service).operation_names]
 
 
 def request_of(service: str, operation: str) -> dict[str, Any]:
@@ -111,8 +109,15 @@ def _problems(service: str, operation: str, name: str, resource: str) -> Iterato
             yield f"{name} on {resource} is none of {action.types}"
 
 
+# What these name is inside a token or an ARN that no request filled at random has.
 _BY_TOKENS = frozenset(
-    {"SendDurableExecutionCallbackSuccess", "RecordHandlerProgress", "CreateStackRefactor"}
+    {
+        "CancelMessageMoveTask",
+        "CreateStackRefactor",
+        "GetLayerVersionByArn",
+        "RecordHandlerProgress",
+        "SendDurableExecutionCallbackSuccess",
+    }
 )
 
 

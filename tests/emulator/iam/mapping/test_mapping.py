@@ -155,9 +155,9 @@ OTHERS = [
     ),
     (
         "logs",
-        "CreateLogStream",
-        {"logGroupName": "/g", "logStreamName": "s"},
-        [("logs:CreateLogStream", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/g:log-stream:")],
+        "PutRetentionPolicy",
+        {"logGroupName": "/g", "retentionInDays": 7},
+        [("logs:PutRetentionPolicy", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/g:log-stream:")],
     ),
     (
         "logs",
