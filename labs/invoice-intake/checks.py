@@ -258,10 +258,10 @@ class Intake:
         """A result object of a file, decoded; None when there is none."""
         key = f"{folder}/{file.name}.json"
         client = self.sandbox.client("s3")
-        page = client.list_objects_v2(Bucket=self.results, Prefix=key)
-        if key not in {item["Key"] for item in page.get("Contents", ())}:
+        try:
+            body = client.get_object(Bucket=self.results, Key=key)["Body"].read()
+        except client.exceptions.NoSuchKey:
             return None
-        body = client.get_object(Bucket=self.results, Key=key)["Body"].read()
         try:
             found = json.loads(body)
         except ValueError:
@@ -274,10 +274,14 @@ class Intake:
 
     def stored(self, file: File, budget_s: float = 10.0) -> bool:
         """Whether a file's items and summary are there in time; says what is in the evidence."""
-        self.sandbox.eventually(lambda: self.result("processed", file), budget_s)
-        self.sandbox.eventually(lambda: len(self.items(file)) >= len(file.rows), budget_s)
-        summary = self.result("processed", file)
-        found = self.items(file)
+        summary = self.sandbox.eventually(lambda: self.result("processed", file), budget_s)
+        found: list[tuple[Any, ...]] = []
+
+        def arrived() -> bool:
+            found[:] = self.items(file)
+            return len(found) >= len(file.rows)
+
+        self.sandbox.eventually(arrived, budget_s)
         self.sandbox.saw("dynamodb:Scan", f"{len(found)} items of {file.name}")
         self.sandbox.saw("s3:GetObject", f"processed/{file.name}.json: {summary or 'not there'}")
         return not self.faults(file, found, summary)
@@ -374,9 +378,12 @@ def names_people_write_are_fine(sandbox: Sandbox) -> Finding:
         for middle in (" ", "+", " 50% ", " & ", "%2B")
     ]
     files = [clerk.file(f"incoming/{name}.csv", rows=3) for name in [*names, f"mägi é {names[0]}"]]
-    for file in files:
+
+    def taken_in(file: File) -> bool:
         intake.upload(file)
-    lost = [file for file in files if not intake.stored(file)]
+        return intake.stored(file)
+
+    lost = [file for file in files if not taken_in(file)]
     if not lost:
         return passed(f"{len(files)} of {len(files)} files were taken in.")
     intake.quiet()
