@@ -228,7 +228,9 @@ def set_limits(order: Order, *, counted: bool, others: int = 0) -> None:
         # figure for the tree; this keeps one process from outrunning it between two looks.
         limits[resource.RLIMIT_DATA] = (2 * order.memory_mb + 1024) * _MB
     for name, value in limits.items():
-        resource.setrlimit(name, (value, value))
+        _soft, hard = resource.getrlimit(name)  # Ours may be lower already, and only root may raise it.
+        allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(name, (allowed, allowed))
 
 
 def anonymous_mb(pid: int) -> float:

@@ -1,0 +1,83 @@
+"""The first process of a container: sockets, the function's process, and the watch over it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+from typing import Any, NoReturn
+
+from sandbox.isolation import environment, kernel, seccomp, spawner, warm, wire
+from sandbox.isolation.environment import Confinement, Order
+from sandbox.isolation.watch import Watch
+
+CONTROL = "/.coldstart/control"
+
+
+def main() -> NoReturn:
+    """Meet the owner, start the function, watch until the end."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # As pid 1 we are deaf to what has no handler.
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    control.connect(CONTROL)
+    message, descriptors = wire.receive(control)
+    if message is None:
+        os._exit(0)  # The owner died.
+    order = Order.read(message["order"])
+    confinement = Confinement(os.geteuid(), False, None, seccomp.deny_list(kernel.MACHINE))
+    try:
+        ports = (wire.RUNTIME_API_PORT, order.gateway_port, wire.OTLP_PORT, wire.XRAY_PORT)
+        sockets = environment.listen("127.0.0.1", ports)
+        function = _start(order, message["variables"], descriptors[0], confinement)
+        os.close(descriptors[0])
+        own = os.pidfd_open(os.getpid())
+        wire.send(control, {"started": True}, (*(each.fileno() for each in sockets), own))
+    except OSError as error:
+        with contextlib.suppress(OSError):  # The owner may be gone as well.
+            wire.send(control, {"fault": str(error)})
+        os._exit(70)
+    os.close(own)
+    for each in sockets:
+        each.close()
+    Watch(order, confinement, control, function).until_the_end()
+
+
+def _start(order: Order, variables: dict[str, str], output: int, confinement: Confinement) -> int:
+    """Fork the function's process; the engine has taken its capabilities, we take the rest."""
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(ours)
+            kernel.die_with_parent()
+            os.setsid()
+            environment.connect_output(output)
+            # RLIMIT_NPROC counts all containers of one user together; the engine counts each.
+            environment.set_limits(order, counted=True, others=1 << 20)
+            kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+            os.closerange(3, theirs)
+            os.closerange(theirs + 1, 4096)
+            kernel.install_filter(confinement.seccomp)
+            os.close(theirs)
+        except OSError as error:
+            os.write(theirs, str(error).encode())
+            os._exit(70)
+        _execute(order, variables)
+    os.close(theirs)
+    refused = os.read(ours, 512)
+    os.close(ours)
+    if refused:
+        raise OSError(0, f"the function's process could not be confined: {refused.decode()}")
+    return child
+
+
+def _execute(order: Order, given: dict[str, str]) -> NoReturn:
+    variables: dict[str, Any] = spawner.complete_variables(given, f"{sys.base_prefix}/lib:/var/runtime")
+    arguments = order.command
+    if arguments is None:
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        arguments = [sys.executable, "-S", "-s", "-c", warm.cold_start()]
+        variables["COLDSTART_PATH"] = ":".join(warm.function_path(version))
+    os.chdir(warm.TASK)
+    spawner.execute_program(arguments, variables)
