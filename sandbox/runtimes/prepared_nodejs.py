@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shutil
@@ -19,6 +20,7 @@ Say = Callable[[str], None]
 _TYPES_ONLY = (".d.ts", ".d.mts", ".d.cts", ".map")
 
 
+@functools.cache
 def nodejs_runtime_place(home: Path) -> Path:
     """Where the runtime is or will be: named by the content of the bootstrap and the lock file."""
     return home.absolute() / "runtimes" / f"nodejs-{_digest(_DESCRIPTIONS)}-{_digest(_bootstrap())}"

@@ -12,6 +12,12 @@ const REMOVED = 'ERROR: AWS Lambda has removed support for callback-based functi
   + '24. You need to modify this function to use a supported handler signature to use Node.js 24 or later. For '
   + 'more information see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.';
 
+const LEAVING = 'AWS Lambda plans to remove support for callback-based function handlers starting with Node.js 24. '
+  + 'You will need to update this function to use an async handler to use Node.js 24 or later. For more information '
+  + 'and to provide feedback on this change, see '
+  + 'https://github.com/aws/aws-lambda-nodejs-runtime-interface-client/issues/137. To disable this warning, set the '
+  + 'AWS_LAMBDA_NODEJS_DISABLE_CALLBACK_WARNING environment variable.';
+
 const logError = patchConsole(variables);
 const api = new RuntimeApi(variables.AWS_LAMBDA_RUNTIME_API);
 // What AWS would run: the identifier decides, not the interpreter that stands in for it.
@@ -44,12 +50,18 @@ async function main() {
   require('./resolving.cjs').prepare(variables);
   const handler = await handlers.find(variables.LAMBDA_TASK_ROOT, variables._HANDLER, major);
   const streaming = handlers.streaming(handler);
-  if (major >= 24 && streaming === null && handler.length >= 3) {
-    throw new errors.CallbackHandlerDeprecated(REMOVED);
-  }
+  if (streaming === null && handler.length >= 3) warnOfCallbacks(handler);
   const runtime = new Runtime(api, handler, { streaming, major, logError });
   crash = (error, status) => runtime.crash(error, status);
   runtime.schedule();
+}
+
+/** Handlers that declare a callback: refused from Node.js 24, before that told of it. */
+function warnOfCallbacks(handler) {
+  if (major >= 24) throw new errors.CallbackHandlerDeprecated(REMOVED);
+  const isAsync = handler.constructor?.name === 'AsyncFunction';
+  const silenced = variables.AWS_LAMBDA_NODEJS_DISABLE_CALLBACK_WARNING !== undefined;
+  if (handler.length === 3 && !isAsync && !silenced) console.warn(LEAVING);
 }
 
 main().catch((error) => {

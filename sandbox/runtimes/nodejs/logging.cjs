@@ -64,10 +64,11 @@ function patchConsole(variables) {
   const least = Math.max(LEVELS.indexOf(variables.AWS_LAMBDA_LOG_LEVEL?.toUpperCase()), 0);
   for (const [method, level] of Object.entries(METHODS)) {
     const wanted = LEVELS.indexOf(level) >= least;
-    console[method] = !wanted ? () => {} : (...words) => {
+    // As on Lambda there is always a first word: `console.log()` says undefined.
+    console[method] = !wanted ? () => {} : (first, ...rest) => {
       format ??= require('util').format;
       // A carriage return joins the lines of one event; the platform turns it back.
-      writeNow(1, `${line(level, words).replace(/\n/g, '\r')}\n`);
+      writeNow(1, `${line(level, [first, ...rest]).replace(/\n/g, '\r')}\n`);
     };
   }
   console.log = console.info;

@@ -57,6 +57,7 @@ class ResponseStream extends Writable {
     this._onBeforeFirstWrite?.((data) => super.write(data));
   }
 
+  // As on Lambda, `end(chunk)` alone begins no metadata: something has to be written first.
   _write(chunk, _encoding, callback) {
     this._request.write(chunk, callback);
   }

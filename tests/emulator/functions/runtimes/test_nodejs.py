@@ -408,3 +408,13 @@ def test_requiring_an_es_module_has_to_be_asked_for(functions: LanguageAccount) 
     asked = {"Variables": {"NODE_OPTIONS": "--experimental-require-module --no-warnings"}}
     functions.api.update_function_configuration(FunctionName="fn", Environment=asked)
     assert functions.invoke()["Payload"] == "required"
+
+
+def test_a_callback_handler_is_told_of_its_end(functions: LanguageAccount) -> None:
+    functions.node("exports.handler = (event, context, callback) => callback(null, 1)")
+    functions.invoke()
+    assert any("WARN\tAWS Lambda plans to remove support for callback" in line for line in functions.logs())
+    quiet = {"Variables": {"AWS_LAMBDA_NODEJS_DISABLE_CALLBACK_WARNING": "1"}}
+    functions.api.update_function_configuration(FunctionName="fn", Environment=quiet)
+    functions.invoke()
+    assert sum("plans to remove" in line for line in functions.logs()) == 1
