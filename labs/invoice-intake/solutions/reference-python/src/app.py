@@ -43,7 +43,7 @@ def take_in(bucket, key):
     """Take in one file. The summary comes last: it says that everything before is done."""
     body = s3.get_object(Bucket=bucket, Key=key)["Body"]
     bad, amounts = [], []
-    lines = (line.decode() for line in body.iter_lines())
+    lines = (line.decode() for line in body.iter_lines(chunk_size=65_536))
     store(valid_rows(lines, bad, amounts))
     name = key.removeprefix("incoming/")
     if bad:
