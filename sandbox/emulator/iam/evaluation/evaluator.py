@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from sandbox.emulator.iam.evaluation.context import Context, account_of
 from sandbox.emulator.iam.evaluation.model import (
@@ -176,9 +175,9 @@ class _Evaluation:
     def _layer(self, kind: PolicyType, policies: Iterable[Policy]) -> _Found:
         found = _Found([], [])
         for policy in policies:
+            references = policy.references(kind)
             for statement in self._applying(policy):
-                refs = found.allows if statement.allows else found.denies
-                refs.append(_reference(kind, policy.name, statement))
+                (found.allows if statement.allows else found.denies).append(references[statement.index])
         return found
 
     def _resource(self) -> _Found:
@@ -190,7 +189,7 @@ class _Evaluation:
             named = naming(statement, self.caller, self.policies)
             if named is Named.NOT:
                 continue
-            ref = _reference(PolicyType.RESOURCE, policy.name, statement)
+            ref = policy.references(PolicyType.RESOURCE)[statement.index]
             if statement.allows:
                 found.allows.append(ref)
                 found.named = max(found.named, named)
@@ -207,9 +206,3 @@ class _Evaluation:
             if (not unsettled or statement.covers(resource, context))
             and (not statement.conditions or statement.meets_conditions(context))
         ]
-
-
-@lru_cache(maxsize=8192)
-def _reference(kind: PolicyType, policy: str, statement: Statement) -> StatementRef:
-    effect = "Allow" if statement.allows else "Deny"
-    return StatementRef(kind, policy, statement.index, statement.sid, effect)

@@ -102,7 +102,7 @@ def _near_misses(
         for policy in members:
             for statement in policy.document.speaking_of(request.action.lower()):
                 if statement.allows:
-                    ref = StatementRef(kind, policy.name, statement.index, statement.sid, "Allow")
+                    ref = policy.references(kind)[statement.index]
                     yield from _miss(ref, statement, caller, request, policies, context)
 
 

@@ -94,6 +94,20 @@ class Policy:
 
     name: str
     document: Document
+    _references: dict[PolicyType, tuple[StatementRef, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def references(self, kind: PolicyType) -> tuple[StatementRef, ...]:
+        """Its statements as explanations name them, when it is a policy of that type. Made once."""
+        found = self._references.get(kind)
+        if found is None:
+            found = tuple(
+                StatementRef(kind, self.name, each.index, each.sid, "Allow" if each.allows else "Deny")
+                for each in self.document.statements
+            )
+            self._references[kind] = found
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,9 @@ class Wild(Enum):
     MANY = "*"
     ONE = "?"
 
+    # Enum's own goes through Python, and patterns are looked up by their pieces.
+    __hash__ = object.__hash__
+
 
 Pieces = tuple[str | Wild, ...]
 EVERYTHING: Pieces = (Wild.MANY,)

@@ -102,17 +102,19 @@ def fill(template: Template, value_of: Callable[[str], tuple[str, ...]]) -> Piec
     filled: list[str | Wild] = []
     text = ""
     for piece in template:
-        if isinstance(piece, str):
-            text += piece
-        elif isinstance(piece, Wild):
-            filled += (text, piece)
-            text = ""
-        else:
+        if isinstance(piece, Variable):
             value = _value(piece, value_of(piece.key))
             if value is None:
                 return None
             text += value
-    return tuple(piece for piece in (*filled, text) if piece != "")
+        elif isinstance(piece, Wild):
+            if text:
+                filled.append(text)
+                text = ""
+            filled.append(piece)
+        else:
+            text += piece
+    return (*filled, text) if text else tuple(filled)
 
 
 def _value(variable: Variable, values: tuple[str, ...]) -> str | None:
