@@ -130,8 +130,8 @@ class Attempt:
     planted: Planted
     wanted: dict[str, Any]
 
-    def start(self, program: str = "", **more: Any) -> str:
-        """Start an environment that attacks."""
+    def start(self, program: str = "", also: dict[str, str] | None = None, **more: Any) -> str:
+        """Start an environment that attacks; ``also`` are variables, ``more`` is told with the targets."""
         targets = self.planted.targets(self.isolated) | more
         variables = {"ATTACK": program or self.program, "TARGETS": json.dumps(targets)}
         variables |= {
@@ -144,6 +144,7 @@ class Attempt:
             "TARGET_SOCKET": targets["sockets"][0],
             "TARGET_TOKEN": targets["token"],
         }
+        variables |= also or {}
         wanted = {"memory_mb": 256, "tmp_mb": 512, **self.runner.settings, **self.wanted}
         return self.isolated.start_in(self.runner.code, variables=variables, **wanted)
 
@@ -216,7 +217,9 @@ def freeze_once_connected(attempt: Attempt) -> Seen:
 def after_a_marking_neighbour(attempt: Attempt) -> Seen:
     """One environment leaves all it can and lives on while the next one looks for it."""
     secret = f"leaked-{secrets.token_hex(8)}"
-    neighbour = attempt.start("mark", token=secret)
+    # As much as Lambda allows: what is left of a long message is not overwritten by the next, shorter one.
+    keys = {f"KEY_{number}": f"{secret} " * 20 for number in range(7)}
+    neighbour = attempt.start("mark", also=keys, token=secret)
     assert attempt.isolated.ask("printed", name=neighbour, timeout_s=20)["value"], "it left nothing"
     seen = run(attempt)
     attempt.end(neighbour)
