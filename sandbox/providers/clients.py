@@ -13,6 +13,7 @@ import botocore.session
 from botocore.config import Config
 
 from sandbox.account import AccessKeys
+from sandbox.isolation.warm import quicken
 
 # A function may run for 15 minutes while its caller waits.
 _READ_TIMEOUT_S = 930
@@ -32,6 +33,7 @@ _making = threading.Lock()
 @functools.cache
 def _session() -> boto3.Session:
     """One that no environment variable, profile or file of the user has a say in."""
+    quicken()
     nothing: dict[str, tuple[Any, Any, Any, Any]] = {
         "profile": (None, None, None, None),
         "config_file": (None, None, os.devnull, None),

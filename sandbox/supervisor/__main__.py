@@ -60,8 +60,9 @@ def _share_models() -> None:
     """Let every botocore session find what another has read; moto makes a new one again and again."""
     from botocore.loaders import Loader
 
-    from sandbox.isolation.warm import remember
+    from sandbox.isolation.warm import quicken, remember
 
+    quicken()
     for method in ("load_service_model", "load_data_with_path", "list_available_services"):
         remember(Loader, method)
 
