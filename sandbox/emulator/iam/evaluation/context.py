@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sandbox.emulator.iam.evaluation.model import Caller, CallerKind, ContextValue, Request
 
@@ -35,42 +35,44 @@ def _text(value: str | bool | int | float | bytes) -> str:
 
 
 class Context:
-    """Looks condition keys up. Built only when a statement asks, since most have no condition."""
+    """Looks condition keys up, each only when a statement asks, since most have no condition."""
 
-    __slots__ = ("_caller", "_request", "_values")
+    __slots__ = ("_caller", "_given", "_request")
 
     def __init__(self, caller: Caller, request: Request) -> None:
         self._caller = caller
         self._request = request
-        self._values: dict[str, tuple[str, ...]] | None = None
+        self._given: dict[str, tuple[str, ...]] | None = None  # and what was derived meanwhile
 
     def __call__(self, key: str) -> tuple[str, ...]:
         """The values of a key, given in lower case. Empty when the request has none."""
-        if self._values is None:
-            self._values = derived(self._caller, self._request)
-            self._values.update((name.lower(), texts(value)) for name, value in self._request.context.items())
-        return self._values.get(key, ())
+        if self._given is None:
+            self._given = {name.lower(): texts(value) for name, value in self._request.context.items()}
+        found = self._given.get(key)
+        if found is None:
+            found = self._given[key] = _derived(key, self._caller, self._request)
+        return found
 
 
-def derived(caller: Caller, request: Request) -> dict[str, tuple[str, ...]]:
-    """The keys that follow from the caller and the resource.
+def _derived(key: str, caller: Caller, request: Request) -> tuple[str, ...]:
+    """The values of a key that follow from who calls and from the resource."""
+    read = _FROM_CALLER.get(key)
+    if read is not None:
+        value = read(caller, request)
+        return (value,) if value else ()
+    if key.startswith(_TAG):
+        return tuple(value for name, value in caller.tags.items() if _TAG + name.lower() == key)[:1]
+    return ()
 
-    For a role session ``aws:PrincipalArn`` is the role's ARN, not the session's.
-    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
-    """
-    keys = {f"aws:principaltag/{name.lower()}": value for name, value in caller.tags.items()}
-    keys["aws:principaltype"] = PRINCIPAL_TYPES.get(caller.kind, "")
-    keys["aws:principalarn"] = caller.role_arn or caller.arn
-    keys["aws:principalaccount"] = caller.account
-    keys["aws:userid"] = caller.unique_id or (caller.account if caller.kind is CallerKind.ROOT else "")
-    keys["aws:username"] = caller.arn.rpartition("/")[2] if caller.kind is CallerKind.USER else ""
-    keys["aws:resourceaccount"] = account_of(request, caller)
-    if caller.kind is not CallerKind.ANONYMOUS:
-        keys["aws:principalisawsservice"] = "true" if caller.kind is CallerKind.SERVICE else "false"
-    keys["aws:principalservicename"] = caller.service
-    keys["aws:principalservicenameslist"] = caller.service
-    tags = {key for key in keys if key.startswith("aws:principaltag/")}
-    return {key: (value,) for key, value in keys.items() if value or key in tags}
+
+def _user_id(caller: Caller, _: Request) -> str:
+    return caller.unique_id or (caller.account if caller.kind is CallerKind.ROOT else "")
+
+
+def _is_service(caller: Caller, _: Request) -> str:
+    if caller.kind is CallerKind.ANONYMOUS:
+        return ""
+    return "true" if caller.kind is CallerKind.SERVICE else "false"
 
 
 def account_of(request: Request, caller: Caller) -> str:
@@ -82,3 +84,19 @@ def account_of(request: Request, caller: Caller) -> str:
         return request.resource_account
     named = "".join(request.resource.split(":")[4:5])
     return named if named.isdecimal() else caller.account
+
+
+_TAG = "aws:principaltag/"
+_FROM_CALLER: dict[str, Callable[[Caller, Request], str]] = {
+    # For a role session the role's ARN, not the session's.
+    "aws:principalarn": lambda caller, _: caller.role_arn or caller.arn,
+    "aws:principalaccount": lambda caller, _: caller.account,
+    "aws:principaltype": lambda caller, _: PRINCIPAL_TYPES.get(caller.kind, ""),
+    "aws:userid": _user_id,
+    "aws:username": lambda caller, _: caller.arn.rpartition("/")[2] if caller.kind is CallerKind.USER else "",
+    "aws:principalisawsservice": _is_service,
+    "aws:principalservicename": lambda caller, _: caller.service,
+    "aws:principalservicenameslist": lambda caller, _: caller.service,
+    "aws:resourceaccount": lambda caller, request: account_of(request, caller),
+}
+"""Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html"""

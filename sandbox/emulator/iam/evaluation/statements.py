@@ -76,11 +76,14 @@ class Resources:
         settled = self.settled(resource)
         if settled is not None:
             return settled
-        filled = [variables.fill(template, value_of) for template in self._templates]
-        if self.inverted and None in filled:
-            # A variable without a value makes the statement invalid.
-            return False
-        listed = any(pieces is not None and resource_pattern(pieces).fullmatch(resource) for pieces in filled)
+        listed = False
+        for template in self._templates:
+            pieces = variables.fill(template, value_of)
+            if pieces is not None:
+                listed = listed or resource_pattern(pieces).fullmatch(resource) is not None
+            elif self.inverted:
+                # A variable without a value makes the statement invalid.
+                return False
         return listed != self.inverted
 
 
