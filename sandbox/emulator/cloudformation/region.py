@@ -6,10 +6,8 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import unquote
 
 import structlog
-from botocore.exceptions import ClientError
 
 from sandbox.emulator.calls import AwsError, Call, Principal, PrincipalKind
 from sandbox.emulator.cloudformation import capabilities, documents, parameters, template
@@ -26,6 +24,7 @@ from sandbox.emulator.cloudformation.template import Template
 from sandbox.emulator.cloudformation.transform import Macros
 from sandbox.emulator.cloudformation.working import Worker, Workplace
 from sandbox.emulator.core import AccountCore
+from sandbox.emulator.iam.enforcement import trusts
 
 log = structlog.get_logger()
 
@@ -140,14 +139,9 @@ class Region:
         """
         if not role_arn:
             return
-        name = role_arn.rpartition("/")[2]
-        try:
-            role = self.client("iam", self.core.owner).get_role(RoleName=name)["Role"]
-        except ClientError:
-            role = {}
-        trust = role.get("AssumeRolePolicyDocument", "")
-        trust = unquote(trust) if isinstance(trust, str) else str(trust)
-        if "cloudformation.amazonaws.com" not in trust:
+        with self.core.dispatch_lock:
+            assumed = trusts(role_arn, "cloudformation.amazonaws.com")
+        if not assumed:
             raise invalid(f"Role {role_arn} is invalid or cannot be assumed")
 
     def _actor(self, stack: Stack, principal: Principal) -> Principal:

@@ -86,6 +86,8 @@ def perform(request: HttpRequest, service: str, principal: Principal, region: st
         ) from None
     try:
         result = handler(served, served.raw_url, dict(served.headers))
+    except AwsError:
+        raise  # moto would have performed another operation.
     except NotImplementedError as error:
         raise AwsError("NotEmulated", f"Coldstart does not emulate this yet: {error}", 501) from error
     except ClientError as error:

@@ -140,6 +140,8 @@ def name_operation(
             # Anything but JSON may be sent as the payload of a REST operation.
             witness.environ.pop("CONTENT_TYPE", None)
     _refuse_ambiguity(request, protocol)
+    if service == "s3":
+        _refuse_several_subresources(request)
     try:
         operation, path_params = get_service_router(service).match(witness)
     except (HTTPException, NotImplementedError):
@@ -176,6 +178,53 @@ def _wire_params(request: HttpRequest) -> dict[str, Any]:
     if not isinstance(params, dict):
         raise AwsError("SerializationException", "The request body is no JSON object.", 400)
     return params
+
+
+# Each of these, in a query, chooses the operation; moto and the service's model might choose differently.
+_SUBRESOURCES = frozenset(
+    {
+        "accelerate",
+        "acl",
+        "analytics",
+        "attributes",
+        "cors",
+        "delete",
+        "encryption",
+        "intelligent-tiering",
+        "inventory",
+        "legal-hold",
+        "lifecycle",
+        "location",
+        "logging",
+        "metrics",
+        "notification",
+        "object-lock",
+        "ownershipControls",
+        "policy",
+        "policyStatus",
+        "publicAccessBlock",
+        "replication",
+        "requestPayment",
+        "restore",
+        "retention",
+        "select",
+        "tagging",
+        "torrent",
+        "uploadId",
+        "uploads",
+        "versioning",
+        "versions",
+        "website",
+    }
+)
+
+
+def _refuse_several_subresources(request: HttpRequest) -> None:
+    named = {name for name, _value in request.parameters} & _SUBRESOURCES
+    if len(named) > 1:
+        raise AwsError(
+            "InvalidArgument", f"Conflicting query string parameters: {', '.join(sorted(named))}", 400
+        )
 
 
 def _refuse_ambiguity(request: HttpRequest, protocol: str) -> None:
