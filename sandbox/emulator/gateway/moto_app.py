@@ -14,7 +14,9 @@ import structlog
 from botocore.exceptions import ClientError
 from moto import backends
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.errors import ErrorLookupFactory
 from moto.core.request import Request
+from moto.core.utils import get_service_model
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, Map, Rule
 
@@ -59,6 +61,7 @@ def warm_up(service: str) -> None:
     """Import the service and compile its paths."""
     if SERVICES[service]:
         _paths(service).update()
+        ErrorLookupFactory().for_service(get_service_model(service))
 
 
 def perform(request: HttpRequest, service: str, principal: Principal, region: str) -> HttpAnswer:

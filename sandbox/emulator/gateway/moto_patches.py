@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from moto.core.errors import ErrorLookupFactory
 from moto.iam.access_control import PermissionResult
 
 from sandbox.emulator.patches import replaces
@@ -22,6 +23,31 @@ def _remembered(original: Any) -> Any:
         return frozenset(original(owner))
 
     return method_names_from_class
+
+
+@replaces(
+    "moto.core.utils",
+    "service_name_from_moto_package_name",
+    source_sha256="7a76495600e3a446dc714302b3576e83caef23669152b96afd377229a23dfa8e",
+)
+def _named_once(original: Any) -> Any:
+    """For each error that it answers, moto makes a session and lists every service of AWS."""
+    return functools.cache(original)
+
+
+@replaces(
+    "moto.core.errors",
+    "ErrorLookupFactory.for_service",
+    source_sha256="a5137a421b369d89e71e3f69ed2a6dc52c23a04aec9f500a9679994430eac82b",
+)
+def _looked_up_once(original: Any) -> Any:
+    """For each error, moto makes anew the table of a service's errors, which it means to keep."""
+    remembered = functools.cache(lambda service_model: original(ErrorLookupFactory(), service_model))
+
+    def for_service(_factory: Any, service_model: Any) -> Any:
+        return remembered(service_model)
+
+    return for_service
 
 
 @replaces(
