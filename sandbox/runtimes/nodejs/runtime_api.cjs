@@ -5,6 +5,8 @@ const net = require('net');
 const { writeNow } = require('./logging.cjs');
 
 const PREFIX = '/2018-06-01/runtime';
+// What X-Ray is told of an error goes into a header; a longer story stays in the body alone.
+const CAUSE_LIMIT = 8 * 1024;
 
 class RuntimeApi {
   /** `address` is `host:port`. Nothing is connected before the first request. */
@@ -33,7 +35,7 @@ class RuntimeApi {
   /** Report a failed invocation; sent when this returns. */
   fail(id, body, type, cause) {
     const headers = { 'Lambda-Runtime-Function-Error-Type': headerText(type) };
-    if (cause) headers['Lambda-Runtime-Function-XRay-Error-Cause'] = headerText(cause);
+    if (cause && cause.length <= CAUSE_LIMIT) headers['Lambda-Runtime-Function-XRay-Error-Cause'] = headerText(cause);
     this.request('POST', `/invocation/${encodeURIComponent(id)}/error`, body, headers);
   }
 
@@ -123,9 +125,9 @@ class RuntimeApi {
   }
 }
 
-/** Headers carry no line breaks and no characters beyond Latin-1. */
+/** Headers carry no line breaks, no characters beyond Latin-1, and not much. */
 function headerText(text) {
-  return String(text).replace(/[^\x20-\x7E]/g, (character) => {
+  return String(text).slice(0, CAUSE_LIMIT).replace(/[^\x20-\x7E]/g, (character) => {
     return JSON.stringify(character).slice(1, -1).replace(/[^\x20-\x7E]/g, (odd) => {
       return `\\u${odd.charCodeAt(0).toString(16).padStart(4, '0')}`;
     });

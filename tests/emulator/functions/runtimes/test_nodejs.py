@@ -418,3 +418,19 @@ def test_a_callback_handler_is_told_of_its_end(functions: LanguageAccount) -> No
     functions.api.update_function_configuration(FunctionName="fn", Environment=quiet)
     functions.invoke()
     assert sum("plans to remove" in line for line in functions.logs()) == 1
+
+
+def test_an_error_may_say_anything_at_any_length(functions: LanguageAccount) -> None:
+    functions.node(
+        """
+        exports.handler = async (event) => {
+          const error = new Error(event.text.repeat(event.times))
+          error.name = event.name
+          throw error
+        }
+        """
+    )
+    for name, text, times in (("Ünïcode\r\nX: y", "日本\n", 1), ("Long", "x" * 1000, 1000)):
+        answer = functions.invoke({"name": name, "text": text, "times": times})
+        assert answer["Payload"]["errorType"] == name
+        assert answer["Payload"]["errorMessage"] == text * times
