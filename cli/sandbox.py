@@ -296,6 +296,32 @@ def inject(file: IO[str], name: str | None) -> None:
     _say(f"{len(placed)} event{'' if len(placed) == 1 else 's'} placed.")
 
 
+@command.command("iam")
+@_named
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def iam(name: str | None, as_json: bool) -> None:
+    """Print what each role and user is granted, what it used and what it was refused."""
+    with _sandbox_errors():
+        found = _kept().get(name or "").iam()
+    if as_json:
+        click.echo(json.dumps({"principals": found}))
+        return
+    for each in found:
+        click.echo(f"{each['kind']} {each['name']}")
+        for statement in each["granted"]:
+            actions = _listed(statement.get("Action", statement.get("NotAction", ())))
+            resources = _listed(statement.get("Resource", statement.get("NotResource", ())))
+            inverted = " (all but)" if "NotAction" in statement else ""
+            click.echo(f"  {statement['Effect'].lower():<7}{inverted} {actions} on {resources}")
+        for word in ("used", "denied"):
+            for use in each[word]:
+                click.echo(f"  {word:<7} {use['action']} on {use['resource']} ×{use['times']}")
+
+
+def _listed(value: Any) -> str:
+    return value if isinstance(value, str) else ", ".join(value)
+
+
 @command.command("url")
 @click.argument("address", metavar="URL")
 @_named

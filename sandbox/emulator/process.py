@@ -40,6 +40,7 @@ from sandbox.emulator.functions.runtimes import Runtimes
 from sandbox.emulator.functions.service import FunctionService
 from sandbox.emulator.gateway import clients, moto_app, operations, server
 from sandbox.emulator.gateway.edge import Gateway
+from sandbox.emulator.iam import summary
 from sandbox.emulator.iam.simulation import Simulator
 from sandbox.emulator.iam.trail import CloudTrail
 from sandbox.emulator.iam.users import UserBoundaries
@@ -202,6 +203,10 @@ class EmulatedAccount:
     def decisions(self, since: int = 0) -> list[dict[str, Any]]:
         """What was authorised and refused after ``since``, oldest first, as plain JSON."""
         return [record.as_json() for record in self.gateway.guard.log.since(since)]
+
+    def iam(self) -> list[dict[str, Any]]:
+        """What each role and user is granted, used and was refused, as plain JSON."""
+        return summary.of_principals(self.core, self.options.account_id)
 
     def set_fault(self, name: str, **settings: Any) -> None:
         """Switch an emulator fault on."""

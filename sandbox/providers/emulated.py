@@ -262,6 +262,11 @@ class EmulatedAccount:
         found: list[dict[str, Any]] = self._ask("decisions", since=since)
         return found
 
+    def iam(self) -> list[dict[str, Any]]:
+        """What each role and user is granted, used and was refused."""
+        found: list[dict[str, Any]] = self._ask("iam")
+        return found
+
     def set_fault(self, name: str, **settings: Any) -> None:
         """Switch an emulator fault on."""
         self._ask("set_fault", name=name, settings=settings)

@@ -64,6 +64,7 @@ class Control:
             "advance": self._advance,
             "now": lambda: _plain_time(account.now()),
             "timeline": lambda since=0: account.timeline(int(since)),
+            "iam": account.iam,
             "decisions": lambda since=0: account.decisions(int(since)),
             "set_fault": lambda name, settings: account.set_fault(name, **settings),
             "clear_faults": account.clear_faults,

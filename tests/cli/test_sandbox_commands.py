@@ -177,6 +177,26 @@ def test_logs_are_those_of_cloudwatch(shell: Shell, up: dict[str, Any]) -> None:
     assert "no logs of a function named two" in shell.refused("logs", "two")
 
 
+def test_iam_tells_granted_used_and_denied(shell: Shell, up: dict[str, Any]) -> None:
+    iam = client(up, "iam")
+    iam.create_user(UserName="ada")
+    statement = {"Effect": "Allow", "Action": "sqs:ListQueues", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName="ada", PolicyName="own", PolicyDocument=document)
+    key = iam.create_access_key(UserName="ada")["AccessKey"]
+    keys = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    client({**up, **keys}, "sqs").list_queues()
+
+    (ada,) = json.loads(shell.run("iam", "--json"))["principals"]
+
+    assert ada["granted"] == [{"policy": "ada/own", "index": 0, **statement}]
+    assert ada["used"] == [{"action": "sqs:ListQueues", "resource": "*", "times": 1}]
+    assert ada["denied"] == []
+    told = shell.run("iam").splitlines()
+    assert told[0] == "user ada"
+    assert "  allow   sqs:ListQueues on *" in told
+
+
 def test_url_gives_an_address_of_this_machine(shell: Shell, up: dict[str, Any]) -> None:
     turned = shell.run("url", "https://a1b2c3.execute-api.eu-west-1.amazonaws.com/Prod/hello/").strip()
 

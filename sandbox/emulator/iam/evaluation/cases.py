@@ -23,7 +23,7 @@ from sandbox.emulator.iam.evaluation.model import (
 KINDS = (CallerKind.USER, CallerKind.ROLE_SESSION, CallerKind.SERVICE)
 """The sorts of principal a case may have."""
 _ACCOUNT = re.compile(r"\d{12}", re.ASCII)
-_ACTION = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9-]+")
+_ACTION = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9_-]+")
 _USER = re.compile(r"arn:[a-z0-9-]+:iam::(\d{12}):user/\S+")
 _SESSION = re.compile(r"arn:([a-z0-9-]+):sts::(\d{12}):assumed-role/([^/\s]+)/[^/\s]+")
 _ROLE = re.compile(r"arn:[a-z0-9-]+:iam::(\d{12}):role/\S+")
