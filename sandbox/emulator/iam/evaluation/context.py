@@ -61,7 +61,7 @@ def _derived(key: str, caller: Caller, request: Request) -> tuple[str, ...]:
         value = read(caller, request)
         return (value,) if value else ()
     if key.startswith(_TAG):
-        return tuple(value for name, value in caller.tags.items() if _TAG + name.lower() == key)[:1]
+        return next(((value,) for name, value in caller.tags.items() if _TAG + name.lower() == key), ())
     return ()
 
 
