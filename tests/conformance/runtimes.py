@@ -21,6 +21,7 @@ class Broken:
     """A package or a handler that cannot work, and what the invocation then says.
 
     ``error_type`` and ``message`` (a regular expression that matches its beginning) are the payload's.
+    Java's client keeps what it found out during init for the first event: not ``during_init``.
     """
 
     error_type: str
@@ -28,6 +29,7 @@ class Broken:
     handler: str = ""
     package: Callable[[], bytes] | None = None
     architecture: str = ""
+    during_init: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Runtime:
 
     ``init_error_type`` is what the same error during init is called. ``broken`` holds the packages that
     cannot work by what is wrong with them; ``not_for`` says why a row is not for this runtime.
+    ``built_by`` is the tool that its fixture needs, if any.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Runtime:
     unserialisable: tuple[str, str]
     broken: Mapping[str, Broken]
     streaming_handler: str = ""
+    built_by: str = ""
     memory_mb: int = 256
     not_for: Mapping[str, str] = field(default_factory=dict)
 
@@ -90,6 +94,10 @@ def nodejs_package() -> bytes:
     return zip_folder(FUNCTIONS / "nodejs")
 
 
+def _go() -> str:
+    return shutil.which("go") or "/usr/local/go/bin/go"
+
+
 @functools.cache
 def go_package(architecture: str = "") -> bytes:
     """The Go fixture's binary as ``bootstrap``, for this machine unless told otherwise (GOARCH)."""
@@ -98,7 +106,7 @@ def go_package(architecture: str = "") -> bytes:
         variables = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=mod -trimpath", "GOTOOLCHAIN": "local"}
         if architecture:
             variables["GOARCH"] = architecture
-        command = [shutil.which("go") or "/usr/local/go/bin/go", "build", "-tags", "lambda.norpc"]
+        command = [_go(), "build", "-tags", "lambda.norpc"]
         source = Path(made, "source")
         shutil.copytree(FUNCTIONS / "go", source)
         done = subprocess.run(
@@ -200,16 +208,27 @@ JAVA = Runtime(
     identifier="java21",
     handler="conformance.Handler::handleRequest",
     package=java_package,
+    built_by="mvn",
     error_type="conformance.ConformanceError",
     init_error_type="conformance.ConformanceError",
-    unserialisable=("", ""),
+    unserialisable=(
+        "java.lang.RuntimeException",
+        "An error occurred during JSON serialization of response",
+    ),
     memory_mb=512,
     broken={
-        "handler": Broken("", ".*absent", handler="conformance.Handler::absent"),
+        "handler": Broken(
+            "",
+            "No public method named absent with appropriate method signature found on class "
+            r"conformance\.Handler$",
+            handler="conformance.Handler::absent",
+            during_init=False,
+        ),
         "module": Broken(
             "java.lang.ClassNotFoundException",
-            ".*conformance.Absent",
+            r"Class not found: conformance\.Absent$",
             handler="conformance.Absent::handleRequest",
+            during_init=False,
         ),
     },
     not_for={
@@ -226,6 +245,7 @@ GO = Runtime(
     identifier="provided.al2023",
     handler="bootstrap",
     package=go_package,
+    built_by=_go(),
     error_type="ConformanceError",
     init_error_type="",  # A panic before lambda.Start ends the process: an exit error on AWS as well.
     unserialisable=("", "json: "),

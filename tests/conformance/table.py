@@ -21,12 +21,15 @@ TABLE: list[Row] = []
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One thing Lambda does. ``not_for`` names runtimes that it does not concern, each with the reason."""
+    """One thing Lambda does. ``not_for`` names runtimes that it does not concern, each with the reason.
+
+    ``quick`` rows are part of `make test`.
+    """
 
     title: str
     run: Callable[[Case], None]
     not_for: Mapping[str, str]
-    slow: bool
+    quick: bool
 
     @property
     def id(self) -> str:
@@ -35,13 +38,13 @@ class Row:
 
 
 def row(
-    title: str, *, slow: bool = False, **not_for: str
+    title: str, *, quick: bool = False, **not_for: str
 ) -> Callable[[Callable[[Case], None]], Callable[[Case], None]]:
     """Add a function to the table. Keywords are runtimes it is not for, with the reason."""
 
     def add(run: Callable[[Case], None]) -> Callable[[Case], None]:
         assert title not in {each.title for each in TABLE}
-        TABLE.append(Row(title, run, not_for, slow))
+        TABLE.append(Row(title, run, not_for, quick))
         return run
 
     return add

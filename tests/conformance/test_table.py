@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from tests.conformance.rows import TABLE
@@ -10,7 +12,7 @@ from tests.conformance.table import Case, Functions, Row
 
 
 @pytest.mark.parametrize(
-    "row", [pytest.param(row, id=row.id, marks=[pytest.mark.slow] if row.slow else []) for row in TABLE]
+    "row", [pytest.param(row, id=row.id, marks=[] if row.quick else [pytest.mark.slow]) for row in TABLE]
 )
 @pytest.mark.parametrize("runtime", RUNTIMES, ids=[runtime.name for runtime in RUNTIMES])
 def test_behaves_as_on_lambda(runtime: Runtime, row: Row, functions: Functions) -> None:
@@ -19,6 +21,8 @@ def test_behaves_as_on_lambda(runtime: Runtime, row: Row, functions: Functions) 
         pytest.skip(reason)
     if runtime.identifier not in functions.account.runtimes:
         pytest.skip(f"{runtime.identifier} does not run on this machine")
+    if runtime.built_by and not shutil.which(runtime.built_by):
+        pytest.skip(f"{runtime.built_by} is not installed, which builds the fixture")
     row.run(Case(runtime, functions, row.title))
 
 

@@ -11,7 +11,7 @@ from tests.conformance.table import Case, row
 TEXT = 'Grüße, 日本 🎉 "quoted" \\ \u2028 \x7f'
 
 
-@row("an answer")
+@row("an answer", quick=True)
 def _answer(case: Case) -> None:
     answer = case.shared().invoke("echo", value={"order": 7, "items": [1.5, True, None, ""]})
     assert answer.payload == {"order": 7, "items": [1.5, True, None, ""]}
@@ -33,12 +33,12 @@ def _nothing(case: Case) -> None:
     assert told["Payload"].read() == b"null"
 
 
-@row("text of all scripts goes both ways")
+@row("text of all scripts goes both ways", quick=True)
 def _unicode(case: Case) -> None:
     assert case.shared().ask("echo", value=TEXT) == TEXT
 
 
-@row("the context")
+@row("the context", quick=True)
 def _context(case: Case) -> None:
     answer = case.fresh(Timeout=9).invoke("context")
     seen = answer.payload
@@ -60,7 +60,7 @@ def _remaining(case: Case) -> None:
     assert 8000 < case.ask("context")["remaining_ms"] <= 9000
 
 
-@row("the client context")
+@row("the client context", quick=True)
 def _client_context(case: Case) -> None:
     given = {"client": {"installation_id": "i"}, "custom": {"key": "wörd"}, "env": {"locale": "de"}}
     encoded = base64.b64encode(json.dumps(given).encode()).decode()
@@ -73,7 +73,7 @@ def _invoked_arn(case: Case) -> None:
     assert case.ask("context", qualifier="$LATEST")["invoked_function_arn"].endswith(f":{case.name}:$LATEST")
 
 
-@row("environment variables")
+@row("environment variables", quick=True)
 def _environment(case: Case) -> None:
     case.fresh(Environment={"Variables": {"TABLE": "orders", "MOTTO": "ein grüner Tag"}})
     names = ("TABLE", "MOTTO", "AWS_REGION", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION")
@@ -103,7 +103,7 @@ def _keys(case: Case) -> None:
     assert seen["AWS_EXECUTION_ENV"] == (None if custom else f"AWS_Lambda_{case.runtime.identifier}")
 
 
-@row("the trace header")
+@row("the trace header", quick=True)
 def _trace(case: Case) -> None:
     case.shared()
     alone = case.ask("trace")
@@ -111,7 +111,7 @@ def _trace(case: Case) -> None:
     assert case.ask("trace") != alone
 
 
-@row("an asynchronous event")
+@row("an asynchronous event", quick=True)
 def _asynchronous(case: Case) -> None:
     case.fresh()
     told = case.api.invoke(

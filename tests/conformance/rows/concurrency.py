@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from tests.conformance.table import Answer, Case, row
 
 
-@row("a warm environment is used again")
+@row("a warm environment is used again", quick=True)
 def _reuse(case: Case) -> None:
     case.fresh()
     assert [case.ask("count") for _ in range(3)] == [1, 2, 3]
@@ -28,7 +28,7 @@ def _parallel(case: Case) -> None:
     assert len({event["detail"]["environment_id"] for event in invocations}) == 3
 
 
-@row("nothing runs between invocations")
+@row("nothing runs between invocations", quick=True)
 def _freeze(case: Case) -> None:
     case.fresh()
     case.ask("tick")
@@ -37,7 +37,7 @@ def _freeze(case: Case) -> None:
     assert case.ask("tick") - before < 20
 
 
-@row("reserved concurrency of zero")
+@row("reserved concurrency of zero", quick=True)
 def _zero(case: Case) -> None:
     case.fresh()
     case.api.put_function_concurrency(FunctionName=case.name, ReservedConcurrentExecutions=0)
@@ -79,7 +79,7 @@ def _version(case: Case) -> None:
     assert case.ask("context", qualifier=number)["function_version"] == number
 
 
-@row("an alias runs the version it names")
+@row("an alias runs the version it names", quick=True)
 def _alias(case: Case) -> None:
     case.fresh()
     number = case.api.publish_version(FunctionName=case.name)["Version"]
@@ -134,7 +134,7 @@ def _provisioned_state(case: Case, number: str) -> dict[str, object]:
     return found
 
 
-@row("a function with less memory has less of a processor", slow=True)
+@row("a function with less memory has less of a processor")
 def _cpu(case: Case) -> None:
     """Reported, not endured: see decision 0005."""
     case.fresh(MemorySize=max(256, case.runtime.memory_mb), Timeout=60)

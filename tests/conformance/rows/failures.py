@@ -14,7 +14,7 @@ def _failed(answer: Answer, kind: str, words: str) -> None:
     assert re.match(words, answer.message), answer.message
 
 
-@row("a thrown error")
+@row("a thrown error", quick=True)
 def _thrown(case: Case) -> None:
     answer = case.shared().invoke("throw", message="no order 7")
     _failed(answer, case.runtime.error_type, "no order 7$")
@@ -27,14 +27,14 @@ def _thrown_log(case: Case) -> None:
     assert any("seen in the log" in line for line in case.logs())
 
 
-@row("the environment outlives a thrown error")
+@row("the environment outlives a thrown error", quick=True)
 def _outlives(case: Case) -> None:
     before = case.fresh().ask("identity")
     case.invoke("throw", message="x")
     assert case.ask("identity") == before
 
 
-@row("a process that ends")
+@row("a process that ends", quick=True)
 def _exit(case: Case) -> None:
     answer = case.fresh().invoke("exit", status=3)
     words = rf"RequestId: {answer.request_id} Error: Runtime exited with error: exit status 3$"
@@ -65,7 +65,7 @@ def _cold_after_exit(case: Case) -> None:
     assert case.ask("identity") != before
 
 
-@row("the time limit")
+@row("the time limit", quick=True)
 def _timeout(case: Case) -> None:
     case.fresh(Timeout=1).invoke("nothing")
     answer = case.invoke("sleep", seconds=30, say="before")
@@ -100,7 +100,7 @@ def _memory(case: Case) -> None:
     assert f"Max Memory Used: {case.runtime.memory_mb} MB" in answer.report
 
 
-@row("an answer that is not JSON")
+@row("an answer that is not JSON", quick=True)
 def _unserialisable(case: Case) -> None:
     kind, words = case.runtime.unserialisable
     answer = case.shared().invoke("unserialisable")
@@ -111,12 +111,19 @@ def _unserialisable(case: Case) -> None:
 
 
 def _broken(case: Case, what: str) -> None:
-    """It fails in the init, is tried again for the invocation, and says why in payload and log."""
+    """It fails in the init, is tried again for the invocation, and says why in payload and log.
+
+    A client that tells it to the event instead, tells it to each.
+    """
     how, made = case.broken(what)
     answer = made.invoke("nothing")
     assert answer.raw["FunctionError"] == "Unhandled"
     assert not how.error_type or answer.error == how.error_type, answer.payload
     assert re.match(how.message, answer.message), answer.message
+    if not how.during_init:
+        assert any(re.match(how.message, line.partition(": java")[0]) for line in made.logs())
+        assert made.invoke("nothing").payload == answer.payload
+        return
     reports = made.logs("INIT_REPORT ")
     assert ["Phase: init" in reports[0], "Phase: invoke" in reports[1]] == [True, True]
     assert all("Status: error" in line for line in reports)
@@ -124,32 +131,32 @@ def _broken(case: Case, what: str) -> None:
     assert made.invoke("nothing").raw["FunctionError"] == "Unhandled"
 
 
-@row("handler not found")
+@row("handler not found", quick=True)
 def _handler(case: Case) -> None:
     _broken(case, "handler")
 
 
-@row("module not found")
+@row("module not found", quick=True)
 def _module(case: Case) -> None:
     _broken(case, "module")
 
 
-@row("a syntax error")
+@row("a syntax error", quick=True)
 def _syntax(case: Case) -> None:
     _broken(case, "syntax")
 
 
-@row("missing bootstrap")
+@row("missing bootstrap", quick=True)
 def _bootstrap(case: Case) -> None:
     _broken(case, "bootstrap")
 
 
-@row("wrong architecture")
+@row("wrong architecture", quick=True)
 def _architecture(case: Case) -> None:
     _broken(case, "architecture")
 
 
-@row("an error during init")
+@row("an error during init", quick=True)
 def _init_error(case: Case) -> None:
     case.fresh(Environment={"Variables": {"INIT": "throw:no table"}})
     answer = case.invoke("nothing")
@@ -173,7 +180,7 @@ def _init_exit(case: Case) -> None:
     assert case.logs("INIT_REPORT ")
 
 
-@row("an init over ten seconds starts again in the invocation", slow=True)
+@row("an init over ten seconds starts again in the invocation")
 def _init_limit(case: Case) -> None:
     case.fresh(Environment={"Variables": {"INIT": "sleep:12"}}, Timeout=20)
     answer = case.invoke("echo", value="started slowly")
@@ -185,7 +192,7 @@ def _init_limit(case: Case) -> None:
     assert float(re.search(r"\tDuration: ([\d.]+) ms", answer.report)[1]) > 12_000  # type: ignore[index]
 
 
-@row("an init in the invocation counts against its time limit", slow=True)
+@row("an init in the invocation counts against its time limit")
 def _init_in_invocation(case: Case) -> None:
     case.fresh(Environment={"Variables": {"INIT": "sleep:60"}}, Timeout=1)
     answer = case.invoke("nothing")

@@ -39,7 +39,7 @@ def _large_answer(case: Case) -> None:
     assert len(case.fresh(MemorySize=1024).ask("big", bytes=SYNCHRONOUS_BYTES - 64)) == SYNCHRONOUS_BYTES - 64
 
 
-@row("seven megabytes out is an error")
+@row("seven megabytes out is an error", quick=True)
 def _too_large_answer(case: Case) -> None:
     answer = case.fresh(MemorySize=1024).invoke("big", bytes=7_000_000)
     assert answer.error == "Function.ResponseSizeTooLarge"
@@ -53,7 +53,7 @@ def _not_json(case: Case) -> None:
     assert error.response["Error"]["Message"].startswith("Could not parse request body into json: ")
 
 
-@row("/tmp stays while the environment is warm")
+@row("/tmp stays while the environment is warm", quick=True)
 def _tmp(case: Case) -> None:
     case.fresh()
     assert case.ask("read", path="/tmp/kept") is None

@@ -9,7 +9,7 @@ import re
 from tests.conformance.table import Case, row
 
 
-@row("the platform's lines")
+@row("the platform's lines", quick=True)
 def _lines(case: Case) -> None:
     request_id = case.fresh().invoke("print", lines=["a line"]).request_id
     lines = case.logs()
@@ -70,7 +70,7 @@ def _tail(case: Case) -> None:
     assert answer.tail.index("END RequestId") < answer.tail.index("REPORT RequestId")
 
 
-@row("bytes that are no text are logged all the same")
+@row("bytes that are no text are logged all the same", quick=True)
 def _bytes(case: Case) -> None:
     case.fresh().invoke("print_bytes", base64=base64.b64encode(b"a\xff\xfeb").decode())
     assert any(line.startswith("a") and line.rstrip("\n").endswith("b") for line in case.logs())

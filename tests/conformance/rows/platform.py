@@ -13,7 +13,7 @@ def _layer(case: Case, name: str, files: dict[str, bytes]) -> str:
     return str(made["LayerVersionArn"])
 
 
-@row("a layer lies under /opt")
+@row("a layer lies under /opt", quick=True)
 def _opt(case: Case) -> None:
     case.fresh(Layers=[_layer(case, "data", {"data/a.txt": b"one", "data/b.txt": b"kept"})])
     assert case.ask("read", path="/opt/data/a.txt") == "one"

@@ -23,7 +23,7 @@ def _stream(case: Case, **event: Any) -> tuple[list[tuple[float, bytes]], dict[s
     return chunks, end
 
 
-@row("streams")
+@row("streams", quick=True)
 def _streams(case: Case) -> None:
     case.fresh(Handler=case.runtime.streaming_handler)
     chunks, end = _stream(case, chunks=["one ", "two ", "three"], pause_s=0.4)
@@ -33,7 +33,7 @@ def _streams(case: Case) -> None:
     assert end["LogResult"]
 
 
-@row("streaming errors")
+@row("streaming errors", quick=True)
 def _streaming_errors(case: Case) -> None:
     case.fresh(Handler=case.runtime.streaming_handler)
     chunks, end = _stream(case, chunks=["one ", "two ", "three"], pause_s=0.05, fail_after=2)
@@ -41,7 +41,7 @@ def _streaming_errors(case: Case) -> None:
     assert end["ErrorCode"]
 
 
-@row("a whole answer comes as a stream, too")
+@row("a whole answer comes as a stream, too", quick=True)
 def _buffered(case: Case) -> None:
     chunks, end = _stream(case.shared(), do="echo", value={"a": 1})
     assert json.loads(b"".join(chunk for _at, chunk in chunks)) == {"a": 1}
