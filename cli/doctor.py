@@ -54,6 +54,10 @@ _TOOLS = (
     (("git", "--version"), "submissions by git push"),
     (("aws", "--version"), "using a sandbox by hand"),
     (("sam", "--version"), "deploying to a sandbox by hand"),
+    (
+        ("docker", "version", "--format", "engine {{.Server.Version}}"),
+        "running functions in containers (experimental, see docs/security.md)",
+    ),
 )
 # How to add what a runtime runs on: (language, whether a near version is there).
 _HOW_TO_ADD = {

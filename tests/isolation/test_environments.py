@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -77,7 +78,8 @@ def _all_end(pids: set[int]) -> bool:
     for pid in pids:
         try:
             descriptor = os.pidfd_open(pid)
-        except ProcessLookupError:
+        except OSError as error:
+            assert error.errno in (errno.ESRCH, errno.EINVAL), "gone, or (Linux 6.1) ended and not yet buried"
             continue
         try:
             if not select.select([descriptor], [], [], 10)[0]:

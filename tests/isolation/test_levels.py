@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli import doctor
+from graders.backend import open_backend
 from sandbox.errors import EnvironmentFault, IsolationUnavailable
 from sandbox.isolation import levels, selftest
 from sandbox.isolation.client import SpawnerClient, start_spawner
@@ -101,7 +102,17 @@ def test_a_level_is_chosen_or_refused_with_the_reason(
 
 
 @pytest.mark.parametrize("wish", ["2", "unsafe"])
-def test_a_worker_refuses_to_grade_other_peoples_code_below_level_3(wish: str, tmp_path: Path) -> None:
+def test_a_server_opens_no_backend_below_level_3(wish: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLDSTART_ISOLATION", wish)
+    with (
+        pytest.raises(EnvironmentFault, match="at level 3 or above only"),
+        open_backend("emulated", strangers=True),
+    ):
+        pass
+
+
+def test_a_worker_refuses_to_grade_other_peoples_code_below_level_3(tmp_path: Path) -> None:
+    wish = "2"
     variables = os.environ | {"COLDSTART_ISOLATION": wish, "COLDSTART_HOME": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-m", "cli", "worker"],
