@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import importlib
 import os
 import select
 import socket
@@ -16,13 +17,17 @@ from typing import Any
 
 from sandbox.account import AccessKeys, Quiet
 from sandbox.errors import AccountUnavailable, EnvironmentFault
-from sandbox.providers.clients import ClientFactory
 from sandbox.supervisor import places, wire
 from sandbox.supervisor.client import Say, Starting, Supervisor, Wanted, find_shared, get_shared
 from sandbox.supervisor.wire import NameTaken, NoSuchSandbox
 
 _GRACE_S = 15.0
 _END_TIMEOUT_S = 10.0
+
+
+def _clients() -> Any:
+    """The module that needs boto3; imported while a supervisor starts, and not before one does."""
+    return importlib.import_module("sandbox.providers.clients")
 
 
 def _to_stderr(text: str) -> None:
@@ -100,6 +105,7 @@ class EmulatedProvider:
                 self._supervisor = shared
             else:
                 self._starting = Starting(self.home, self.wanted, self.say, private=True)
+                _clients()
 
     def _get_supervisor(self) -> Supervisor:
         with self._lock:
@@ -229,7 +235,7 @@ class EmulatedAccount:
         self._line = line
         self._closed = False
         self._lock = threading.Lock()
-        self._clients = ClientFactory(self.endpoint_url, self.require_alive)
+        self._clients = _clients().ClientFactory(self.endpoint_url, self.require_alive)
 
     def client(self, service: str, *, region: str = "", fixture: bool = False) -> Any:
         """A boto3 client acting as the grader, in the learner's account or in the fixture account."""
