@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sandbox.runtimes.prepared import install_once
 
 SOURCE = Path(__file__).with_name("nodejs")
 INSTALL_TIMEOUT_S = 300.0
+RETRY_AFTER_S = 600.0
 _DESCRIPTIONS = ("package.json", "package-lock.json")
 Say = Callable[[str], None]
 _TYPES_ONLY = (".d.ts", ".d.mts", ".d.cts", ".map")
@@ -48,14 +50,25 @@ def prepare_nodejs_runtime(home: Path, say: Say | None = None) -> Path:
 def prepare_further_runtimes(home: Path, say: Say) -> None:
     """Whatever the runtimes beside Python's need, where their interpreters are installed.
 
-    A function that needs what could not be had says so when it starts; until then nobody misses it.
+    A function that needs what could not be had says so when it starts; until then nobody misses it, and
+    it is not tried again at once.
     """
-    if shutil.which("node") is None:
+    failed = home / "runtimes" / "nodejs-failed"
+    if shutil.which("node") is None or _is_younger(failed, RETRY_AFTER_S):
         return
     try:
         prepare_nodejs_runtime(home, say)
     except EnvironmentFault as error:
+        failed.parent.mkdir(parents=True, exist_ok=True)
+        failed.touch()
         say(f"{error} Functions in JavaScript can't run until it is.")
+
+
+def _is_younger(path: Path, seconds: float) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime < seconds
+    except FileNotFoundError:
+        return False
 
 
 def _fill(target: Path, place: Path) -> None:
@@ -80,7 +93,9 @@ def _install_packages(work: Path) -> None:
         raise EnvironmentFault("The Node.js runtime can't be installed: there is no npm in the PATH.")
     for name in _DESCRIPTIONS:
         shutil.copy(SOURCE / name, work / name)
-    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--silent"]
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
+    # Without a network this fails at once instead of holding up every start.
+    command += ["--fetch-retries=0", "--loglevel=error"]
     try:
         done = subprocess.run(
             command,
@@ -95,8 +110,14 @@ def _install_packages(work: Path) -> None:
             f"Installing the Node.js runtime took longer than {INSTALL_TIMEOUT_S:.0f} s."
         ) from None
     if done.returncode != 0:
-        words = (done.stderr.strip() or done.stdout.strip()).splitlines()[-3:]
-        raise EnvironmentFault(f"The Node.js runtime can't be installed: {' '.join(words) or 'npm failed'}")
+        raise EnvironmentFault(f"The Node.js runtime can't be installed: {_reason(done.stderr)}.")
     for path in (work / "node_modules").rglob("*"):
         if path.name.endswith(_TYPES_ONLY):  # What only compilers and editors read: two files of three.
             path.unlink()
+
+
+def _reason(said: str) -> str:
+    """The telling line of npm's many."""
+    lines = [line.removeprefix("npm error ").strip() for line in said.splitlines() if line.strip()]
+    telling = [line for line in lines if "failed" in line]
+    return (telling or lines or ["npm failed"])[0].rstrip(".")
