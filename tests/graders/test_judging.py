@@ -200,3 +200,11 @@ def test_a_wrong_declaration_names_every_problem() -> None:
 
     for told in ("id `F 1`", "docstring", "0 points", "unknown capability XX"):
         assert told in str(caught.value)
+
+
+def test_a_budget_is_the_number_of_the_backend_that_grades(sandbox: Sandbox, account: Any) -> None:
+    assert sandbox.budget(emulated=800, real=20_000) == 800
+
+    account.backend = "aws"
+
+    assert sandbox.budget(emulated=800, real=20_000) == 20_000
