@@ -27,8 +27,6 @@ def command(major: int, memory_mb: int, handler: str, *, sharing: Sequence[str] 
         *(sharing or ("-Xshare:auto", f"-XX:SharedArchiveFile=/var/runtime/{ARCHIVE}")),
         # The client makes a stream of the log's descriptor by reflection.
         "--add-opens=java.base/java.io=ALL-UNNAMED",
-        # On Lambda the locale says so; here there may be none.
-        *("-Dfile.encoding=UTF-8", "-Dsun.jnu.encoding=UTF-8"),
         # Nothing about the class archive: without it Java is slower, and that is all.
         "-Xlog:disable",
         "-Xlog:all=error:stderr",

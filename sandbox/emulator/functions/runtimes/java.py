@@ -10,6 +10,12 @@ from sandbox.errors import EnvironmentFault
 from sandbox.runtimes.java import JavaInstallation, java_command, pick, prepare_java_runtime
 
 _IDENTIFIERS = {"java8.al2": 8, "java11": 11, "java17": 17, "java21": 21, "java25": 25}
+_VARIABLES = {
+    # What LambdaLogger is given is one log event, however many lines it has.
+    "_LAMBDA_TELEMETRY_LOG_FD": "1",
+    # LANG names a locale that Lambda has; here it may be missing, and Java would read text as ASCII.
+    "LC_ALL": "C.UTF-8",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +33,7 @@ class JavaRuntime:
             command=tuple(java_command(java.major, package.memory_mb, package.handler)),
             runtime_dir=prepare_java_runtime(self.home, java),
             language_dir=java.home,
-            # What LambdaLogger is given is one log event, however many lines it has.
-            variables={"_LAMBDA_TELEMETRY_LOG_FD": "1"},
+            variables=_VARIABLES,
         )
 
     def runs_on(self, identifier: str) -> str:

@@ -113,6 +113,12 @@ def test_what_a_function_says_is_logged(functions: LanguageAccount) -> None:
     assert said == ["one\ntwo", "one\ntwo in bytes", "out one", "two", "err one", "two"]
 
 
+def test_text_is_utf8_in_variables_file_names_and_logs(functions: LanguageAccount) -> None:
+    functions.java("shop.Seeing::written", Environment={"Variables": {"MOTTO": "grün"}})
+    assert functions.invoke("ß")["Payload"] == ["grün", "ß"]
+    assert "wrote ß" in functions.logs()
+
+
 def test_json_logs_keep_to_the_level(functions: LanguageAccount) -> None:
     functions.java("shop.Seeing::levels", LoggingConfig={"LogFormat": "JSON", "ApplicationLogLevel": "WARN"})
     functions.invoke("hello")
