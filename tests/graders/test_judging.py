@@ -202,7 +202,9 @@ def test_a_wrong_declaration_names_every_problem() -> None:
         assert told in str(caught.value)
 
 
-def test_a_budget_is_the_number_of_the_backend_that_grades(sandbox: Sandbox, account: Any) -> None:
+def test_a_budget_is_the_number_of_the_backend_that_grades(account: Any) -> None:
+    sandbox = sandbox_of(account)
+
     assert sandbox.budget(emulated=800, real=20_000) == 800
 
     account.backend = "aws"
