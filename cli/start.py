@@ -17,7 +17,7 @@ from curriculum.loader import Catalogue, Lab, accepted_runtimes, family_of
 @click.option(
     "--runtime",
     metavar="R",
-    help="python, nodejs, java or go, or one of Lambda's own names such as nodejs22.x; by default the lab's first.",
+    help="python, nodejs, java or go, or one of Lambda's names, as nodejs22.x; by default the lab's first.",
 )
 def command(slug: str, folder: Path, runtime: str | None) -> None:
     """Write a lab's starter."""

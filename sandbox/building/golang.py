@@ -58,6 +58,8 @@ def build(wanted: Wanted, workshop: Workshop) -> Files:
             what_to_do="Put go.mod, go.sum and package main in the folder that CodeUri names.",
         )
     tool = tools.go(workshop.environ)
+    if not workshop.registries and imported(wanted) and "vendor/modules.txt" not in wanted.files:
+        raise needs_registry(wanted, "go.mod", "modules")
     return workshop.made("go", tool.version, wanted, lambda: _Go(wanted, workshop, tool).build())
 
 
@@ -130,15 +132,15 @@ class _Go:
         vouches for, without a line of the learner's; so nobody can put anything into what others get.
         """
         base = self._seed("go", {"go.mod": b"module warm\n", "main.go": _importing(_COMMON)}, ())
-        files, imported = self.wanted.files, self._imported()
+        files, packages = self.wanted.files, imported(self.wanted)
         if (
-            not imported
+            not packages
             or "vendor/modules.txt" in files
             or re.search(rb"(?m)^\s*replace\b|=>", files["go.mod"])
         ):
             return base
         stub = {name: files[name] for name in ("go.mod", "go.sum") if name in files}
-        stub["main.go"] = _importing(imported)
+        stub["main.go"] = _importing(packages)
         return (*base, *self._seed("go-modules", stub, base))
 
     def _seed(self, kind: str, stub: Mapping[str, bytes], seeds: tuple[Path, ...]) -> tuple[Path, ...]:
@@ -164,24 +166,11 @@ class _Go:
             }
 
         parts = {
-            "go": [self.tool.version, self.environment["GOARCH"], self.environment["GOPROXY"]],
+            "go": [self.tool.version, self.environment["GOARCH"]],
             "stub": {name: body.decode("utf-8", "replace") for name, body in stub.items()},
         }
         found = self.workshop.seed(kind, parts, make)
         return () if found is None else (found,)
-
-    def _imported(self) -> tuple[str, ...]:
-        """What the sources import of other modules; a first part with a dot is an address."""
-        found = {
-            match
-            for name, body in self.wanted.files.items()
-            if name.endswith(".go") and not name.endswith("_test.go")
-            for match in _IMPORT.findall(body.decode("utf-8", "replace"))
-            if "." in match.split("/")[0]
-        }
-        module = re.search(rb"(?m)^module\s+(\S+)", self.wanted.files["go.mod"])
-        own = module[1].decode("utf-8", "replace").strip('"') if module else ""
-        return tuple(sorted(name for name in found if name != own and not name.startswith(f"{own}/")))
 
     def _refused(self, output: str) -> Exception:
         lines = [line for line in words.masked(output, "") if not _NOISE.match(line)]
@@ -191,13 +180,25 @@ class _Go:
             return EnvironmentFault(
                 f"`{self.wanted.logical}` needs Go {newer[1]}; here is {newer[2]}. Install a newer Go."
             )
-        if not self.workshop.registries and re.search(r"module lookup disabled|GOPROXY=off", text):
-            return needs_registry(self.wanted, "go.mod", "modules")
         return BadSubmission(
             f"`{self.wanted.logical}` can't be built: {text or 'go build failed and said nothing'}",
             where=words.place(lines, _PLACE, self.wanted.folder) or self.wanted.path("go.mod"),
             what_to_do="`go build .` in that folder says the same; `go mod tidy` completes go.sum.",
         )
+
+
+def imported(wanted: Wanted) -> tuple[str, ...]:
+    """What the sources import of other modules; a first part with a dot is an address."""
+    found = {
+        match
+        for name, body in wanted.files.items()
+        if name.endswith(".go") and not name.endswith("_test.go") and not name.startswith("vendor/")
+        for match in _IMPORT.findall(body.decode("utf-8", "replace"))
+        if "." in match.split("/")[0]
+    }
+    module = re.search(rb"(?m)^module\s+(\S+)", wanted.files["go.mod"])
+    own = module[1].decode("utf-8", "replace").strip('"') if module else ""
+    return tuple(sorted(name for name in found if name != own and not name.startswith(f"{own}/")))
 
 
 def _importing(packages: tuple[str, ...]) -> bytes:
