@@ -384,3 +384,28 @@ def test_class_files_of_a_newer_java_are_refused(functions: LanguageAccount) -> 
 
     assert payload["errorType"] == "java.lang.UnsupportedClassVersionError"
     assert "class file version 143.0" in "\n".join(functions.logs())
+
+
+def test_the_sdk_reaches_the_account_as_the_functions_role(functions: LanguageAccount) -> None:
+    region = functions.core.region
+    s3 = functions.account.client("s3")
+    s3.create_bucket(Bucket="made-before", CreateBucketConfiguration={"LocationConstraint": region})
+    functions.account.client("dynamodb").create_table(
+        TableName="made-before",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+    )
+    functions.account.client("iam").put_role_policy(
+        RoleName="fn-role",
+        PolicyName="all",
+        PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+        ),
+    )
+    functions.java("shop.Calling::handle", fixture="sdk", Timeout=60)
+
+    answer = functions.invoke({"bucket": "made-before", "table": "made-before"})
+
+    assert answer["Payload"] == "hello"
+    assert s3.get_object(Bucket="made-before", Key="a/ü.txt")["Body"].read() == b"hello"
