@@ -79,8 +79,9 @@ def _all_end(pids: set[int]) -> bool:
         try:
             descriptor = os.pidfd_open(pid)
         except OSError as error:
-            assert error.errno in (errno.ESRCH, errno.EINVAL), "gone, or (Linux 6.1) ended and not yet buried"
-            continue
+            if error.errno not in (errno.ESRCH, errno.EINVAL):
+                raise
+            continue  # Gone, or (Linux 6.1) ended and not yet buried.
         try:
             if not select.select([descriptor], [], [], 10)[0]:
                 return False
