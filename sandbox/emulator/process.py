@@ -45,6 +45,7 @@ from sandbox.emulator.iam.simulation import Simulator
 from sandbox.emulator.iam.trail import CloudTrail
 from sandbox.emulator.iam.users import UserBoundaries
 from sandbox.emulator.sts import SecurityTokens
+from sandbox.emulator.telemetry.service import Telemetry
 from sandbox.emulator.timeline import Timeline
 from sandbox.emulator.work import Settled, WorkQueue
 from sandbox.isolation.client import SpawnerClient
@@ -53,7 +54,7 @@ _GATEWAY_THREADS = 24
 _BACKLOG = 1024
 # What checks may rely on today; a code is added by the change that makes it true.
 ASSESSABLE = frozenset(
-    {"LX", "LE", "LA", "LC", "LV", "LP", "QE", "SE", "S3N", "SCH", "SF", "DD", "LG", "CF", "VC"}
+    {"LX", "LE", "LA", "LC", "LV", "LP", "QE", "SE", "S3N", "SCH", "SF", "CM", "CA", "DD", "LG", "CF", "VC"}
 )
 assert ASSESSABLE <= CAPABILITIES
 
@@ -122,6 +123,7 @@ class EmulatedAccount:
         )
         queues = SqsService(self.core)
         self.events = EventBridge(self.core, self.functions, queues.mailroom)
+        self._telemetry = Telemetry(self.core, self.functions, queues.mailroom, self.events)
         apis = ApiGateway(self.core, self.functions)
         for service in (
             SecurityTokens(self.core, self.gateway.keys),
@@ -136,6 +138,7 @@ class EmulatedAccount:
             self.events,
             Scheduler(self.core),
             StepFunctions(self.core, self.events),
+            self._telemetry,
             Expiry(self.core),
             apis,
             CloudFormation(self.core),
@@ -153,6 +156,7 @@ class EmulatedAccount:
         self.options.home.mkdir(parents=True, exist_ok=True)
         self.core.clock.start()
         self.core.work.start()
+        self._telemetry.start()
         self._listener.listen(_BACKLOG)
         self._server = server.serve(self.gateway.application(), self._listener, threads=_GATEWAY_THREADS)
         return {

@@ -51,6 +51,8 @@ class Timeline:
         self._sequence = itertools.count(1)
         self._events: list[TimelineEvent] = []
         self._lock = threading.Lock()
+        self.listeners: list[Callable[[TimelineEvent], None]] = []
+        """Told of each event right after it was recorded, by whoever records it; they must be quick."""
 
     def add(
         self,
@@ -70,6 +72,8 @@ class Timeline:
             self._events.append(event)
             if len(self._events) > self._limit:
                 del self._events[: self._limit // 10]
+        for listener in self.listeners:
+            listener(event)
         return event
 
     def since(self, sequence: int = 0) -> list[TimelineEvent]:

@@ -25,11 +25,15 @@ _KEY_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt")
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A service (``s3.amazonaws.com``) that acts for ``source_arn`` in ``source_account``."""
+    """A service (``s3.amazonaws.com``) that acts for ``source_arn`` in ``source_account``.
+
+    ``context`` holds condition keys that only this service gives, with their values.
+    """
 
     service: str
     source_arn: str
     source_account: str
+    context: tuple[tuple[str, str], ...] = ()
 
 
 def refusal(core: AccountCore, target: str, delivery: Delivery) -> str:
@@ -68,6 +72,7 @@ def _may(core: AccountCore, delivery: Delivery, action: str, resource: str, poli
         source_arn=delivery.source_arn,
         source_account=delivery.source_account,
         policy=policy,
+        context=dict(delivery.context),
     )
 
 

@@ -153,6 +153,8 @@ class Gateway:
         model = get_service_model(service)
         started = self._clock.now()
         try:
+            if service != "s3":
+                request = request.unpacked()
             operation = operations.name_operation(request, service, parsed=self.handlers.__contains__)
             call = Call(
                 service,

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import re
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from sandbox.emulator.calls import AwsError
+
 # Where a server puts the headers with underscores, by name in lower case: WSGI has no names for them.
 UNDERSCORED = "coldstart.underscored_headers"
 BODY_LIMIT_BYTES = 5 * 1024**3
+_UNPACKED_LIMIT_BYTES = 16 * 1024**2
 
 _BUCKET_HOST = re.compile(
     r"(?P<bucket>[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9])\."
@@ -50,6 +54,23 @@ class HttpRequest:
         if found is None:
             return self
         return replace(self, path=f"/{found['bucket']}{self.path}")
+
+    def unpacked(self) -> HttpRequest:
+        """The same request without the compression that SDKs put on large bodies.
+
+        Raises:
+            AwsError: the body is not what its Content-Encoding says, or unpacks to more than any API takes.
+        """
+        if self.headers.get("content-encoding", "").lower() != "gzip":
+            return self
+        try:
+            body = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(self.body, _UNPACKED_LIMIT_BYTES + 1)
+        except zlib.error:
+            raise AwsError("InvalidRequest", "The request's body can't be decompressed.") from None
+        if len(body) > _UNPACKED_LIMIT_BYTES:
+            raise AwsError("RequestEntityTooLarge", "The request is too large.", 413)
+        headers = {name: value for name, value in self.headers.items() if name != "content-encoding"}
+        return replace(self, headers=headers | {"content-length": str(len(body))}, body=body)
 
     def environ(self, *, host: str, extra: Mapping[str, str]) -> dict[str, Any]:
         """A WSGI environment for moto: the same request, addressed to ``host``."""

@@ -236,6 +236,7 @@ class DataPlane:
             stage=stage.name,
             route=exchange.route.key if exchange.route is not None else "",
             status=answer.status,
+            latency_ms=exchange.latency_ms,
             function=exchange.function,
         )
         if stage.log_destination:

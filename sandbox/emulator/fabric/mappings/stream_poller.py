@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sandbox.emulator.calls import AwsError
 from sandbox.emulator.core import AccountCore
@@ -337,11 +338,13 @@ class StreamPoller:
         batch: Sequence[Record],
         outcome: InvokeOutcome | None = None,
         failed: Sequence[Record] = (),
-        **detail: str,
+        **detail: Any,
     ) -> None:
         if outcome is not None:
             detail["request_id"] = outcome.request_id
             detail["error"] = outcome.error_code or outcome.function_error
+        if batch and outcome is not None:
+            detail["age_ms"] = round(max(0.0, self._core.clock.time() - batch[-1].arrived) * 1000)
         self._core.timeline.add(
             "delivery",
             self._subject,

@@ -33,6 +33,8 @@ class Mailroom:
         self._listeners: dict[str, list[Callable[[], None]]] = {}
         self._wakes: dict[str, WorkItem] = {}
         self._sequence = 18_870_000_000_000_000_000
+        self.watch: Callable[[Queue, str, int], None] = lambda queue, what, count: None
+        """Told what happened to how many messages (``Sent``, ``Received``, ``Deleted``); must be quick."""
 
     def find_queue(self, arn: str) -> Queue | None:
         """moto's record of the queue: its attributes and policy, never its messages."""
@@ -81,6 +83,7 @@ class Mailroom:
             if queue.fifo_queue:
                 store.remember(message, scope, now)
             self._announce(store)
+        self.watch(queue, "Sent", 1)
         return message
 
     @contextmanager
@@ -107,6 +110,7 @@ class Mailroom:
             for message in received:
                 store.hide(message, now, hide_s)
             self._announce(store)
+        self.watch(queue, "Received", len(received))
         return received
 
     def receive_waiting(
@@ -134,6 +138,7 @@ class Mailroom:
             # A standard queue deletes by any handle; FIFO wants the latest one.
             if message is not None and (not store.fifo or message.receipt == receipt):
                 store.remove(message)
+                self.watch(queue, "Deleted", 1)
             self._announce(store)
 
     def change_visibility(self, queue: Queue, receipt: str, visibility_s: float) -> None:
@@ -194,6 +199,13 @@ class Mailroom:
         with self._changed:
             store = self._current(queue, self._core.clock.time())
             return {state: store.counts[state] for state in State}
+
+    def oldest_age_s(self, queue: Queue) -> float:
+        """Seconds since the oldest message that was not deleted was sent; 0 of an empty queue."""
+        now = self._core.clock.time()
+        with self._changed:
+            messages = self._current(queue, now).messages.values()
+            return max(0.0, now - min((message.sent_at for message in messages), default=now))
 
     def available(self, queue: Queue) -> int:
         """How many messages can be received now."""

@@ -97,6 +97,15 @@ class Execution:
         limit_s = self.machine.definition.get("TimeoutSeconds")
         if self.machine.express:
             limit_s = min(float(limit_s or EXPRESS_LIMIT_S), EXPRESS_LIMIT_S)
+        self._core.timeline.add(
+            "execution",
+            self.machine.name,
+            account_id=self.machine.account_id,
+            region=self.machine.region,
+            outcome="started",
+            execution=self.arn,
+            state_machine=self.machine.arn,
+        )
         with self._weaver.lock:
             first = self.history.add(
                 0,
@@ -174,7 +183,9 @@ class Execution:
             region=self.machine.region,
             outcome="ok" if status == "SUCCEEDED" else self.error or status,
             execution=self.arn,
+            state_machine=self.machine.arn,
             status=status,
+            duration_ms=round((self.stopped_at - self.started_at).total_seconds() * 1000, 1),
             cause=self.cause or "",
         )
         self._ended(self)

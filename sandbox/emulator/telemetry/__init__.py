@@ -1,0 +1,1 @@
+"""What an account can see of itself: metrics, alarms, filters over logs."""

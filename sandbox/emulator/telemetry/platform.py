@@ -1,0 +1,203 @@
+"""The metrics that AWS's services report of themselves, from what really happened in the account.
+
+Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/aws-services-cloudwatch-metrics.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from moto.sqs.models import sqs_backends
+
+from sandbox.emulator.core import AccountCore
+from sandbox.emulator.fabric.sqs.mailroom import Mailroom
+from sandbox.emulator.fabric.sqs.messages import State
+from sandbox.emulator.telemetry.series import MetricKey, MetricStore, dimensions
+from sandbox.emulator.timeline import TimelineEvent
+
+_TICK_S = 60.0
+_THROTTLES = frozenset(
+    {
+        "ReservedFunctionConcurrentInvocationLimitExceeded",
+        "ConcurrentInvocationLimitExceeded",
+        "CallerRateLimitExceeded",
+    }
+)
+
+
+class PlatformMetrics:
+    """Follows the account's timeline; samples states once a minute."""
+
+    def __init__(self, core: AccountCore, store: MetricStore, mailroom: Mailroom) -> None:
+        self._core = core
+        self._store = store
+        self._mailroom = mailroom
+        self._sampled: dict[tuple[str, str], float] = {}
+        self._handlers: dict[str, Callable[[TimelineEvent], None]] = {
+            "invocation": self._invocation,
+            "execution": self._execution,
+            "api": self._api,
+            "delivery": self._delivery,
+        }
+        core.timeline.listeners.append(self._follow)
+        store.samplers.append(self.sample)
+        mailroom.watch = self._moved
+
+    def start(self) -> None:
+        """Begin to sample; call once the account's work has started."""
+        self._core.work.submit(self._tick, label="metrics of states", delay_s=_TICK_S)
+
+    def _tick(self) -> None:
+        for account_id, partitions in list(sqs_backends.items()):
+            for region in list(partitions):
+                self.sample(account_id, region)
+        self.start()
+
+    def _follow(self, event: TimelineEvent) -> None:
+        handler = self._handlers.get(event.kind)
+        if handler is not None and event.account_id:
+            handler(event)
+
+    def _put(
+        self, event: TimelineEvent, namespace: str, name: str, value: float, unit: str, **names: str
+    ) -> None:
+        key = MetricKey(event.account_id, event.region, namespace, name, dimensions(names))
+        self._store.put(key, event.at.timestamp(), value, unit)
+
+    def _invocation(self, event: TimelineEvent) -> None:
+        """Of a function, of what it was called as, and of all functions together."""
+        name, detail = event.subject, event.detail
+        version = str(detail.get("qualifier") or detail.get("version") or "")
+        sets: list[dict[str, str]] = [{"FunctionName": name}, {}]
+        if version and version != "$LATEST":
+            sets.append({"FunctionName": name, "Resource": f"{name}:{version}"})
+        else:
+            sets.append({"FunctionName": name, "Resource": name})
+        for names in sets:
+            if event.outcome in _THROTTLES:
+                self._put(event, "AWS/Lambda", "Throttles", 1, "Count", **names)
+                continue
+            if "duration_ms" not in detail:
+                continue
+            self._put(event, "AWS/Lambda", "Invocations", 1, "Count", **names)
+            self._put(event, "AWS/Lambda", "Errors", float(event.outcome != "ok"), "Count", **names)
+            self._put(event, "AWS/Lambda", "Throttles", 0, "Count", **names)
+            self._put(event, "AWS/Lambda", "Duration", detail["duration_ms"], "Milliseconds", **names)
+            if running := detail.get("concurrency"):
+                self._put(event, "AWS/Lambda", "ConcurrentExecutions", running, "Count", **names)
+
+    def _execution(self, event: TimelineEvent) -> None:
+        arn = str(event.detail["state_machine"])
+        if event.outcome == "started":
+            self._put(event, "AWS/States", "ExecutionsStarted", 1, "Count", StateMachineArn=arn)
+            return
+        endings = {
+            "SUCCEEDED": "ExecutionsSucceeded",
+            "FAILED": "ExecutionsFailed",
+            "TIMED_OUT": "ExecutionsTimedOut",
+            "ABORTED": "ExecutionsAborted",
+        }
+        for status, name in endings.items():
+            value = float(event.detail["status"] == status)
+            self._put(event, "AWS/States", name, value, "Count", StateMachineArn=arn)
+        taken_ms = event.detail["duration_ms"]
+        self._put(event, "AWS/States", "ExecutionTime", taken_ms, "Milliseconds", StateMachineArn=arn)
+
+    def _api(self, event: TimelineEvent) -> None:
+        service, _, operation = event.subject.partition(":")
+        parameters = event.detail.get("parameters") or {}
+        if service == "dynamodb" and (table := parameters.get("TableName")):
+            self._table(event, str(table).rsplit("/", 1)[-1], operation)
+        elif service == "sns" and operation == "Publish" and event.outcome == "ok":
+            topic = str(parameters.get("TopicArn", "")).rsplit(":", 1)[-1]
+            self._put(event, "AWS/SNS", "NumberOfMessagesPublished", 1, "Count", TopicName=topic)
+
+    def _table(self, event: TimelineEvent, table: str, operation: str) -> None:
+        names = {"TableName": table, "Operation": operation}
+        code = event.outcome
+        if code == "ok":
+            taken = event.detail.get("duration_ms", 1.0)
+            self._put(event, "AWS/DynamoDB", "SuccessfulRequestLatency", taken, "Milliseconds", **names)
+        elif code == "ConditionalCheckFailedException":
+            self._put(event, "AWS/DynamoDB", "ConditionalCheckFailedRequests", 1, "Count", TableName=table)
+        elif code in ("ProvisionedThroughputExceededException", "ThrottlingException"):
+            self._put(event, "AWS/DynamoDB", "ThrottledRequests", 1, "Count", **names)
+        elif event.detail.get("status", 0) >= 500:
+            self._put(event, "AWS/DynamoDB", "SystemErrors", 1, "Count", **names)
+        else:
+            self._put(event, "AWS/DynamoDB", "UserErrors", 1, "Count")
+
+    def _delivery(self, event: TimelineEvent) -> None:
+        source, _, name = event.subject.partition(":")
+        if source == "events":
+            self._rule(event, name)
+        elif source == "sns":
+            failed = event.outcome in ("failed", "dead-lettered")
+            metric = "NumberOfNotificationsFailed" if failed else "NumberOfNotificationsDelivered"
+            if event.outcome == "filtered":
+                metric = "NumberOfNotificationsFilteredOut"
+            self._put(event, "AWS/SNS", metric, 1, "Count", TopicName=name)
+        elif source == "apigateway":
+            self._api_request(event, name)
+        elif "age_ms" in event.detail:
+            function = str(event.detail["target"]).split(":")[6]
+            age = event.detail["age_ms"]
+            self._put(event, "AWS/Lambda", "IteratorAge", age, "Milliseconds", FunctionName=function)
+        if event.detail.get("condition") and source == event.subject and event.outcome != "ok":
+            names = {"FunctionName": event.subject}
+            self._put(event, "AWS/Lambda", "DestinationDeliveryFailures", 1, "Count", **names)
+
+    def _rule(self, event: TimelineEvent, name: str) -> None:
+        if event.outcome == "no rule matched" or "target_id" not in event.detail:
+            return
+        names = {"RuleName": name}
+        if not event.detail.get("retries"):
+            for metric in ("MatchedEvents", "TriggeredRules"):
+                self._put(event, "AWS/Events", metric, 1, "Count", **names)
+        self._put(event, "AWS/Events", "Invocations", 1, "Count", **names)
+        failed = float(event.outcome in ("failed", "dead-lettered"))
+        self._put(event, "AWS/Events", "FailedInvocations", failed, "Count", **names)
+        if event.outcome == "dead-lettered":
+            self._put(event, "AWS/Events", "InvocationsSentToDlq", 1, "Count", **names)
+
+    def _api_request(self, event: TimelineEvent, api_id: str) -> None:
+        detail, status = event.detail, int(event.detail["status"])
+        is_rest = bool(detail.get("api_name"))
+        names = {"ApiName": str(detail["api_name"])} if is_rest else {"ApiId": api_id}
+        errors = ("4XXError", "5XXError") if is_rest else ("4xx", "5xx")
+        for names_of in (names, names | {"Stage": str(detail["stage"])}):
+            self._put(event, "AWS/ApiGateway", "Count", 1, "Count", **names_of)
+            self._put(event, "AWS/ApiGateway", errors[0], float(400 <= status < 500), "Count", **names_of)
+            self._put(event, "AWS/ApiGateway", errors[1], float(status >= 500), "Count", **names_of)
+            if "latency_ms" in detail:
+                self._put(
+                    event, "AWS/ApiGateway", "Latency", detail["latency_ms"], "Milliseconds", **names_of
+                )
+
+    def sample(self, account_id: str, region: str) -> None:
+        """The lengths of queues and the age of what waits in them, at most once a second."""
+        now = self._core.clock.time()
+        if now - self._sampled.get((account_id, region), 0.0) < 1.0:
+            return
+        self._sampled[account_id, region] = now
+        with self._core.dispatch_lock:
+            queues = list(sqs_backends[account_id][region].queues.values())
+        for queue in queues:
+            counts = self._mailroom.counts(queue)
+            values = {
+                "ApproximateNumberOfMessagesVisible": (counts[State.READY], "Count"),
+                "ApproximateNumberOfMessagesNotVisible": (counts[State.IN_FLIGHT], "Count"),
+                "ApproximateNumberOfMessagesDelayed": (counts[State.DELAYED], "Count"),
+                "ApproximateAgeOfOldestMessage": (self._mailroom.oldest_age_s(queue), "Seconds"),
+            }
+            for name, (value, unit) in values.items():
+                key = MetricKey(account_id, region, "AWS/SQS", name, dimensions({"QueueName": queue.name}))
+                self._store.put(key, now, float(value), unit)
+
+    def _moved(self, queue: Any, what: str, count: int) -> None:
+        """Messages were sent to, received from or deleted from a queue."""
+        names = dimensions({"QueueName": queue.name})
+        name = f"NumberOfMessages{what}" if count else "NumberOfEmptyReceives"
+        key = MetricKey(queue.account_id, queue.region, "AWS/SQS", name, names)
+        self._store.put(key, self._core.clock.time(), float(count or 1), "Count")

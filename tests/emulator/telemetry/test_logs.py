@@ -1,0 +1,156 @@
+"""Log events become metrics and deliveries: filter patterns, embedded metrics, subscriptions."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from sandbox.emulator.telemetry.patterns import BadPattern, read_pattern
+from tests.emulator.fabric.fakes import create_function
+
+LINE = '127.0.0.1 - bob [10/Oct/2026:13:25:15 -0700] "GET /index.html HTTP/1.0" 404 1534'
+USER = '{"id": "u-1", "tags": ["a", "b"]}'
+EVENT = f'{{"level": "ERROR", "latency": 12.5, "user": {USER}, "gone": null, "ok": false}}'
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message", "matches"),
+    [
+        ("", "anything", True),
+        ("ERROR", "an ERROR here", True),
+        ("ERROR", "an error here", False),
+        ("ERROR timeout", "timeout after ERROR", True),
+        ("ERROR timeout", "ERROR only", False),
+        ('"Task timed out"', "… Task timed out after 3.00 seconds", True),
+        ("?ERROR ?WARN", "WARN: low", True),
+        ("?ERROR ?WARN", "INFO: fine", False),
+        ("ERROR -debug", "ERROR in debug", False),
+        ("%[45]\\d\\d%", "status 404", True),
+        ("%[45]\\d\\d%", "status 200", False),
+        ("[ip, id, user, time, request, status=4*, size]", LINE, True),
+        ("[ip, id, user, time, request, status=5*, size]", LINE, False),
+        ("[ip, ..., size > 1500]", LINE, True),
+        ("[ip, id, user, time, request = *html*, status=404, size]", LINE, True),
+        ("[a, b]", LINE, False),
+        ('{ $.level = "ERROR" }', EVENT, True),
+        ('{ $.level = "ERR*" && $.latency > 12 }', EVENT, True),
+        ("{ $.latency > 12.5 }", EVENT, False),
+        ('{ ($.level = "WARN") || ($.user.id = "u-1") }', EVENT, True),
+        ('{ $.user.tags[1] = "b" }', EVENT, True),
+        ("{ $.gone IS NULL }", EVENT, True),
+        ("{ $.ok IS FALSE }", EVENT, True),
+        ("{ $.missing NOT EXISTS }", EVENT, True),
+        ("{ $.level = %^ERR% }", EVENT, True),
+        ('{ $.level != "INFO" }', EVENT, True),
+        ('{ $.level = "ERROR" }', "no json", False),
+    ],
+)
+def test_filter_patterns(pattern: str, message: str, matches: bool) -> None:
+    assert read_pattern(pattern).matches(message) is matches
+
+
+@pytest.mark.parametrize("pattern", ["{ $.a", "[a, b", "{ $.a > }", "%[%", "{ $.a ~ 1 }"])
+def test_what_is_no_pattern(pattern: str) -> None:
+    with pytest.raises(BadPattern):
+        read_pattern(pattern)
+
+
+def write(watch: Any, *messages: str, group: str = "/app") -> None:
+    now = int(watch.account.core.clock.time() * 1000)
+    watch.logs.put_log_events(
+        logGroupName=group,
+        logStreamName="s",
+        logEvents=[{"timestamp": now, "message": message} for message in messages],
+    )
+    watch.account.settle()
+
+
+@pytest.fixture
+def group(watch: Any) -> str:
+    watch.logs.create_log_group(logGroupName="/app")
+    watch.logs.create_log_stream(logGroupName="/app", logStreamName="s")
+    return "/app"
+
+
+def test_metric_filters_count_what_they_find(watch: Any, group: str) -> None:
+    for value in ("1", "$.latency"):
+        watch.logs.put_metric_filter(
+            logGroupName=group,
+            filterName="errors",
+            filterPattern='{ $.level = "ERROR" }',
+            metricTransformations=[
+                {
+                    "metricNamespace": "Shop",
+                    "metricName": "Errors" if value == "1" else "Latency",
+                    "metricValue": value,
+                    "dimensions": {"User": "$.user.id"} if value == "1" else {},
+                }
+            ],
+        )
+        write(watch, EVENT, '{"level": "INFO"}')
+    assert watch.total("Shop", "Errors", User="u-1") == 1
+    assert watch.total("Shop", "Latency") == 12.5
+    # Put again, a filter is replaced.
+    assert len(watch.logs.describe_metric_filters(logGroupName=group)["metricFilters"]) == 1
+    with pytest.raises(ClientError, match="Invalid filter pattern"):
+        watch.logs.put_metric_filter(
+            logGroupName=group,
+            filterName="bad",
+            filterPattern="{ $.a",
+            metricTransformations=[{"metricNamespace": "S", "metricName": "N", "metricValue": "1"}],
+        )
+
+
+def test_embedded_metrics(watch: Any, group: str) -> None:
+    now = int(watch.account.core.clock.time() * 1000)
+    about = {
+        "Timestamp": now,
+        "CloudWatchMetrics": [
+            {
+                "Namespace": "Shop",
+                "Dimensions": [["service"], []],
+                "Metrics": [{"Name": "Orders", "Unit": "Count"}, {"Name": "Latency", "Unit": "Milliseconds"}],
+            }
+        ],
+    }
+    write(
+        watch,
+        json.dumps({"_aws": about, "service": "cart", "Orders": 3, "Latency": [10, 20]}),
+        json.dumps({"_aws": {"Timestamp": now}, "Orders": 100}),
+        "no json",
+    )
+    assert watch.total("Shop", "Orders", service="cart") == 3
+    assert watch.total("Shop", "Orders") == 3
+    assert watch.total("Shop", "Latency", service="cart") == 30
+
+
+def test_a_subscription_hands_what_matches_to_a_function(watch: Any, group: str) -> None:
+    arn = create_function(watch.account, "alerts")
+    watch.account.client("lambda").add_permission(
+        FunctionName="alerts",
+        StatementId="logs",
+        Action="lambda:InvokeFunction",
+        Principal="logs.amazonaws.com",
+    )
+    watch.logs.put_subscription_filter(
+        logGroupName=group, filterName="errors", filterPattern="ERROR", destinationArn=arn
+    )
+    write(watch, "ERROR one", "INFO two")
+    [invocation] = watch.functions.invocations
+    told = json.loads(gzip.decompress(base64.b64decode(invocation.event["awslogs"]["data"])))
+    assert told["messageType"] == "DATA_MESSAGE"
+    assert (told["logGroup"], told["logStream"]) == (group, "s")
+    assert [event["message"] for event in told["logEvents"]] == ["ERROR one"]
+
+
+def test_filtering_log_events_uses_the_same_patterns(watch: Any, group: str) -> None:
+    write(watch, EVENT, '{"level": "INFO"}')
+    found = watch.logs.filter_log_events(logGroupName=group, filterPattern="{ $.latency > 10 }")
+    assert [event["message"] for event in found["events"]] == [EVENT]
+    tested = watch.logs.test_metric_filter(filterPattern="{ $.latency > 10 }", logEventMessages=[EVENT, "x"])
+    assert [match["extractedValues"] for match in tested["matches"]] == [{"$.latency": "12.5"}]
