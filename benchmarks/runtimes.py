@@ -1,4 +1,4 @@
-"""Cold starts and warm invocations of Node.js and Go, with and without the AWS SDK."""
+"""Cold starts and warm invocations of Node.js, Java and Go, with and without the AWS SDK."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ const s3 = new S3Client({}), dynamodb = new DynamoDBClient({})
     + NODE
 )
 GO_FIXTURE = Path(__file__).parents[1] / "tests" / "conformance" / "functions" / "go"
+JAVA_FIXTURE = GO_FIXTURE.with_name("java")
+JAVA_HANDLER = "conformance.Handler::handleRequest"
 STARTS = 10
 _GO = "provided.al2023"
 
@@ -37,12 +39,16 @@ def measure(bench: Bench) -> Iterator[Figure]:
         yield from _language(
             account, "Node.js with SDK", "nodejs22.x", _zip("index.js", NODE_SDK.encode()), 250
         )
+    if "java17" in account.runtimes and (jar := _java_package()):
+        yield from _language(account, "Java", "java17", jar, 150, JAVA_HANDLER)
     if binary := _go_binary():
         yield from _language(account, "Go", _GO, _zip("bootstrap", binary), 25)
     account.close()
 
 
-def _language(account: Any, title: str, runtime: str, package: bytes, goal_ms: float) -> Iterator[Figure]:
+def _language(
+    account: Any, title: str, runtime: str, package: bytes, goal_ms: float, handler: str = "index.handler"
+) -> Iterator[Figure]:
     short = title.replace(" ", "-").replace(".", "")
     iam, client = account.client("iam"), account.client("lambda")
     role = iam.create_role(RoleName=f"bench-{short}", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
@@ -51,7 +57,7 @@ def _language(account: Any, title: str, runtime: str, package: bytes, goal_ms: f
         client.create_function(
             FunctionName=f"{short}-{number}",
             Runtime=runtime,
-            Handler="index.handler",
+            Handler=handler,
             Role=role,
             Code={"ZipFile": package},
             MemorySize=512,
@@ -93,3 +99,19 @@ def _go_binary() -> bytes | None:
             check=True,
         )
         return out.read_bytes()
+
+
+def _java_package() -> bytes | None:
+    """The Java fixture's jar; None where Maven is not installed."""
+    maven = shutil.which("mvn")
+    if maven is None:
+        return None
+    with tempfile.TemporaryDirectory(prefix="bench-java-") as made:
+        source = Path(shutil.copytree(JAVA_FIXTURE, Path(made, "source")))
+        subprocess.run(
+            [maven, "--batch-mode", "--quiet", "-DskipTests", "package"],
+            cwd=source,
+            check=True,
+            capture_output=True,
+        )
+        return Path(source, "target", "conformance.jar").read_bytes()
