@@ -54,7 +54,7 @@ def test_the_sdk_is_there_and_reaches_the_account_by(
     functions.account.client("iam").put_role_policy(
         RoleName="fn-role", PolicyName="all", PolicyDocument=everything
     )
-    functions.node(code, file=file, Runtime="nodejs22.x", MemorySize=256)
+    functions.node(code, file=file, Runtime="nodejs22.x", MemorySize=256, Timeout=60)
 
     answer = functions.invoke()
 
@@ -71,6 +71,7 @@ def test_every_bundled_package_can_be_loaded(functions: LanguageAccount) -> None
           .map((n) => [n, Object.keys(require(`@aws-sdk/${n}`)).length]).filter(([, count]) => count === 0)
         """,
         MemorySize=1024,
+        Timeout=60,
     )
     assert functions.invoke()["Payload"] == []
 
