@@ -109,7 +109,8 @@ class _Go:
         outcome = self.workshop.run(job)
         if outcome.status != 0:
             raise limit_reached(self.wanted, outcome, job.limits) or self._refused(outcome.output)
-        if "bootstrap" not in outcome.made:
+        # Of a package that is not main, the compiler writes an archive.
+        if outcome.made.get("bootstrap", b"")[:4] != b"\x7fELF":
             raise BadSubmission(
                 f"`{self.wanted.logical}` was built, and there is no program: `{self.wanted.folder or '.'}`"
                 " is not a package main.",
@@ -173,7 +174,7 @@ class _Go:
         return () if found is None else (found,)
 
     def _refused(self, output: str) -> Exception:
-        lines = [line for line in words.masked(output, "") if not _NOISE.match(line)]
+        lines = [line for line in words.masked(output) if not _NOISE.match(line)]
         text = words.told(lines)
         newer = _TOO_OLD.search(text)
         if newer is not None:

@@ -155,7 +155,7 @@ class _Java:
         return Step((*argv, "coldstartLayout"), self.environment, says)
 
     def _refused(self, output: str) -> Exception:
-        lines = words.masked(output, "")
+        lines = words.masked(output)
         noise = _MAVEN_NOISE if self.manifest == "pom.xml" else _GRADLE_NOISE
         kept = [line.removeprefix("[ERROR] ") for line in lines if not noise.match(line)]
         release = _RELEASE.search("\n".join(kept))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Any
 
 from sandbox.building import tools, words
@@ -124,7 +125,7 @@ class _Npm:
             "npm_config_fund": "false",
             "npm_config_update_notifier": "false",
             "npm_config_loglevel": "error",
-            "npm_config_fetch_retries": "1",
+            "npm_config_fetch_retries": "0",
         }
 
     def installed(self) -> Files:
@@ -186,7 +187,9 @@ class _Npm:
         return outcome.made
 
     def _refused(self, output: str) -> BadSubmission:
-        lines = words.masked(output, self.wanted.folder)
+        # What follows a line of node's own is the stack of esbuild's starter.
+        quiet = (line for line in words.masked(output) if not line.startswith("added "))
+        lines = list(takewhile(lambda line: not line.startswith("node:"), quiet))
         said = [text for line in lines if (text := _ERROR.sub("", line).strip()) and line.startswith("npm ")]
         where = words.place(lines, _ESBUILD_PLACE, self.wanted.folder)
         text = words.told(said or lines)

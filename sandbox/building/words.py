@@ -6,20 +6,18 @@ import posixpath
 import re
 from collections.abc import Iterable
 
-from sandbox.building.isolated import BUILD, HOME, REGISTRY_URL, SOURCE
+from sandbox.building.isolated import BUILD, HOME, REGISTRY_URL
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_PLACES = re.compile(rf"(?:file://)?(?:{re.escape(BUILD)}/[\w.-]+|/tmp)/")
+_PLACES = re.compile(rf"(?:file://)?(?:{re.escape(BUILD)}/[\w.-]+/?|/tmp/)")
 LINES = 12
 CHARACTERS = 1500
 
 
-def masked(output: str, folder: str) -> list[str]:
-    """The lines of an output, without colours, with paths relative to what was handed in."""
-    below = "" if folder in ("", ".") else f"{folder.rstrip('/')}/"
+def masked(output: str) -> list[str]:
+    """The lines of an output, without colours, with paths relative to the folder that was built."""
     text = _ESCAPES.sub("", output).replace("\r\n", "\n").replace("\r", "\n")
-    text = re.sub(rf"(?:file://)?{re.escape(SOURCE)}/", below, text)
-    text = text.replace(SOURCE, folder or ".").replace(f"{HOME}/go/pkg/mod/", "")
+    text = text.replace(f"{HOME}/go/pkg/mod/", "")
     text = text.replace(f"{REGISTRY_URL}/", "(registry)/").replace(REGISTRY_URL, "(registry)")
     return [line.rstrip() for line in _PLACES.sub("", text).splitlines() if line.strip()]
 
@@ -41,8 +39,6 @@ def place(lines: Iterable[str], pattern: re.Pattern[str], folder: str) -> str:
     for line in lines:
         match = pattern.search(line)
         if match is not None:
-            path = match["file"].removeprefix("./")
-            if folder not in ("", ".") and not path.startswith(f"{folder}/"):
-                path = posixpath.join(folder, path)
-            return f"{path}:{match['line']}"
+            path = posixpath.normpath(posixpath.join(folder, match["file"]))
+            return f"{path}:{match['line'].replace(',', ':')}"
     return ""
