@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox.emulator.fabric.apigateway.model import Cors, Kind
@@ -18,12 +18,17 @@ _PROXY_KEYS = frozenset({"statusCode", "headers", "multiValueHeaders", "body", "
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP response; ``error`` says for the logs what went wrong."""
+    """An HTTP response; ``error`` says for the logs what went wrong.
+
+    ``reason`` is the type of gateway response that a REST API answers by itself (``UNAUTHORIZED``), empty
+    for what an integration answered.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
     error: str = ""
+    reason: str = ""
 
     @property
     def text(self) -> str:
@@ -36,41 +41,60 @@ class Answer:
 
     def with_headers(self, *extra: tuple[str, str]) -> Answer:
         """The same with more headers."""
-        return Answer(self.status, (*self.headers, *extra), self.body, self.error)
+        return replace(self, headers=(*self.headers, *extra))
 
 
 class Malformed(ValueError):
     """The function's answer is not one a proxy integration can use."""
 
 
-def message(status: int, text: str, *, error: str = "", kind: str = "") -> Answer:
+def message(
+    status: int, text: str | None, *, error: str = "", kind: str = "", reason: str = "", key: str = "message"
+) -> Answer:
     """An answer of API Gateway's own."""
     headers = [("content-type", "application/json")]
     if kind:
         headers.append(("x-amzn-errortype", kind))
-    return Answer(
-        status, tuple(headers), json.dumps({"message": text}, separators=(",", ":")).encode(), error
-    )
+    body = json.dumps({key: text}, separators=(",", ":")).encode()
+    return Answer(status, tuple(headers), body, error, reason)
 
 
 def internal_error(kind: Kind, error: str) -> Answer:
     """The integration broke: 502 of a REST API, 500 of an HTTP API."""
     if kind is Kind.REST:
-        return message(502, "Internal server error", error=error, kind="InternalServerErrorException")
+        return message(
+            502,
+            "Internal server error",
+            error=error,
+            kind="InternalServerErrorException",
+            reason="INTEGRATION_FAILURE",
+        )
     return message(500, "Internal Server Error", error=error)
 
 
 def timed_out(kind: Kind, error: str) -> Answer:
     """The integration took too long."""
     if kind is Kind.REST:
-        return message(504, "Endpoint request timed out", error=error, kind="GatewayTimeoutException")
+        return message(
+            504,
+            "Endpoint request timed out",
+            error=error,
+            kind="GatewayTimeoutException",
+            reason="INTEGRATION_TIMEOUT",
+        )
     return message(503, "Service Unavailable", error=error)
 
 
 def refused(kind: Kind, error: str) -> Answer:
     """API Gateway may not call the function, or the function can't take the call."""
     if kind is Kind.REST:
-        return message(500, "Internal server error", error=error, kind="InternalServerErrorException")
+        return message(
+            500,
+            "Internal server error",
+            error=error,
+            kind="InternalServerErrorException",
+            reason="API_CONFIGURATION_ERROR",
+        )
     return message(500, "Internal Server Error", error=error)
 
 
@@ -179,4 +203,4 @@ def with_cors(answer: Answer, cors: Cors, request: Request) -> Answer:
         kept += (("access-control-allow-origin", origin),)
         kept += (("access-control-allow-credentials", "true"),) * cors.credentials
         kept += (("access-control-expose-headers", ",".join(cors.expose)),) * bool(cors.expose)
-    return Answer(answer.status, kept, answer.body, answer.error)
+    return replace(answer, headers=kept)

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import re
 import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as Overdue
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import responses as reasons
 from typing import Any
 from urllib.parse import unquote
 
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import policies
-from sandbox.emulator.fabric.apigateway import access_logs, answers
+from sandbox.emulator.fabric.apigateway import access_logs, answers, validation
 from sandbox.emulator.fabric.apigateway.answers import Answer
+from sandbox.emulator.fabric.apigateway.authorization import Authorization, Keys, LetIn, Refused
 from sandbox.emulator.fabric.apigateway.deployments import Deployments, Found, find_api
+from sandbox.emulator.fabric.apigateway.gateway_responses import shaped
+from sandbox.emulator.fabric.apigateway.identities import Asked
+from sandbox.emulator.fabric.apigateway.limits import Limits
 from sandbox.emulator.fabric.apigateway.matching import match
 from sandbox.emulator.fabric.apigateway.model import Integration, Kind, Route, Stage
 from sandbox.emulator.fabric.apigateway.requests import (
+    BODY_LIMIT_BYTES,
     BodyTooLarge,
     Request,
     payload_1,
@@ -29,6 +35,7 @@ from sandbox.emulator.fabric.apigateway.requests import (
     read_request,
 )
 from sandbox.emulator.functions.contract import Functions, InvokeOutcome
+from sandbox.emulator.gateway.requests import HttpRequest, read_environ
 
 _HOST = re.compile(r"([a-z0-9]+)\.execute-api(?:\.([a-z0-9-]+))?\.(?:amazonaws\.com|localhost)")
 _PATH = re.compile(r"/_aws/execute-api/([a-z0-9]+)(/.*)?")
@@ -42,6 +49,7 @@ class Exchange:
     """One request on its way; what of it is known grows, and is what the logs are told."""
 
     request: Request
+    raw: HttpRequest
     stage: Stage
     started: dt.datetime
     route: Route | None = None
@@ -50,13 +58,18 @@ class Exchange:
     outcome: InvokeOutcome | None = None
     integration_ms: int | None = None
     latency_ms: int = 0
+    let_in: LetIn = field(default_factory=LetIn)
 
 
 class DataPlane:
     """The addresses of deployed APIs."""
 
-    def __init__(self, core: AccountCore, functions: Functions, deployments: Deployments) -> None:
+    def __init__(
+        self, core: AccountCore, functions: Functions, deployments: Deployments, keys: Keys | None
+    ) -> None:
         self._core = core
+        self._authorization = Authorization(core, functions, keys)
+        self._limits = Limits(core)
         self._functions = functions
         self._deployments = deployments
         self._logs = access_logs.AccessLogs(core)
@@ -92,14 +105,17 @@ class DataPlane:
                 return answers.message(403, "Forbidden", kind="ForbiddenException")
             return answers.message(404, "Not Found")
         host = f"{api_id}.execute-api.{found.region}.amazonaws.com"
+        if int(environ.get("CONTENT_LENGTH") or 0) > BODY_LIMIT_BYTES:
+            return _too_large(stage.kind)
+        raw = read_environ(environ)
+        held = {**environ, "wsgi.input": io.BytesIO(raw.body), "CONTENT_LENGTH": str(len(raw.body))}
         try:
-            request = read_request(environ, rest if stage.kind is Kind.REST else _decoded(rest), host)
+            request = read_request(held, rest if stage.kind is Kind.REST else _decoded(rest), host)
         except BodyTooLarge:
-            kind = "RequestTooLargeException" if stage.kind is Kind.REST else ""
-            text = "Request Too Long" if stage.kind is Kind.REST else "Request Entity Too Large"
-            return answers.message(413, text, kind=kind)
-        exchange = Exchange(request, stage, self._core.clock.now())
-        answer = self._with_ids(exchange, self._respond(exchange))
+            return _too_large(stage.kind)
+        exchange = Exchange(request, raw, stage, self._core.clock.now())
+        answer = shaped(self._respond(exchange), stage, request, exchange.let_in.authorizer)
+        answer = self._with_ids(exchange, answer)
         self._record(exchange, answer)
         return answer
 
@@ -131,11 +147,18 @@ class DataPlane:
         if matched is None:
             if stage.kind is Kind.REST:
                 return answers.message(
-                    403, "Missing Authentication Token", kind="MissingAuthenticationTokenException"
+                    403,
+                    "Missing Authentication Token",
+                    kind="MissingAuthenticationTokenException",
+                    reason="MISSING_AUTHENTICATION_TOKEN",
                 )
             return answers.message(404, "Not Found")
         exchange.route, exchange.values = matched
-        missing = _not_emulated(stage, exchange.route)
+        try:
+            exchange.let_in = self._let_in(exchange, exchange.route)
+        except Refused as refused:
+            return refused.answer
+        missing = _not_emulated(exchange.route)
         if missing:
             return self._gap_in(exchange, missing)
         integration = exchange.route.integration
@@ -144,6 +167,26 @@ class DataPlane:
         if integration.kind == "MOCK":
             return _mock(integration)
         return self._call(exchange, exchange.route, integration)
+
+    def _let_in(self, exchange: Exchange, route: Route) -> LetIn:
+        """Everything that stands before the integration.
+
+        Raises:
+            Refused: the request gets no further.
+        """
+        stage, request = exchange.stage, exchange.request
+        asked = Asked(request, exchange.raw, stage, route, exchange.values, exchange.started)
+        let_in = self._authorization.let_in(asked)
+        if route.api_key_required and stage.kind is Kind.REST:
+            answer, key = self._limits.admit(stage, let_in.usage_key or request.header("x-api-key"))
+            if answer is not None:
+                raise Refused(answer)
+            let_in = replace(let_in, identity={**let_in.identity, **key})
+        if throttled := self._limits.throttled(stage, route):
+            raise Refused(throttled)
+        if bad := validation.problem(request, route, exchange.values):
+            raise Refused(bad)
+        return let_in
 
     def _call(self, exchange: Exchange, route: Route, integration: Integration) -> Answer:
         stage, request = exchange.stage, exchange.request
@@ -156,6 +199,10 @@ class DataPlane:
         version = integration.payload_version if stage.kind is Kind.HTTP else "1.0"
         write = payload_2 if version == "2.0" else payload_1
         event = write(request, stage, route, exchange.values, exchange.started)
+        if exchange.let_in.authorizer is not None:
+            event["requestContext"]["authorizer"] = exchange.let_in.authorizer
+        if exchange.let_in.identity:
+            event["requestContext"]["identity"] |= exchange.let_in.identity
         began = self._core.clock.time()
         try:
             outcome = self._invoke(exchange, json.dumps(event, ensure_ascii=False).encode(), integration)
@@ -277,15 +324,15 @@ def _decoded(path: str) -> str:
     return unquote(path, errors="replace")
 
 
-def _not_emulated(stage: Stage, route: Route) -> str:
-    if stage.snapshot.policy:
-        return "resource policies of REST APIs"
-    if route.authorization != "NONE":
-        return f"{route.authorization} authorization of API routes"
-    if route.api_key_required:
-        return "API keys"
-    if route.validator:
-        return f"validation of the {route.validator} of requests"
+def _too_large(kind: Kind) -> Answer:
+    if kind is Kind.REST:
+        return answers.message(
+            413, "Request Too Long", kind="RequestTooLargeException", reason="REQUEST_TOO_LARGE"
+        )
+    return answers.message(413, "Request Entity Too Large")
+
+
+def _not_emulated(route: Route) -> str:
     integration = route.integration
     if integration is None:
         return ""

@@ -14,9 +14,10 @@ from moto.apigateway.models import RestAPI, apigateway_backends
 from moto.apigatewayv2.models import Api as HttpApi
 from moto.apigatewayv2.models import apigatewayv2_backends
 
-from sandbox.emulator.fabric.apigateway.model import Kind, Snapshot, Stage
+from sandbox.emulator.fabric.apigateway.model import Kind, Snapshot, Stage, Throttle
 from sandbox.emulator.fabric.apigateway.snapshots import snapshot_http, snapshot_rest
 
+_ACCOUNT_RATE, _ACCOUNT_BURST = 10_000.0, 5_000.0
 _ALPHABET = string.ascii_lowercase + string.digits
 
 
@@ -106,6 +107,7 @@ class Deployments:
             snapshot=deployment.snapshot,
             log_destination=logging.get("destinationArn") or "",
             log_format=logging.get("format") or "",
+            throttles=_rest_throttles(stage) if rest else _http_throttles(stage),
         )
 
 
@@ -128,3 +130,38 @@ def _each(backends: Any) -> Iterator[tuple[str, str, Any]]:
     for account_id, regions in list(backends.items()):
         for region, backend in list(regions.items()):
             yield account_id, region, backend
+
+
+def _rest_throttles(stage: Any) -> dict[str, Throttle]:
+    """A stage's method settings: ``/*/*`` for all, ``/~1items/GET`` for one."""
+    made: dict[str, Throttle] = {}
+    for key, settings in (stage.method_settings or {}).items():
+        rate, burst = settings.get("throttlingRateLimit"), settings.get("throttlingBurstLimit")
+        if rate is None and burst is None:
+            continue
+        path, _, method = key.rpartition("/")
+        path = path.replace("~1", "/")
+        name = "*" if path.strip("/") == "*" and method == "*" else f"{method} /{path.strip('/')}"
+        made[name] = _throttle(rate, burst)
+    return made
+
+
+def _http_throttles(stage: Any) -> dict[str, Throttle]:
+    made: dict[str, Throttle] = {}
+    settings = {"*": stage.default_route_settings or {}, **(stage.route_settings or {})}
+    for key, each in settings.items():
+        rate, burst = each.get("throttlingRateLimit"), each.get("throttlingBurstLimit")
+        if rate is not None or burst is not None:
+            made[key] = _throttle(rate, burst)
+    return made
+
+
+def _throttle(rate: Any, burst: Any) -> Throttle:
+    """What is not set is the account's limit.
+
+    Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+    """
+    return Throttle(
+        _ACCOUNT_RATE if rate is None or float(rate) < 0 else float(rate),
+        _ACCOUNT_BURST if burst is None or float(burst) < 0 else float(burst),
+    )

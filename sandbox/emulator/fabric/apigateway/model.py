@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 _FUNCTION_IN_URI = re.compile(r"/functions/(arn:[^/]+:function:[^/]+)/invocations$")
 
@@ -52,12 +53,50 @@ class Integration:
         return uri if ":lambda:" in uri and ":function:" in uri else ""
 
 
+class AuthorizerKind(StrEnum):
+    TOKEN = "TOKEN"
+    REQUEST = "REQUEST"
+    JWT = "JWT"
+    COGNITO = "COGNITO_USER_POOLS"
+
+
+@dataclass(frozen=True, slots=True)
+class Authorizer:
+    """What decides about callers before a route's integration is called.
+
+    ``sources`` are where the caller's identity is (``method.request.header.X``, ``$request.header.X``);
+    ``pattern`` is what a token has to look like. ``issuer`` and ``audience`` are of tokens; of a user pool
+    the issuers are those of ``pools``.
+    """
+
+    id: str
+    kind: AuthorizerKind
+    uri: str = ""
+    credentials: str = ""
+    sources: tuple[str, ...] = ()
+    pattern: str = ""
+    ttl_s: int = 300
+    payload_version: str = "1.0"
+    simple: bool = False
+    issuer: str = ""
+    audience: tuple[str, ...] = ()
+    pools: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What a REST API checks of a request by itself; ``models`` are JSON Schemas by content type."""
+
+    parameters: tuple[str, ...] = ()
+    models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """A method (or ``ANY``) and a path such as ``/items/{id}``, ``/{proxy+}`` or ``$default``.
 
-    ``authorization`` is NONE or what a caller would have to show. ``validator`` names a check of the
-    request that the API makes before it calls the function, if there is one.
+    ``authorization`` is NONE or what a caller has to show; ``authorizer`` decides about CUSTOM, JWT and
+    COGNITO_USER_POOLS, for which a token needs one of ``scopes``, if there are any.
     """
 
     method: str
@@ -66,7 +105,9 @@ class Route:
     authorization: str = "NONE"
     api_key_required: bool = False
     resource_id: str = ""
-    validator: str = ""
+    authorizer: Authorizer | None = None
+    scopes: tuple[str, ...] = ()
+    validation: Validation = field(default_factory=Validation)
 
     @property
     def key(self) -> str:
@@ -97,17 +138,36 @@ class Cors:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewayResponse:
+    """What a REST API answers by itself; header values as written, bodies by content type."""
+
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    templates: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """At most ``burst`` requests at once and ``rate`` a second on average."""
+
+    rate: float
+    burst: float
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """An API as it was when it was deployed.
 
-    ``disabled``: its execute-api endpoint is switched off. ``policy``: it has a resource policy.
+    ``disabled``: its execute-api endpoint is switched off. ``policy`` is its resource policy, or empty.
+    ``responses`` are a REST API's gateway responses by their type.
     """
 
     routes: tuple[Route, ...]
     binary_media_types: tuple[str, ...] = ()
     cors: Cors | None = None
     disabled: bool = False
-    policy: bool = False
+    policy: str = ""
+    responses: Mapping[str, GatewayResponse] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +184,10 @@ class Stage:
     snapshot: Snapshot
     log_destination: str = ""
     log_format: str = ""
+    throttles: Mapping[str, Throttle] = field(default_factory=dict)
+    """By ``METHOD /path`` of REST APIs, route key of HTTP APIs, or ``*`` for all the others."""
+
+    def arn(self, method: str, path: str) -> str:
+        """What ``execute-api:Invoke`` is asked for."""
+        where = f"arn:aws:execute-api:{self.region}:{self.account_id}:{self.api_id}"
+        return f"{where}/{self.name}/{method}/{path.lstrip('/')}"

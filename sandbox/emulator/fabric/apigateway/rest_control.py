@@ -32,6 +32,7 @@ class RestControl:
             "PutRestApi": self._put_api,
             "UpdateRestApi": self._update_api,
             "DeleteRestApi": self._delete_api,
+            "CreateAuthorizer": self._create_authorizer,
             "CreateResource": self._create_resource,
             "UpdateMethod": self._update_method,
             "UpdateIntegration": self._update_integration,
@@ -99,6 +100,16 @@ class RestControl:
         self._api(call, call.params["restApiId"])
         _backend(call).delete_rest_api(call.params["restApiId"])
         return {}
+
+    def _create_authorizer(self, call: Call) -> dict[str, Any]:
+        """moto loses what a token has to look like."""
+        made = self._core.moto(call)
+        pattern = call.params.get("identityValidationExpression")
+        if pattern:
+            authorizer = self._api(call, call.params["restApiId"]).authorizers[made["id"]]
+            authorizer.identity_validation_expression = pattern
+            made["identityValidationExpression"] = pattern
+        return made
 
     def _create_resource(self, call: Call) -> dict[str, Any]:
         api = self._api(call, call.params["restApiId"])

@@ -7,6 +7,7 @@ from typing import Any
 
 from sandbox.emulator.calls import Handlers
 from sandbox.emulator.core import AccountCore
+from sandbox.emulator.fabric.apigateway.authorization import Keys
 from sandbox.emulator.fabric.apigateway.dataplane import DataPlane
 from sandbox.emulator.fabric.apigateway.deployments import Deployments
 from sandbox.emulator.fabric.apigateway.http_control import HttpControl
@@ -17,11 +18,11 @@ from sandbox.emulator.functions.contract import Functions
 class ApiGateway:
     """REST and HTTP APIs: made through :meth:`handlers`, called through :meth:`wsgi`."""
 
-    def __init__(self, core: AccountCore, functions: Functions) -> None:
+    def __init__(self, core: AccountCore, functions: Functions, keys: Keys | None = None) -> None:
         deployments = Deployments()
         self._rest = RestControl(core, deployments)
         self._http = HttpControl(core, deployments)
-        self._plane = DataPlane(core, functions, deployments)
+        self._plane = DataPlane(core, functions, deployments, keys)
 
     def handlers(self) -> Handlers:
         """The operations it takes over from moto."""

@@ -11,7 +11,17 @@ from moto.apigateway.models import Integration as RestIntegration
 from moto.apigateway.models import RestAPI
 from moto.apigatewayv2.models import Api as HttpApi
 
-from sandbox.emulator.fabric.apigateway.model import Cors, Integration, MockResponse, Route, Snapshot
+from sandbox.emulator.fabric.apigateway.model import (
+    Authorizer,
+    AuthorizerKind,
+    Cors,
+    GatewayResponse,
+    Integration,
+    MockResponse,
+    Route,
+    Snapshot,
+    Validation,
+)
 
 _HEADER = "method.response.header."
 _JSON = "application/json"
@@ -19,6 +29,7 @@ _JSON = "application/json"
 
 def snapshot_rest(api: RestAPI) -> Snapshot:
     """A REST API as it stands. Call with the dispatch lock held."""
+    authorizers = {found.id: _rest_authorizer(found) for found in api.authorizers.values()}
     routes = tuple(
         Route(
             method=name,
@@ -27,7 +38,9 @@ def snapshot_rest(api: RestAPI) -> Snapshot:
             authorization=method.authorization_type or "NONE",
             api_key_required=bool(method.api_key_required),
             resource_id=resource.id,
-            validator=_validator(api, method),
+            authorizer=authorizers.get(method.authorizer_id or ""),
+            scopes=tuple(method.authorization_scopes or ()),
+            validation=_validation(api, method),
         )
         for resource in api.resources.values()
         for name, method in resource.resource_methods.items()
@@ -36,13 +49,15 @@ def snapshot_rest(api: RestAPI) -> Snapshot:
         routes,
         binary_media_types=tuple(kind.lower() for kind in api.binaryMediaTypes),
         disabled=is_true(api.disableExecuteApiEndpoint),
-        policy=bool(api.policy),
+        policy=api.policy or "",
+        responses={name: _gateway_response(found) for name, found in api.gateway_responses.items()},
     )
 
 
 def snapshot_http(api: HttpApi) -> Snapshot:
     """An HTTP API as it stands. Call with the dispatch lock held."""
     integrations = {found.id: _http_integration(found) for found in api.integrations.values()}
+    authorizers = {found.id: _http_authorizer(found) for found in api.authorizers.values()}
     routes = []
     for route in api.routes.values():
         method, _, path = route.route_key.partition(" ")
@@ -54,6 +69,8 @@ def snapshot_http(api: HttpApi) -> Snapshot:
                 authorization=route.authorization_type or "NONE",
                 api_key_required=is_true(route.api_key_required),
                 resource_id=route.route_id,
+                authorizer=authorizers.get(route.authorizer_id or ""),
+                scopes=tuple(route.authorization_scopes or ()),
             )
         )
     return Snapshot(
@@ -66,18 +83,68 @@ def is_true(value: Any) -> bool:
     return str(value).lower() == "true"
 
 
-def _validator(api: RestAPI, method: Any) -> str:
+def _rest_authorizer(found: Any) -> Authorizer:
+    ttl = found.authorizer_result_ttl
+    return Authorizer(
+        id=found.id,
+        kind=AuthorizerKind(found.type),
+        uri=found.authorizer_uri or "",
+        credentials=found.authorizer_credentials or "",
+        sources=tuple(part.strip() for part in (found.identity_source or "").split(",") if part.strip()),
+        pattern=found.identity_validation_expression or "",
+        ttl_s=300 if ttl is None else int(ttl),
+        pools=tuple(arn.rsplit("/", 1)[-1] for arn in found.provider_arns or ()),
+    )
+
+
+def _http_authorizer(found: Any) -> Authorizer:
+    sources = found.identity_source or ()
+    jwt = found.jwt_config or {}
+    return Authorizer(
+        id=found.id,
+        kind=AuthorizerKind(found.authorizer_type),
+        uri=found.authorizer_uri or "",
+        credentials=found.auth_creds_arn or "",
+        sources=tuple(sources.split(",") if isinstance(sources, str) else sources),
+        ttl_s=int(found.auth_result_ttl or 0),
+        payload_version=found.auth_payload_format_version or "1.0",
+        simple=is_true(found.enable_simple_response),
+        issuer=str(jwt.get("issuer") or jwt.get("Issuer") or "").rstrip("/"),
+        audience=tuple(jwt.get("audience") or jwt.get("Audience") or ()),
+    )
+
+
+def _gateway_response(found: Any) -> GatewayResponse:
+    headers = {
+        name.removeprefix("gatewayresponse.header."): value
+        for name, value in (found.response_parameters or {}).items()
+        if name.startswith("gatewayresponse.header.")
+    }
+    status = int(found.status_code) if found.status_code else None
+    return GatewayResponse(status, headers, dict(found.response_templates or {}))
+
+
+def _validation(api: RestAPI, method: Any) -> Validation:
     found = api.request_validators.get(method.request_validator_id or "")
     if found is None:
-        return ""
-    parts = []
-    if is_true(found.validate_request_parameters) and any(
-        is_true(required) for required in (method.request_parameters or {}).values()
-    ):
-        parts.append("parameters")
-    if is_true(found.validate_request_body) and method.request_models:
-        parts.append("body")
-    return " and ".join(parts)
+        return Validation()
+    parameters: tuple[str, ...] = ()
+    if is_true(found.validate_request_parameters):
+        wanted = (method.request_parameters or {}).items()
+        parameters = tuple(name for name, required in wanted if is_true(required))
+    models: dict[str, Mapping[str, Any]] = {}
+    if is_true(found.validate_request_body):
+        schemas = {model.name: json.loads(model.schema or "{}") for model in api.models.values()}
+        for content_type, name in (method.request_models or {}).items():
+            models[content_type] = _with_models(schemas.get(name, {}), schemas, api.id)
+    return Validation(parameters, models)
+
+
+def _with_models(schema: Mapping[str, Any], schemas: Mapping[str, Any], api_id: str) -> dict[str, Any]:
+    """A model with the models that it refers to beside it."""
+    prefix = f"https://apigateway.amazonaws.com/restapis/{api_id}/models/"
+    text = json.dumps({**schema, "coldstart:models": schemas})
+    return dict(json.loads(text.replace(prefix, "#/coldstart:models/")))
 
 
 def _rest_integration(found: RestIntegration | None) -> Integration | None:

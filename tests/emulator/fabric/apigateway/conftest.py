@@ -70,7 +70,7 @@ def functions() -> RecordingFunctions:
 
 @pytest.fixture
 def gateway(account: Any, functions: RecordingFunctions) -> ApiGateway:
-    made = ApiGateway(account.core, functions)
+    made = ApiGateway(account.core, functions, account.gateway.keys)
     account.add(made.handlers())
     return made
 

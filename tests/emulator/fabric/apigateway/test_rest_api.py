@@ -176,7 +176,7 @@ def test_a_stage_serves_its_deployment_until_it_is_moved(
         client.delete_deployment(restApiId=api_id, deploymentId=deployment["id"])
 
 
-def test_a_method_that_wants_more_than_we_check_lets_nobody_in(
+def test_a_method_that_wants_a_signature_or_a_key_lets_nobody_else_in(
     account: Any, web: Web, function_arn: str, functions: RecordingFunctions
 ) -> None:
     client = account.client("apigateway")
@@ -195,9 +195,9 @@ def test_a_method_that_wants_more_than_we_check_lets_nobody_in(
     made = client.import_rest_api(body=json.dumps(document).encode())
     client.create_deployment(restApiId=made["id"], stageName="dev")
     base = f"https://{made['id']}.execute-api.{account.core.region}.amazonaws.com/dev"
-    assert "AWS_IAM" in web(f"{base}/orders/1").json()["message"]
-    assert "API keys" in web(f"{base}/files/x").json()["message"]
-    assert web(f"{base}/files/x").status == 501
+    unsigned, keyless = web(f"{base}/orders/1"), web(f"{base}/files/x")
+    assert (unsigned.status, unsigned.json()) == (403, {"message": "Missing Authentication Token"})
+    assert (keyless.status, keyless.json()) == (403, {"message": "Forbidden"})
     assert not functions.events
 
 
