@@ -44,7 +44,7 @@ class Gateway:
     """Authenticates, names, records and performs. ``handlers`` take operations over from moto."""
 
     def __init__(
-        self, clock: VirtualClock, timeline: Timeline, lock: threading.RLock, *, enforcing: bool = False
+        self, clock: VirtualClock, timeline: Timeline, lock: threading.RLock, *, enforcing: bool = True
     ) -> None:
         self.guard = Guard(lock, clock, enforcing=enforcing)
         self.keys = KeyRing()

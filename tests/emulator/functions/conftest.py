@@ -75,6 +75,8 @@ REACHES = json.dumps(
                 "s3:GetObject",
                 "s3:PutObject",
                 "sns:Publish",
+                "sqs:GetQueueUrl",
+                "sqs:ReceiveMessage",
                 "sqs:SendMessage",
             ],
             "Resource": "*",
