@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from moto.core.utils import get_service_model
-
 from sandbox.emulator.iam.evaluation.model import ContextValue
 from sandbox.emulator.iam.mapping import catalogue, conditions, dynamodb, passing, resources, s3
 from sandbox.emulator.iam.mapping.model import Asked, Authorisation, Unmapped
@@ -128,6 +126,8 @@ def _apigateway(asked: Asked) -> list[Authorisation] | None:
 
     Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-control-access-using-iam-policies-to-create-and-manage-apis.html
     """
+    from moto.core.utils import get_service_model  # Late: AWS's list of actions needs no moto.
+
     model = get_service_model(asked.service).operation_model(asked.operation)
     shape = model.input_shape
     wire: dict[str, str] = {}
