@@ -24,6 +24,7 @@ _UNDERSCORED = re.compile(
     rb"^(x-amz-meta-[^:\s]*_[^:\s]*):[ \t]*(.*?)[ \t]*\r?$", re.MULTILINE | re.IGNORECASE
 )
 _IN_MEMORY_BYTES = 64 * 1024**2
+_CONNECTIONS_LIMIT = 4096
 
 
 class _Parser(HTTPRequestParser):
@@ -76,6 +77,9 @@ class Server:
             inbuf_overflow=_IN_MEMORY_BYTES,
             outbuf_overflow=_IN_MEMORY_BYTES,
             channel_timeout=600,
+            # A client whose answers lie unread holds a connection for each; select() ends at 1,024.
+            connection_limit=_CONNECTIONS_LIMIT,
+            asyncore_use_poll=True,
             clear_untrusted_proxy_headers=False,
             expose_tracebacks=False,
         )
