@@ -16,14 +16,22 @@ from typing import Any
 from urllib.parse import unquote
 
 from sandbox.emulator.core import AccountCore
-from sandbox.emulator.fabric import policies
-from sandbox.emulator.fabric.apigateway import access_logs, answers, validation
+from sandbox.emulator.fabric import policies, roles
+from sandbox.emulator.fabric.apigateway import access_logs, answers, services, validation
 from sandbox.emulator.fabric.apigateway.answers import Answer
 from sandbox.emulator.fabric.apigateway.authorization import Authorization, Keys, LetIn, Refused
 from sandbox.emulator.fabric.apigateway.deployments import Deployments, Found, find_api
 from sandbox.emulator.fabric.apigateway.gateway_responses import shaped
 from sandbox.emulator.fabric.apigateway.identities import Asked
 from sandbox.emulator.fabric.apigateway.limits import Limits
+from sandbox.emulator.fabric.apigateway.mappings import (
+    Mapped,
+    Sources,
+    Unmapped,
+    map_request,
+    map_response,
+    mock_status,
+)
 from sandbox.emulator.fabric.apigateway.matching import match
 from sandbox.emulator.fabric.apigateway.model import Integration, Kind, Route, Stage
 from sandbox.emulator.fabric.apigateway.requests import (
@@ -164,9 +172,9 @@ class DataPlane:
         integration = exchange.route.integration
         if integration is None:
             return answers.refused(stage.kind, "the route has no integration")
-        if integration.kind == "MOCK":
-            return _mock(integration)
-        return self._call(exchange, exchange.route, integration)
+        if integration.kind == "AWS_PROXY":
+            return self._call(exchange, exchange.route, integration)
+        return self._mapped(exchange, exchange.route, integration)
 
     def _let_in(self, exchange: Exchange, route: Route) -> LetIn:
         """Everything that stands before the integration.
@@ -224,6 +232,67 @@ class DataPlane:
             )
         except answers.Malformed as error:
             return answers.internal_error(stage.kind, f"Malformed Lambda proxy response: {error}")
+
+    def _mapped(self, exchange: Exchange, route: Route, integration: Integration) -> Answer:
+        """An integration that is no proxy: a function, another service, or nothing at all."""
+        stage, request = exchange.stage, exchange.request
+        context = payload_1(request, stage, route, exchange.values, exchange.started)["requestContext"]
+        context |= {"authorizer": exchange.let_in.authorizer} if exchange.let_in.authorizer else {}
+        context["identity"] |= exchange.let_in.identity
+        sources = Sources(request, stage, route, exchange.values, context)
+        began = self._core.clock.time()
+        try:
+            if integration.kind == "MOCK":
+                status = mock_status(integration, sources)
+                if not status:
+                    return answers.refused(Kind.REST, "the MOCK integration's template makes no statusCode")
+                return map_response(integration, sources, str(status), "", {})
+            mapped = map_request(integration, sources)
+        except Unmapped as error:
+            return error.answer
+        exchange.function = integration.function(stage.variables)
+        answer = (
+            self._mapped_function(exchange, route, integration, sources, mapped)
+            if exchange.function
+            else self._mapped_service(exchange, integration, sources, mapped)
+        )
+        exchange.integration_ms = round((self._core.clock.time() - began) * 1000)
+        return answer
+
+    def _mapped_function(
+        self, exchange: Exchange, route: Route, integration: Integration, sources: Sources, mapped: Mapped
+    ) -> Answer:
+        refusal = "" if integration.credentials else self._refusal(exchange, route)
+        if refusal:
+            return answers.refused(Kind.REST, refusal)
+        try:
+            outcome = self._invoke(exchange, mapped.body.encode() or b"{}", integration)
+        except Overdue:
+            return answers.timed_out(Kind.REST, f"no answer within {integration.timeout_s:g} s")
+        exchange.outcome = outcome
+        if outcome.status >= 300:
+            return answers.refused(Kind.REST, f"Lambda invocation failed with status {outcome.status}")
+        body = outcome.payload.decode("utf-8", "replace")
+        subject = str(_error_message(body)) if outcome.function_error else ""
+        return map_response(integration, sources, subject, body, {})
+
+    def _mapped_service(
+        self, exchange: Exchange, integration: Integration, sources: Sources, mapped: Mapped
+    ) -> Answer:
+        try:
+            principal = roles.assume(self._core, integration.credentials, _SERVICE)
+        except roles.RoleRefused as error:
+            return answers.refused(
+                Kind.REST, f"API Gateway does not have permission to assume the role: {error}"
+            )
+        query = mapped.querystring | ({"x-method": "PUT"} if integration.method == "PUT" else {})
+        try:
+            answer = services.perform(
+                self._core.clients, principal, integration.uri, mapped.body, mapped.path, query
+            )
+        except services.NotAService:
+            return self._gap_in(exchange, f"the integration {integration.uri}")
+        return map_response(integration, sources, str(answer.status), answer.body, answer.headers)
 
     def _invoke(self, exchange: Exchange, payload: bytes, integration: Integration) -> InvokeOutcome:
         """Run the function; one that takes longer than the integration may goes on without us."""
@@ -336,23 +405,15 @@ def _not_emulated(route: Route) -> str:
     integration = route.integration
     if integration is None:
         return ""
-    if integration.kind not in ("AWS_PROXY", "MOCK"):
+    if integration.kind not in ("AWS_PROXY", "AWS", "MOCK"):
         return f"{integration.kind} integrations"
     return integration.gap
 
 
-def _mock(integration: Integration) -> Answer:
-    """What a MOCK integration answers: the response whose pattern fits the status, or the default."""
-    chosen = None
-    for response in integration.mock_responses:
-        if response.pattern and re.fullmatch(response.pattern, str(integration.mock_status)):
-            chosen = response
-            break
-        if not response.pattern:
-            chosen = chosen or response
-    if chosen is None or not integration.mock_status:
-        return answers.refused(Kind.REST, "the MOCK integration has no response for its status")
-    headers = [(name.lower(), value) for name, value in chosen.headers.items()]
-    if not any(name == "content-type" for name, _ in headers):
-        headers.append(("content-type", "application/json"))
-    return Answer(chosen.status, tuple(headers), chosen.body.encode())
+def _error_message(body: str) -> str:
+    """What a function's error says, which integration responses are chosen by."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return body
+    return str(found.get("errorMessage", "")) if isinstance(found, dict) else body

@@ -17,28 +17,35 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class MockResponse:
-    """What a MOCK integration answers for one status. ``pattern`` empty: the default response."""
+class IntegrationResponse:
+    """One way to answer with what an integration gave. ``pattern`` empty: the default response.
+
+    ``parameters`` are response headers as they are written, ``templates`` bodies by content type.
+    """
 
     status: int
     pattern: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    templates: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """What a route does. ``kind`` is API Gateway's name in capitals: AWS_PROXY, MOCK, HTTP_PROXY …
+    """What a route does. ``kind`` is API Gateway's name in capitals: AWS_PROXY, AWS, MOCK, HTTP_PROXY …
 
-    ``gap`` says what about it is not emulated, if anything.
+    ``parameters`` and ``templates`` make the integration's request, ``responses`` the answer, of what is
+    not a proxy. ``gap`` says what about it is not emulated, if anything.
     """
 
     kind: str
     uri: str = ""
+    method: str = "POST"
     payload_version: str = "1.0"
     timeout_s: float = 29.0
-    mock_status: int = 200
-    mock_responses: tuple[MockResponse, ...] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    templates: Mapping[str, str] = field(default_factory=dict)
+    passthrough: str = "WHEN_NO_MATCH"
+    responses: tuple[IntegrationResponse, ...] = ()
     credentials: str = ""
     gap: str = ""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,14 +16,11 @@ from sandbox.emulator.fabric.apigateway.model import (
     Cors,
     GatewayResponse,
     Integration,
-    MockResponse,
+    IntegrationResponse,
     Route,
     Snapshot,
     Validation,
 )
-
-_HEADER = "method.response.header."
-_JSON = "application/json"
 
 
 def snapshot_rest(api: RestAPI) -> Snapshot:
@@ -150,52 +146,25 @@ def _with_models(schema: Mapping[str, Any], schemas: Mapping[str, Any], api_id: 
 def _rest_integration(found: RestIntegration | None) -> Integration | None:
     if found is None:
         return None
-    kind = str(found.integration_type).upper()
-    status, gap = 200, ""
-    responses: tuple[MockResponse, ...] = ()
-    if kind == "MOCK":
-        status, gap = _mock_status(found.request_templates or {})
-        responses, gap = _mock_responses(found, gap)
     return Integration(
-        kind=kind,
+        kind=str(found.integration_type).upper(),
         uri=found.uri or "",
+        method=found.http_method or "POST",
         timeout_s=float(found.timeout_in_millis or 29_000) / 1000,
-        mock_status=status,
-        mock_responses=responses,
+        parameters=dict(found.request_parameters or {}),
+        templates={kind.lower(): text for kind, text in (found.request_templates or {}).items() if text},
+        passthrough=(found.passthrough_behaviour or "WHEN_NO_MATCH").upper(),
+        responses=tuple(
+            IntegrationResponse(
+                int(response.status_code),
+                response.selection_pattern or "",
+                dict(response.response_parameters or {}),
+                {kind: text for kind, text in (response.response_templates or {}).items() if text},
+            )
+            for response in (found.integration_responses or {}).values()
+        ),
         credentials=found.credentials or "",
-        gap=gap,
     )
-
-
-def _mock_status(templates: Mapping[str, str]) -> tuple[int, str]:
-    template = templates.get(_JSON) or next(iter(templates.values()), "")
-    if re.search(r"[#$]", template):
-        return 0, "a mapping template with variables in a MOCK integration"
-    # A trailing comma or a comment is beyond JSON; API Gateway refuses those at run time as well.
-    try:
-        return int(json.loads(template)["statusCode"]), ""
-    except (ValueError, KeyError, TypeError):
-        return 0, ""
-
-
-def _mock_responses(found: RestIntegration, gap: str) -> tuple[tuple[MockResponse, ...], str]:
-    responses = []
-    for response in (found.integration_responses or {}).values():
-        headers = {}
-        for name, value in (response.response_parameters or {}).items():
-            if not name.startswith(_HEADER):
-                continue
-            if not (value.startswith("'") and value.endswith("'")):
-                gap = gap or f"{name} mapped from {value}"
-                continue
-            headers[name.removeprefix(_HEADER)] = value[1:-1]
-        body = (response.response_templates or {}).get(_JSON) or ""
-        if re.search(r"[$]\w|[$]\{|#(set|if|foreach)", body):
-            gap = gap or "a mapping template with variables in a MOCK integration"
-        responses.append(
-            MockResponse(int(response.status_code), response.selection_pattern or "", headers, body)
-        )
-    return tuple(responses), gap
 
 
 def _http_integration(found: Any) -> Integration:
