@@ -162,7 +162,7 @@ def render(
     variables: Mapping[str, str],
     overrides: dict[str, Any] | None = None,
 ) -> str:
-    """A template's text. What it sets under ``$context.requestOverride`` or ``responseOverride`` is in ``overrides``.
+    """A template's text; ``overrides`` receives what it sets of the request and the response.
 
     Raises:
         BadTemplate: it can't be evaluated.
