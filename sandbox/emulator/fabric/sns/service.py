@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from dataclasses import replace
+import threading
+from collections import deque
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sandbox.emulator.calls import Call, Handlers
@@ -20,6 +22,16 @@ from sandbox.emulator.functions.contract import Functions
 
 _SERVICE = "sns.amazonaws.com"
 _RAW_ATTRIBUTES_LIMIT = 10
+# Source: https://docs.aws.amazon.com/sns/latest/dg/fifo-message-dedup.html
+_DEDUPLICATED_S = 300.0
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What a FIFO topic has for one subscription: delivered one after the other, as published."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    waiting: deque[Notification] = field(default_factory=deque)
 
 
 class Sns:
@@ -31,6 +43,8 @@ class Sns:
         self._mailroom = mailroom
         self._numbers = itertools.count(1)
         self._sequence_numbers: dict[str, str] = {}
+        self._lanes: dict[str, _Lane] = {}
+        self._recent: dict[tuple[str, str, str], tuple[str, float]] = {}
         patches.deliver_to(self.published)
 
     def handlers(self) -> Handlers:
@@ -67,10 +81,29 @@ class Sns:
         if policy and not passes(policy, scope or "MessageAttributes", published):
             self._report(subscription, notification, "filtered")
             return
-        self._core.work.submit(
-            lambda: self._deliver(subscription, notification),
-            label=f"sns:{topic.name} → {subscription.protocol}:{subscription.endpoint}",
-        )
+        label = f"sns:{topic.name} → {subscription.protocol}:{subscription.endpoint}"
+        if not topic.fifo_topic:
+            self._core.work.submit(lambda: self._deliver(subscription, notification), label=label)
+        elif self._is_repeated(topic, published):
+            self._report(subscription, notification, "deduplicated")
+        else:
+            lane = self._lanes.setdefault(subscription.arn, _Lane())
+            lane.waiting.append(notification)
+            self._core.work.submit(lambda: self._deliver_next(subscription, lane), label=label)
+
+    def _is_repeated(self, topic: Any, published: Publication) -> bool:
+        """Whether a FIFO topic took another message with this deduplication id in the last five minutes."""
+        per_group = getattr(topic, "fifo_throughput_scope", "Topic") == "MessageGroup"
+        key = (topic.arn, published.group if per_group else "", published.deduplication_id)
+        now = self._core.clock.time()
+        while self._recent and now - next(iter(self._recent.values()))[1] >= _DEDUPLICATED_S:
+            del self._recent[next(iter(self._recent))]
+        first, _ = self._recent.setdefault(key, (published.id, now))
+        return first != published.id
+
+    def _deliver_next(self, subscription: Any, lane: _Lane) -> None:
+        with lane.lock:
+            self._deliver(subscription, lane.waiting.popleft())
 
     def _numbered(self, call: Call, result: dict[str, Any]) -> dict[str, Any]:
         if not str(call.params.get("TopicArn", "")).endswith(".fifo"):

@@ -61,6 +61,15 @@ class Bench:
         messages: list[Any] = found.get("Messages", [])
         return messages
 
+    def drain(self, url: str) -> list[Any]:
+        """Every message, each deleted once it was received."""
+        drained: list[Any] = []
+        while messages := self.messages(url):
+            for message in messages:
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            drained += messages
+        return drained
+
 
 @pytest.fixture
 def bench(account: Any) -> Bench:
@@ -260,6 +269,37 @@ def test_a_fifo_topic_keeps_order_and_numbers_its_messages(bench: Bench) -> None
     found = [json.loads(message["Body"]) for message in bench.messages(url)]
     assert [each["Message"] for each in found] == ["1", "2", "3"]
     assert found[0]["SequenceNumber"] == sent[0]["SequenceNumber"]
+
+
+def test_a_fifo_topic_hands_over_one_message_after_the_other(bench: Bench) -> None:
+    topic = bench.topic("orders.fifo", FifoTopic="true", ContentBasedDeduplication="true")
+    url, arn = bench.queue("inbox.fifo", FifoQueue="true")
+    bench.subscribe(topic, arn, RawMessageDelivery="true")
+
+    for start in range(0, 100, 10):
+        entries = [{"Id": str(i), "Message": str(i), "MessageGroupId": "a"} for i in range(start, start + 10)]
+        bench.sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=entries)
+    bench.account.settle()
+
+    assert [message["Body"] for message in bench.drain(url)] == [str(i) for i in range(100)]
+
+
+@pytest.mark.parametrize(
+    ("scope", "later_s", "heard"),
+    [("Topic", 0, ["a"]), ("Topic", 301, ["a", "b"]), ("MessageGroup", 0, ["a", "b"])],
+)
+def test_a_fifo_topic_forgets_a_deduplication_id_after_five_minutes(
+    bench: Bench, scope: str, later_s: int, heard: list[str]
+) -> None:
+    topic = bench.topic("orders.fifo", FifoTopic="true", FifoThroughputScope=scope)
+    url, arn = bench.queue()
+    bench.subscribe(topic, arn, RawMessageDelivery="true")
+
+    bench.publish(topic, "a", MessageGroupId="1", MessageDeduplicationId="same")
+    bench.account.advance(later_s)
+    bench.publish(topic, "b", MessageGroupId="2", MessageDeduplicationId="same")
+
+    assert sorted(message["Body"] for message in bench.messages(url)) == heard
 
 
 def test_a_batch_is_delivered_message_by_message(bench: Bench) -> None:
