@@ -39,6 +39,7 @@ from sandbox.emulator.faults import Faults
 from sandbox.emulator.functions.runtimes import Runtimes
 from sandbox.emulator.functions.service import FunctionService
 from sandbox.emulator.gateway import clients, moto_app, operations, server
+from sandbox.emulator.gateway.authority import Authority
 from sandbox.emulator.gateway.edge import Gateway
 from sandbox.emulator.iam import summary
 from sandbox.emulator.iam.simulation import Simulator
@@ -65,7 +66,10 @@ assert ASSESSABLE <= CAPABILITIES
 
 @dataclass(frozen=True, slots=True)
 class AccountOptions:
-    """What a new account is to be. ``spawner_socket`` is where execution environments are ordered."""
+    """What a new account is to be. ``spawner_socket`` is where execution environments are ordered.
+
+    ``authority`` is the one that they trust.
+    """
 
     account_id: str
     fixture_account_id: str
@@ -74,6 +78,7 @@ class AccountOptions:
     home: Path
     spawner_socket: Path
     runtimes: Runtimes
+    authority: Authority
 
 
 def warm_up() -> None:
@@ -123,7 +128,11 @@ class EmulatedAccount:
         )
         self._spawner = SpawnerClient(options.spawner_socket)
         self.functions = FunctionService(
-            self.core, self._spawner, self.gateway.application, runtimes=options.runtimes
+            self.core,
+            self._spawner,
+            self.gateway.application,
+            runtimes=options.runtimes,
+            authority=options.authority,
         )
         queues = SqsService(self.core)
         self.events = EventBridge(self.core, self.functions, queues.mailroom)

@@ -20,7 +20,7 @@ from typing import Any
 
 from sandbox.errors import EnvironmentFault, IsolationUnavailable
 from sandbox.isolation import wire
-from sandbox.isolation.spec import EnvironmentSpec, Exit, IsolationLevel
+from sandbox.isolation.spec import EnvironmentSpec, Exit, IsolationLevel, NameSockets
 
 START_TIMEOUT_S = 60.0
 SPAWN_TIMEOUT_S = 20.0
@@ -38,6 +38,7 @@ def start_spawner(
     minimum: IsolationLevel = IsolationLevel.NAMESPACES,
     unsafe: bool = False,
     hidden: Sequence[Path] = (),
+    trust: Path | None = None,
     self_test: bool = True,
 ) -> subprocess.Popen[bytes]:
     """Start the spawner that every account process connects to; returns when it is warm and tested.
@@ -49,7 +50,7 @@ def start_spawner(
         EnvironmentFault: the spawner did not start.
     """
     starting = StartingSpawner(
-        socket_path, runtime_dir, level=level, minimum=minimum, unsafe=unsafe, hidden=hidden
+        socket_path, runtime_dir, level=level, minimum=minimum, unsafe=unsafe, hidden=hidden, trust=trust
     )
     return starting.wait(self_test=self_test)
 
@@ -59,7 +60,8 @@ class StartingSpawner:
 
     Make it in the main thread: the kernel ends the spawner when the thread that started it ends.
     ``level`` asks for exactly one level, else the best found at or above ``minimum``; level 1 needs
-    ``unsafe``. ``hidden`` directories stay out of sight wherever they lie.
+    ``unsafe``. ``hidden`` directories stay out of sight wherever they lie. ``trust`` is a directory whose
+    files are shown below /etc: the authorities that environments trust, public parts alone.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class StartingSpawner:
         minimum: IsolationLevel = IsolationLevel.NAMESPACES,
         unsafe: bool = False,
         hidden: Sequence[Path] = (),
+        trust: Path | None = None,
     ) -> None:
         self._socket_path = socket_path
         self._staging = tempfile.mkdtemp(prefix="coldstart-")
@@ -94,6 +97,7 @@ class StartingSpawner:
             "source": str(_SOURCE),
             "runtime_dir": str(runtime_dir.resolve()),
             "hidden": [str(path) for path in (_SOURCE, *hidden)],
+            "trust": None if trust is None else str(trust.resolve()),
             "staging": self._staging,
         }
         with listener, theirs:
@@ -165,9 +169,11 @@ class IsolatedEnvironment:
         self.runtime_api, self.gateway, self.otlp, self.xray = (
             socket.socket(fileno=descriptor) for descriptor in descriptors[:4]
         )
+        own = [socket.socket(fileno=descriptor) for descriptor in descriptors[4:-1]]
+        self.names = NameSockets(*own) if own else None
         self.ports = ports
         self.output = output
-        self._ended = descriptors[4]
+        self._ended = descriptors[-1]
         self._control = control
         self._lock = threading.Lock()
         self._exit: Exit | None = None
@@ -275,6 +281,8 @@ class IsolatedEnvironment:
                 return
             for each in (self.runtime_api, self.gateway, self.otlp, self.xray, self._control):
                 each.close()
+            if self.names is not None:
+                self.names.close()
             os.close(self._ended)
             os.close(self.output)
             self._ended = self.output = -1

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from sandbox.isolation import kernel, view, wire
+from sandbox.isolation import kernel, names, view, wire
 from sandbox.isolation.cgroups import Slot
 
 FUNCTION_UID = 1000
@@ -84,6 +84,19 @@ def listen(address: str, ports: tuple[int, int, int, int]) -> list[socket.socket
     return [*sockets, datagrams]
 
 
+def listen_for_names(address: str) -> list[socket.socket]:
+    """DNS by UDP and TCP, and HTTPS, in this network namespace."""
+    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    datagrams.bind((address, wire.DNS_PORT))
+    sockets = [datagrams]
+    for port in (wire.DNS_PORT, wire.TLS_PORT):
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.bind((address, port))
+        listener.listen(128)
+        sockets.append(listener)
+    return sockets
+
+
 def start(
     order: Order,
     confinement: Confinement,
@@ -108,7 +121,7 @@ def start(
         kernel.sethostname("sandbox")
         kernel.loopback_up()
         ports = (wire.RUNTIME_API_PORT, order.gateway_port, wire.OTLP_PORT, wire.XRAY_PORT)
-        sockets = listen("127.0.0.1", ports)
+        sockets = [*listen("127.0.0.1", ports), *listen_for_names(names.ADDRESS)]
         laid = {
             "/var/task": order.code_dir,
             "/opt": order.layer_dir,

@@ -94,6 +94,7 @@ def _execute_stage_two(config: dict[str, Any], alive: socket.socket, ready: sock
         view.Interpreter(config["prefix"], config["version"]),
         config["runtime_dir"],
         tuple(config["hidden"]),
+        config["trust"],
     )
     seen.build(config["staging"])
     config |= {"alive": alive.fileno(), "ready": ready.fileno()}

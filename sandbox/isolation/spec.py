@@ -9,6 +9,10 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Protocol
 
+# Where an environment finds the authorities it trusts, at level 3 and above.
+AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+JAVA_AUTHORITIES = "/etc/ssl/certs/java/cacerts"
+
 
 class IsolationLevel(IntEnum):
     """How well strangers' code is kept in. Found by doing each step, never by reading settings."""
@@ -63,12 +67,26 @@ class Exit:
     out_of_memory: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class NameSockets:
+    """For code that goes where AWS's names lead: DNS (UDP and TCP 53 inside) and HTTPS (TCP 443)."""
+
+    dns: socket.socket
+    dns_stream: socket.socket
+    tls: socket.socket
+
+    def close(self) -> None:
+        """Give them back."""
+        for each in (self.dns, self.dns_stream, self.tls):
+            each.close()
+
+
 class Environment(Protocol):
     """A started environment. Its listening sockets live in its own private network.
 
     The owner serves ``runtime_api`` (TCP 9001 inside), ``gateway`` (TCP ``gateway_port`` inside) and
     ``otlp`` (TCP 4318), and reads ``xray`` (UDP 2000). ``output`` is the read end of the pipe that
-    both stdout and stderr go to.
+    both stdout and stderr go to. ``names`` are None below level 3, where ports are shared with the machine.
     """
 
     environment_id: str
@@ -77,6 +95,7 @@ class Environment(Protocol):
     gateway: socket.socket
     otlp: socket.socket
     xray: socket.socket
+    names: NameSockets | None
     output: int
 
     def fileno(self) -> int:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import glob
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.isolation import kernel
+from sandbox.isolation import kernel, names
 
 HOST = "/.host"
 TEMPLATE = "/env"
@@ -24,8 +25,8 @@ _FILES = {
     "etc/passwd": "root:x:0:0::/:/sbin/nologin\nsbx:x:1000:1000::/tmp:/sbin/nologin\n",
     "etc/group": "root:x:0:\nsbx:x:1000:\n",
     "etc/hosts": "127.0.0.1 localhost\n",
-    "etc/resolv.conf": "",
-    "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+    "etc/resolv.conf": f"nameserver {names.ADDRESS}\n",
+    "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 }
 # Debian's Java has its configuration here, behind links from below /usr.
 CONFIGURATION = "/etc/java-*-openjdk"
@@ -71,6 +72,8 @@ class View:
     runtime_dir: str
     hidden: tuple[str, ...] = ()
     """Directories that must stay out of sight even where they lie below a shown one."""
+    trust: str | None = None
+    """What is copied into /etc: the authorities that environments trust."""
 
     def masks(self) -> list[str]:
         """Directories shown empty, as seen inside: everybody else's installed packages."""
@@ -110,6 +113,8 @@ class View:
             os.makedirs(f"{template}/{name}", 0o755, exist_ok=True)
         for path, text in _FILES.items():
             Path(template, path).write_text(text)
+        if self.trust is not None:
+            shutil.copytree(self.trust, f"{template}/etc", dirs_exist_ok=True)
         for directory in glob.glob(CONFIGURATION):
             os.mkdir(template + directory, 0o755)
             kernel.bind_read_only(directory, template + directory)

@@ -7,11 +7,13 @@ import socket
 from typing import Any
 
 LARGEST_BYTES = 256 * 1024
-MOST_DESCRIPTORS = 8
+MOST_DESCRIPTORS = 12
 
 RUNTIME_API_PORT = 9001
 OTLP_PORT = 4318
 XRAY_PORT = 2000
+DNS_PORT = 53
+TLS_PORT = 443
 
 
 def send(channel: socket.socket, message: dict[str, Any], descriptors: tuple[int, ...] = ()) -> None:

@@ -68,6 +68,7 @@ def _share_models() -> None:
 
 
 def _serve(options: argparse.Namespace, ready: IO[bytes]) -> NoReturn:
+    from sandbox.emulator.gateway.authority import open_authority
     from sandbox.isolation.client import SpawnerClient, StartingSpawner
     from sandbox.isolation.spec import IsolationLevel
     from sandbox.supervisor import places
@@ -77,6 +78,7 @@ def _serve(options: argparse.Namespace, ready: IO[bytes]) -> NoReturn:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     place, lock = places.claim_instance(options.run)
+    authority = open_authority(options.home)
     starting = StartingSpawner(
         place / "spawner",
         options.runtime,
@@ -84,6 +86,7 @@ def _serve(options: argparse.Namespace, ready: IO[bytes]) -> NoReturn:
         minimum=IsolationLevel(options.minimum),
         unsafe=options.unsafe,
         hidden=(options.home, options.run),
+        trust=authority.trust,
     )
     gc.disable()
     _share_models()
@@ -114,7 +117,9 @@ def _serve(options: argparse.Namespace, ready: IO[bytes]) -> NoReturn:
     alone = threading.active_count() == 1
     if not alone:
         raise RuntimeError(f"threads are running before the fork: {threading.enumerate()}")
-    supervisor = loop.Supervisor(place, lock, listener, at, spawner, about, options.owner, runtimes)
+    supervisor = loop.Supervisor(
+        place, lock, listener, at, spawner, about, options.owner, runtimes, authority
+    )
     with ready as pipe:
         pipe.write(wire.encode({"ok": {**about, "socket": str(at)}}))
     supervisor.serve()

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from sandbox.emulator.functions.runtimes import Runtimes
+from sandbox.emulator.gateway.authority import Authority
 from sandbox.emulator.process import AccountOptions
 from sandbox.supervisor import account, wire
 
@@ -68,9 +69,11 @@ class Supervisor:
         about: Mapping[str, Any],
         owner: int | None,
         runtimes: Runtimes,
+        authority: Authority,
     ) -> None:
         self.place = place
         self.runtimes = runtimes
+        self.authority = authority
         self.lock = lock
         self.listener = listener
         self.listening_at = listening_at
@@ -204,6 +207,7 @@ class Supervisor:
             home=scratch,
             spawner_socket=self.place / "spawner",
             runtimes=self.runtimes,
+            authority=self.authority,
         )
         reader, writer = os.pipe()
         supervisor = os.getpid()

@@ -64,6 +64,18 @@ class Output(threading.Thread):
                 self.has_line.set()
 
 
+def resolve(environment: Any) -> None:
+    """Answer an environment's DNS queries until it has ended."""
+    from sandbox.isolation import names
+
+    datagrams = environment.names.dns
+    while environment not in select.select([datagrams, environment], [], [])[0]:
+        query, sender = datagrams.recvfrom(names.QUERY_LIMIT_BYTES)
+        said = names.answer(query)
+        if said is not None:
+            datagrams.sendto(said, sender)
+
+
 def _processor_time(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
@@ -109,6 +121,8 @@ class Driver:
         wanted = {"memory_mb": 256, "gateway_port": 4566, **wanted}
         environment = self.spawner.spawn(EnvironmentSpec(name, place, variables, **wanted))
         self.environments[name] = (environment, Output(environment.output))
+        if environment.names is not None:
+            threading.Thread(target=resolve, args=(environment,), daemon=True).start()
         return {"level": int(environment.level), "ports": self.ports(environment)}
 
     @staticmethod

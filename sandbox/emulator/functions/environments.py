@@ -12,6 +12,7 @@ from typing import Protocol
 from sandbox.emulator.functions.credentials import RoleSession
 from sandbox.emulator.functions.loop import Connection, HttpServer, Loop, Request
 from sandbox.emulator.functions.output import Output
+from sandbox.emulator.functions.resolver import Resolver
 from sandbox.emulator.functions.runtime_api import Answer, Event, RuntimeApi, TakeChunk
 from sandbox.emulator.functions.store import FunctionVersion
 from sandbox.isolation.spec import Environment, Exit
@@ -55,7 +56,7 @@ class ExecutionEnvironment:
     """Driven by one thread at a time: the one whose invocation it serves.
 
     ``serve_gateway`` starts the AWS endpoint when the function first connects to it, so that a function
-    that calls nothing pays nothing.
+    that calls nothing pays nothing; so does ``serve_tls`` on port 443, where AWS's names lead.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class ExecutionEnvironment:
         session: RoleSession,
         log_stream: str,
         serve_gateway: Callable[[socket.socket], Closable],
+        serve_tls: Callable[[socket.socket], Closable] | None,
         now_ms: Callable[[], int],
     ) -> None:
         self.environment = environment
@@ -76,8 +78,7 @@ class ExecutionEnvironment:
         self.provisioned = False
         self.invocations = 0
         self.output = Output(environment.output, now_ms)
-        self._serve_gateway = serve_gateway
-        self._gateway: Closable | None = None
+        self._servers: list[Closable] = []
         self._loop = Loop()
         self._api = RuntimeApi(self._loop, environment.runtime_api)
         self._otlp = HttpServer(
@@ -90,12 +91,20 @@ class ExecutionEnvironment:
         self.output.watch(self._loop)
         environment.xray.setblocking(False)
         self._loop.add(environment.xray.fileno(), self._take_segment)
-        self._loop.add(environment.gateway.fileno(), self._open_gateway)
+        self._open_when_called(environment.gateway, serve_gateway)
+        self._resolver: Resolver | None = None
+        if environment.names is not None:
+            self._resolver = Resolver(self._loop, environment.names.dns, environment.names.dns_stream)
+            if serve_tls is not None:
+                self._open_when_called(environment.names.tls, serve_tls)
         self._loop.add(environment.fileno(), self._note_exit)
 
-    def _open_gateway(self, _events: int) -> None:
-        self._loop.remove(self.environment.gateway.fileno())
-        self._gateway = self._serve_gateway(self.environment.gateway)
+    def _open_when_called(self, listener: socket.socket, serve: Callable[[socket.socket], Closable]) -> None:
+        def open_now(_events: int) -> None:
+            self._loop.remove(listener.fileno())
+            self._servers.append(serve(listener))
+
+        self._loop.add(listener.fileno(), open_now)
 
     def _note_exit(self, _events: int) -> None:
         self._exited = True
@@ -218,8 +227,10 @@ class ExecutionEnvironment:
             return
         self._closed = True
         self.environment.kill()
-        if self._gateway is not None:
-            self._gateway.close()
+        for server in self._servers:
+            server.close()
+        if self._resolver is not None:
+            self._resolver.close()
         self._api.close()
         self._otlp.close()
         self._loop.close()

@@ -23,7 +23,7 @@ from sandbox.emulator.functions.names import FunctionName
 from sandbox.emulator.functions.runtimes import Package, Runtimes
 from sandbox.emulator.functions.store import FunctionVersion, Target
 from sandbox.errors import EnvironmentFault
-from sandbox.isolation.spec import EnvironmentSpec, Spawner
+from sandbox.isolation.spec import EnvironmentSpec, IsolationLevel, Spawner
 
 log = structlog.get_logger()
 
@@ -65,11 +65,13 @@ class Fleet:
         gateway: EnvironmentGateway,
         serve: Serve,
         runtimes: Runtimes,
+        serve_tls: Serve | None,
     ) -> None:
         self._core = core
         self._spawner = spawner
         self._gateway = gateway
         self._serve = serve
+        self._serve_tls = serve_tls if spawner.level >= IsolationLevel.NAMESPACES else None
         self._runtimes = runtimes
         self.code = CodeCache(core.home / "functions")
         self._sessions = RoleSessions(core.dispatch_lock, core.clock)
@@ -158,7 +160,14 @@ class Fleet:
         code_dir, layer_dir = self.code.code(version.code), self.code.layers(version.layers)
         launch = runtime.launch(
             version.runtime,
-            Package(version.handler, version.memory_mb, code_dir, layer_dir, dict(version.variables)),
+            Package(
+                version.handler,
+                version.memory_mb,
+                code_dir,
+                layer_dir,
+                dict(version.variables),
+                trust=self._serve_tls is not None,
+            ),
         )
         self._make_room()
         environment_id = uuid.uuid4().hex
@@ -189,6 +198,7 @@ class Fleet:
             session,
             stream,
             lambda listener: self._serve(self._gateway(environment_id), listener),
+            self._tls_of(environment_id),
             self.now_ms,
         )
         started.provisioned = provisioned
@@ -199,6 +209,12 @@ class Fleet:
             self.retire(started, wait=True)
             raise EnvironmentFault("The account is closing.")
         return started
+
+    def _tls_of(self, environment_id: str) -> Callable[[socket.socket], Closable] | None:
+        serve = self._serve_tls
+        if serve is None:
+            return None
+        return lambda listener: serve(self._gateway(environment_id), listener)
 
     def now_ms(self) -> int:
         """Account time in milliseconds."""

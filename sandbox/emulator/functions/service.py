@@ -32,6 +32,8 @@ from sandbox.emulator.functions.streaming import ResponseStream
 from sandbox.emulator.functions.urls.access import Keys, UrlAccess
 from sandbox.emulator.functions.urls.configs import FunctionUrls
 from sandbox.emulator.functions.urls.dataplane import UrlDataPlane
+from sandbox.emulator.gateway import tls
+from sandbox.emulator.gateway.authority import Authority, Certificates
 from sandbox.emulator.gateway.server import serve as serve_gateway
 from sandbox.errors import EnvironmentFault
 from sandbox.isolation.spec import Spawner
@@ -44,6 +46,7 @@ class FunctionService:
     """Runs functions and answers the Lambda API. Implements ``contract.Functions``.
 
     ``gateway`` makes the AWS endpoint of one environment; ``serve`` puts it on the environment's socket.
+    ``authority`` is the one that the spawner's environments trust: with it AWS's own names lead there, too.
     """
 
     def __init__(
@@ -56,11 +59,12 @@ class FunctionService:
         chance: random.Random | None = None,
         init_limit_s: float = INIT_LIMIT_S,
         serve: Serve = serve_gateway,
+        authority: Authority | None = None,
     ) -> None:
         self._core = core
         self.runtimes = runtimes or Runtimes(PythonRuntime())
         self._store = FunctionStore(core.dispatch_lock, chance or random.Random())
-        self._fleet = Fleet(core, spawner, gateway, serve, self.runtimes)
+        self._fleet = Fleet(core, spawner, gateway, serve, self.runtimes, _serving_tls(authority))
         self._executor = Executor(core, self._fleet, init_limit_s=init_limit_s)
         self._configs = EventInvokeConfigs(core, self._store)
         self._urls = FunctionUrls(core, self._store)
@@ -208,3 +212,11 @@ def _refused(error: AwsError, request_id: str = "") -> InvokeOutcome:
         error_code=error.code,
         request_id=request_id or str(uuid.uuid4()),
     )
+
+
+def _serving_tls(authority: Authority | None) -> Serve | None:
+    """How the AWS endpoint is served by HTTPS, with certificates that are made once for all environments."""
+    if authority is None:
+        return None
+    certificates = Certificates(authority)
+    return lambda app, listener: tls.serve(app, listener, certificates.server())

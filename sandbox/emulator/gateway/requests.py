@@ -19,7 +19,7 @@ _UNPACKED_LIMIT_BYTES = 16 * 1024**2
 
 _BUCKET_HOST = re.compile(
     r"(?P<bucket>[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9])\."
-    r"(?:s3[.-](?:dualstack\.)?(?:[a-z0-9\-]+\.)?amazonaws\.com|s3\.localhost|localhost)"
+    r"(?:s3(?:-fips|-accelerate)?(?:\.dualstack)?(?:[.-][a-z0-9\-]+)?\.amazonaws\.com|s3\.localhost|localhost)"
 )
 
 

@@ -57,15 +57,28 @@ class _Task(WSGITask):
         return _METADATA.sub(lambda found: found[0].lower(), header)
 
 
-class _Channel(HTTPChannel):
+class Channel(HTTPChannel):
+    """A connection whose requests keep what waitress would drop."""
+
     task_class = _Task
     parser_class = _Parser
 
 
 class Server:
-    """A running server; it ends, with its socket, by :meth:`close`."""
+    """A running server; it ends, with its socket, by :meth:`close`.
 
-    def __init__(self, app: WSGIApplication, listener: socket.socket, threads: int) -> None:
+    ``connect`` makes a channel of an accepted connection; it is called with the arguments of ``Channel``.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        listener: socket.socket,
+        threads: int,
+        *,
+        connect: Callable[..., Any] = Channel,
+        scheme: str = "http",
+    ) -> None:
         self._sockets: dict[int, Any] = {}
         made = create_server(
             app,
@@ -73,6 +86,7 @@ class Server:
             sockets=[listener],
             threads=threads,
             ident="Coldstart",
+            url_scheme=scheme,
             max_request_body_size=_BODY_LIMIT_BYTES,
             inbuf_overflow=_IN_MEMORY_BYTES,
             outbuf_overflow=_IN_MEMORY_BYTES,
@@ -85,7 +99,7 @@ class Server:
         )
         # The other kind it may return is for several sockets.
         assert isinstance(made, TcpWSGIServer)
-        made.channel_class = _Channel
+        made.channel_class = connect  # type: ignore[assignment]
         self._server = made
         self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
         self._thread.start()

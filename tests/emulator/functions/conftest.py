@@ -18,6 +18,7 @@ from sandbox.emulator.fabric.eventbridge.service import EventBridge
 from sandbox.emulator.fabric.sns.service import Sns
 from sandbox.emulator.fabric.sqs.service import SqsService
 from sandbox.emulator.functions.service import FunctionService
+from sandbox.emulator.gateway.authority import Authority, open_authority
 from sandbox.isolation.client import SpawnerClient, start_spawner
 from sandbox.isolation.spec import IsolationLevel
 from sandbox.runtimes.prepared import prepare_python_runtime
@@ -37,13 +38,24 @@ TRUST = json.dumps(
 )
 
 
+def authority() -> Authority:
+    """The one that environments trust."""
+    return open_authority(Settings().home)
+
+
 @pytest.fixture(scope="session")
 def spawner_socket() -> Iterator[Path]:
     """One warm spawner for all tests."""
     runtime = prepare_python_runtime(Settings().home)
     with tempfile.TemporaryDirectory(prefix="functions-test-") as directory:
         socket_path = Path(directory, "spawner")
-        process = start_spawner(socket_path, runtime, minimum=IsolationLevel.LANDLOCK, self_test=False)
+        process = start_spawner(
+            socket_path,
+            runtime,
+            minimum=IsolationLevel.LANDLOCK,
+            trust=authority().trust,
+            self_test=False,
+        )
         yield socket_path
         process.kill()
         process.wait()
@@ -158,7 +170,7 @@ class FunctionsAccount:
 def functions(account: Any, spawner_socket: Path) -> Iterator[FunctionsAccount]:
     """An account whose functions run."""
     spawner = SpawnerClient(spawner_socket)
-    service = FunctionService(account.core, spawner, account.gateway.application)
+    service = FunctionService(account.core, spawner, account.gateway.application, authority=authority())
     queues = SqsService(account.core)
     for part in (
         service,

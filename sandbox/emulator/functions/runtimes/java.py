@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sandbox.emulator.functions.runtimes.registry import Launch, Package
 from sandbox.errors import EnvironmentFault
+from sandbox.isolation.spec import JAVA_AUTHORITIES
 from sandbox.runtimes.java import JavaInstallation, java_command, pick, prepare_java_runtime
 
 _IDENTIFIERS = {"java8.al2": 8, "java11": 11, "java17": 17, "java21": 21, "java25": 25}
@@ -29,8 +30,10 @@ class JavaRuntime:
     def launch(self, identifier: str, package: Package) -> Launch:
         """The client, at /var/runtime as on Lambda; fetched once when it is not there yet."""
         java = self._installation(identifier)
+        program, *arguments = java_command(java.major, package.memory_mb, package.handler)
+        trusting = [f"-Djavax.net.ssl.trustStore={JAVA_AUTHORITIES}"] if package.trust else []
         return Launch(
-            command=tuple(java_command(java.major, package.memory_mb, package.handler)),
+            command=(program, *trusting, *arguments),
             runtime_dir=prepare_java_runtime(self.home, java),
             language_dir=java.home,
             variables=_VARIABLES,

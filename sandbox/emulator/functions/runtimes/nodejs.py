@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.emulator.functions.runtimes.registry import Launch, Package
+from sandbox.isolation.spec import AUTHORITIES
 from sandbox.runtimes.interpreters import Node, language_dir, nearest, shown_in_environments
 from sandbox.runtimes.prepared_nodejs import prepare_nodejs_runtime
 
@@ -48,6 +49,9 @@ class NodejsRuntime:
         if node.version[0] != major:
             # The SDK would speak of our interpreter, which AWS does not have there.
             variables["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] = "true"
+        if package.trust:
+            # Node.js was built with authorities of its own.
+            variables["NODE_EXTRA_CA_CERTS"] = AUTHORITIES
         return Launch(
             command,
             runtime_dir=prepare_nodejs_runtime(self.home),

@@ -6,6 +6,10 @@ import sys
 from dataclasses import dataclass
 
 from sandbox.emulator.functions.runtimes.registry import Launch, Package
+from sandbox.isolation.spec import AUTHORITIES
+
+# botocore and requests each bring authorities of their own; OpenSSL's place for them depends on its build.
+_TRUSTING = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +20,7 @@ class PythonRuntime:
 
     def launch(self, identifier: str, package: Package) -> Launch:
         """A fork."""
-        return Launch(command=None)
+        return Launch(command=None, variables=dict.fromkeys(_TRUSTING, AUTHORITIES) if package.trust else {})
 
     def runs_on(self, identifier: str) -> str:
         """The interpreter's own version."""

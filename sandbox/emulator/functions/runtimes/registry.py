@@ -34,7 +34,7 @@ class Package:
     """What a runtime may look at before it says what to execute.
 
     ``code_dir`` becomes /var/task and ``layer_dir`` (layers merged) /opt; ``variables`` are the
-    function's own.
+    function's own. ``trust``: the environment has an authority of its own, for AWS's names.
     """
 
     handler: str
@@ -42,6 +42,7 @@ class Package:
     code_dir: Path
     layer_dir: Path | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    trust: bool = False
 
 
 @dataclass(frozen=True, slots=True)

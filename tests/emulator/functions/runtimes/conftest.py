@@ -13,7 +13,7 @@ from sandbox.emulator.functions.runtimes import Runtimes, find_runtimes
 from sandbox.emulator.functions.service import FunctionService
 from sandbox.isolation.client import SpawnerClient
 from settings import Settings
-from tests.emulator.functions.conftest import FunctionsAccount, make_zip
+from tests.emulator.functions.conftest import FunctionsAccount, authority, make_zip
 from tests.emulator.functions.runtimes.java_builds import built
 
 
@@ -55,7 +55,9 @@ class LanguageAccount(FunctionsAccount):
 def functions(account: Any, spawner_socket: Path, runtimes: Runtimes) -> Iterator[LanguageAccount]:
     """An account whose functions run in every language here."""
     spawner = SpawnerClient(spawner_socket)
-    service = FunctionService(account.core, spawner, account.gateway.application, runtimes=runtimes)
+    service = FunctionService(
+        account.core, spawner, account.gateway.application, runtimes=runtimes, authority=authority()
+    )
     account.add(service.handlers())
     yield LanguageAccount(account, service)
     service.close()
