@@ -19,8 +19,13 @@ from sandbox.errors import BadSubmission, EnvironmentFault
 
 _CONSTANT = re.compile(r"(?<!-SNAPSHOT)\.(jar|pom|module|war|aar|zip)(\.(sha1|sha256|sha512|md5|asc))?$")
 _DEPENDENCIES = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
-_PLACE = re.compile(r"(?:^|\s)(?P<file>[\w./-]+\.(?:java|kt|gradle|kts)):\[?(?P<line>\d+(?:[,:]\d+)?)")
-_RELEASE = re.compile(r"(?:release version|invalid target release:|invalid source release:) ?(\d+)")
+_PLACE = re.compile(
+    r"(?:^|\s)'?(?P<file>[\w./-]+\.(?:java|kt|gradle|kts))(?:' line: |:\[?)(?P<line>\d+(?:[,:]\d+)?)"
+)
+_RELEASE = re.compile(
+    r"(?:release version |invalid target release: ?|invalid source release: ?|languageVersion=)(\d+)"
+)
+_GRADLE_ON_WRONG_JAVA = re.compile(r"Unsupported class file major version|Could not determine java version")
 _MAVEN_NOISE = re.compile(
     r"^\[(INFO|WARNING|DEBUG)\]|^WARNING: |^\[ERROR\] *(-> \[Help|To see the full|Re-run Maven"
     r"|For more information|\[Help|After correcting|mvn <args>|COMPILATION ERROR|$)|^Downloading|^Downloaded"
@@ -28,6 +33,9 @@ _MAVEN_NOISE = re.compile(
 _GRADLE_NOISE = re.compile(
     r"^> Task|^\* (Try|Get more help)|^(> )?Run with|^BUILD FAILED|^\d+ (error|actionable)|^Starting a Gradle"
     r"|^To honour the JVM|^Daemon will|^Deprecated Gradle|^FAILURE|^Get more help|^WARNING: "
+    # Debian's script has Java say its version first.
+    r"|^openjdk version|^OpenJDK |^\* (What went wrong|Where):|^> Compilation failed; see"
+    r"|^Execution failed for task ':[\w:]*compile\w*'|^Note: "
 )
 _JVM = "-Xmx768m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData -Xshare:auto"
 _SETTINGS = f"""<settings>
@@ -37,14 +45,23 @@ _SETTINGS = f"""<settings>
   </mirrors>
 </settings>
 """
-# SAM's own way of laying a Gradle project out, with the door in place of every repository.
+# SAM's own way of laying a Gradle project out, with the door in place of every repository. It is run by
+# Gradle 4.4 as well as by today's, so it asks for what newer ones have.
 _GRADLE_INIT = f"""
+def openTo = {{ repository ->
+  repository.url = '{REGISTRY_URL}/'
+  if (repository.hasProperty('allowInsecureProtocol')) repository.allowInsecureProtocol = true
+}}
 def door = {{ repositories ->
   repositories.withType(MavenArtifactRepository) {{ repository ->
-    if (repository.url.scheme != 'file') {{
-      repository.url = '{REGISTRY_URL}/'
-      if (repository.hasProperty('allowInsecureProtocol')) repository.allowInsecureProtocol = true
-    }}
+    if (repository.url.scheme != 'file') openTo(repository)
+  }}
+}}
+settingsEvaluated {{ settings ->
+  door(settings.pluginManagement.repositories)
+  settings.pluginManagement.repositories.maven {{ openTo(it) }}
+  if (settings.hasProperty('dependencyResolutionManagement')) {{
+    door(settings.dependencyResolutionManagement.repositories)
   }}
 }}
 allprojects {{
@@ -55,7 +72,11 @@ allprojects {{
       project.tasks.create('coldstartLayout', Copy) {{
         dependsOn 'classes'
         into '{RESULT}'
-        from project.sourceSets.main.output
+        if (project.hasProperty('coldstartLayer')) {{
+          into('lib') {{ from project.tasks.jar }}
+        }} else {{
+          from project.sourceSets.main.output
+        }}
         into('lib') {{ from project.configurations.runtimeClasspath }}
       }}
     }}
@@ -76,8 +97,10 @@ def build(wanted: Wanted, workshop: Workshop) -> Files:
         BadSubmission: in the compiler's, Maven's or Gradle's own words.
         EnvironmentFault: a tool is missing here, too old, or Maven Central can't be reached.
     """
-    if has_gradle(wanted.files):
+    if "build.gradle" in wanted.files:
         tool, name = tools.gradle(workshop.environ, wanted.runtime), "build.gradle"
+    elif "build.gradle.kts" in wanted.files:
+        tool, name = tools.gradle(workshop.environ, wanted.runtime, kotlin=True), "build.gradle.kts"
     elif "pom.xml" in wanted.files:
         tool, name = tools.maven(workshop.environ, wanted.runtime), "pom.xml"
     else:
@@ -151,6 +174,7 @@ class _Java:
 
     def _gradle(self) -> Step:
         argv = (*self.tool.argv, "--no-daemon", "--console=plain", "-q", "-I", f"{HOME}/init.gradle")
+        argv += ("-PcoldstartLayer=true",) if self.wanted.layer else ()
         says = f"building {self.wanted.logical} with Gradle"
         return Step((*argv, "coldstartLayout"), self.environment, says)
 
@@ -164,6 +188,14 @@ class _Java:
                 f"`{self.wanted.logical}` is written for Java {release[1]}; the newest development kit here"
                 f" is {self.kit.version}. Install openjdk-{release[1]}-jdk-headless."
             )
+        if self.manifest != "pom.xml":
+            if _GRADLE_ON_WRONG_JAVA.search(output):
+                return EnvironmentFault(
+                    f"Gradle here does not run on Java {self.kit.version}, the development kit for"
+                    f" `{self.wanted.logical}`. Install a newer Gradle."
+                )
+            if "'coldstartLayout' not found" in output:
+                kept = ["the project does not apply the plugin `java`"]
         text = words.told(kept or lines)
         return BadSubmission(
             f"`{self.wanted.logical}` can't be built: {text or 'the build failed and said nothing'}",

@@ -97,8 +97,8 @@ def maven(environ: Mapping[str, str], runtime: str = "") -> Tool:
     return Tool((str(program),), f"{home.stat().st_mtime_ns:x}-{kit.version}", home, shown)
 
 
-def gradle(environ: Mapping[str, str], runtime: str = "") -> Tool:
-    """Gradle, with the kit it runs on."""
+def gradle(environ: Mapping[str, str], runtime: str = "", *, kotlin: bool = False) -> Tool:
+    """Gradle, with the kit it runs on; ``kotlin``: one that reads ``build.gradle.kts``."""
     kit = jdk(environ, runtime)
     program = _which(
         "gradle",
@@ -107,6 +107,11 @@ def gradle(environ: Mapping[str, str], runtime: str = "") -> Tool:
         " (gradlew) is not used, as it fetches a program that no registry vouches for.",
     )
     home = program.parents[1]
+    if kotlin and not list(home.glob("lib/gradle-kotlin-dsl-*.jar")):
+        raise EnvironmentFault(
+            "Functions with a build.gradle.kts can't be built here: this machine's Gradle has no Kotlin DSL,"
+            " as Debian's has none. Install Gradle's own distribution, or hand in a build.gradle or pom.xml."
+        )
     shown = tuple(dict.fromkeys((*kit.shown, *_shown(home))))
     return Tool((str(program),), f"{home.stat().st_mtime_ns:x}-{kit.version}", home, shown)
 

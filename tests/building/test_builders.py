@@ -20,6 +20,9 @@ needs_go = pytest.mark.skipif(not shutil.which("go"), reason="Go is not installe
 needs_maven = pytest.mark.skipif(
     not (shutil.which("mvn") and shutil.which("javac")), reason="Maven is not installed"
 )
+needs_gradle = pytest.mark.skipif(
+    not (shutil.which("gradle") and shutil.which("javac")), reason="Gradle is not installed"
+)
 
 UUID = {
     "package.json": json.dumps({"dependencies": {"uuid": "11.1.0"}}),
@@ -58,6 +61,12 @@ POM = """\
 """
 APP = "package shop;\n\npublic class App {\n  public String handle(String s) { return s; }\n}\n"
 JAVA = {"pom.xml": POM.format(build=""), "src/main/java/shop/App.java": APP}
+# The repository is gone; whatever a project names, Maven Central answers.
+GRADLE = """\
+plugins { id 'java' }
+repositories { maven { url 'https://jcenter.bintray.com/' } }
+dependencies { implementation 'com.amazonaws:aws-lambda-java-core:1.2.3' }
+"""
 
 
 def refused(error: pytest.ExceptionInfo[BadSubmission]) -> str:
@@ -228,6 +237,64 @@ def test_what_the_java_compiler_says_is_told_with_its_place(workshop: Workshop) 
     assert error.value.where == "src/src/main/java/shop/App.java:4:43"
 
 
+@needs_gradle
+def test_gradle_lays_out_classes_and_libraries(workshop: Workshop, told: list[str]) -> None:
+    files = {"build.gradle": GRADLE, "src/main/java/shop/App.java": APP, "src/main/resources/a.txt": "1"}
+
+    made = java.build(wanted(files, runtime="java17"), workshop)
+
+    assert sorted(made) == ["a.txt", "lib/aws-lambda-java-core-1.2.3.jar", "shop/App.class"]
+    assert told == ["building Fn with Gradle"]
+
+
+@needs_gradle
+@pytest.mark.parametrize(
+    ("changed", "where", "words"),
+    [
+        ({"src/main/java/shop/App.java": APP.replace("return s", "return t")}, "App.java:4", "find symbol"),
+        pytest.param(
+            {"build.gradle": GRADLE.replace("1.2.3", "9.9.9")},
+            "build.gradle",
+            "Could not find com.amazonaws:aws-lambda-java-core:9.9.9.",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"build.gradle": GRADLE + "dependencies {\n"},
+            "build.gradle:5",
+            "unexpected token",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"build.gradle": ""}, "build.gradle", "does not apply the plugin `java`", marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_what_gradle_says_is_told_with_its_place(
+    changed: dict[str, str], where: str, words: str, workshop: Workshop
+) -> None:
+    files = {"build.gradle": GRADLE, "src/main/java/shop/App.java": APP, **changed}
+
+    with pytest.raises(BadSubmission) as error:
+        java.build(wanted(files), workshop)
+
+    assert words in refused(error)
+    assert error.value.where.endswith(where)
+    assert "OpenJDK" not in str(error.value)
+
+
+@needs_gradle
+def test_a_kotlin_build_file_needs_a_gradle_that_reads_it(tmp_path: Path) -> None:
+    """Debian's Gradle would build nothing and say nothing."""
+    home = tmp_path / "gradle"
+    (home / "bin").mkdir(parents=True)
+    (home / "bin/gradle").write_text("#!/bin/sh\n")
+    (home / "bin/gradle").chmod(0o755)
+    alone = Workshop(tmp_path, environ={**os.environ, "PATH": f"{home}/bin:{os.environ['PATH']}"})
+
+    with pytest.raises(EnvironmentFault, match=r"no Kotlin DSL.*hand in a build\.gradle or pom\.xml"):
+        java.build(wanted({"build.gradle.kts": "plugins { java }"}), alone)
+
+
 @needs_maven
 def test_a_plugin_of_the_learners_choice_reaches_nothing(workshop: Workshop, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
@@ -269,7 +336,12 @@ def test_a_lab_can_keep_builds_from_registries(build, files, where, workshop: Wo
 
 @pytest.mark.parametrize(
     ("build", "files", "package"),
-    [(npm.build, UUID, "npm"), (golang.build, GO, "Go"), (java.build, JAVA, "maven")],
+    [
+        (npm.build, UUID, "npm"),
+        (golang.build, GO, "Go"),
+        (java.build, JAVA, "maven"),
+        (java.build, {"build.gradle": GRADLE}, "gradle"),
+    ],
 )
 def test_a_missing_tool_is_our_fault_and_named(build, files, package, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     bare = Workshop(tmp_path, environ={"PATH": str(tmp_path)})
