@@ -138,6 +138,7 @@ class EmulatedAccount:
         self.events = EventBridge(self.core, self.functions, queues.mailroom)
         self._telemetry = Telemetry(self.core, self.functions, queues.mailroom, self.events)
         apis = ApiGateway(self.core, self.functions, self.gateway.keys)
+        formation = CloudFormation(self.core)
         for service in (
             SecurityTokens(self.core, self.gateway.keys),
             CloudTrail(self.core),
@@ -154,10 +155,11 @@ class EmulatedAccount:
             self._telemetry,
             Expiry(self.core),
             apis,
-            CloudFormation(self.core),
+            formation,
         ):
             self.gateway.add(service.handlers())
         self.gateway.data_planes.append(apis)
+        self.gateway.data_planes.append(formation.callbacks)
         self.gateway.data_planes.append(self.functions.addresses(self.gateway.keys))
         batches = BatchWrites(self.core, self.faults)
         self.gateway.wire_handlers["dynamodb", "BatchWriteItem"] = batches.answer

@@ -79,6 +79,8 @@ def _described(stack: Stack) -> dict[str, Any]:
         "Capabilities": list(target.capabilities),
         "ChangeSetId": stack.change_set_id,
         "RoleARN": target.role_arn,
+        "ParentId": stack.parent_id,
+        "RootId": stack.root_id,
         "Outputs": [
             {
                 "OutputKey": output.key,
@@ -107,6 +109,7 @@ def list_stacks(region: Region, call: Call) -> dict[str, Any]:
             **({"LastUpdatedTime": stack.updated_at} if stack.updated_at else {}),
             **({"DeletionTime": stack.deleted_at} if stack.deleted_at else {}),
             **({"StackStatusReason": stack.reason} if stack.reason else {}),
+            **({"ParentId": stack.parent_id, "RootId": stack.root_id} if stack.parent_id else {}),
             "DriftInformation": {"StackDriftStatus": "NOT_CHECKED"},
         }
         for stack in reversed(region.store.stacks.values())

@@ -9,6 +9,8 @@ from typing import Any
 from sandbox.emulator.cloudformation import graph
 from sandbox.emulator.cloudformation.errors import invalid, malformed, not_emulated
 from sandbox.emulator.cloudformation.intrinsics import NO_VALUE, Resolver, Unknown, as_text
+from sandbox.emulator.cloudformation.parameters import MASK
+from sandbox.emulator.cloudformation.schemas import is_custom
 from sandbox.emulator.cloudformation.stacks import Output, StackResource, Target
 
 # A resource as it stands, or which of its values are not known yet.
@@ -30,7 +32,7 @@ class Evaluation:
     """Resolves one target's resources and outputs.
 
     ``exported`` answers for exports of other stacks; the names asked for are kept in ``imports``.
-    ``unknown_attributes`` is asked whether an attribute of an existing resource may change.
+    ``pending`` and ``changing`` are asked whether a resource will be another one, or have other attributes.
     """
 
     def __init__(
@@ -49,12 +51,20 @@ class Evaluation:
         self._pending = pending
         self._changing = changing
         self.imports: set[str] = set()
-        self._resolver = Resolver(
-            mappings=target.processed.mappings,
-            conditions=target.processed.conditions,
-            names={**_pseudo(place, target), **target.parameters.values},
+        names = {**_pseudo(place, target), **target.parameters.values}
+        masked = names | dict.fromkeys(target.parameters.secret, MASK)
+        self._resolver = self._resolving(place, names, self._attribute)
+        self._masking = self._resolving(place, masked, self._masked)
+
+    def _resolving(
+        self, place: Place, names: Mapping[str, Any], attribute: Callable[[str, str], Any]
+    ) -> Resolver:
+        return Resolver(
+            mappings=self._target.processed.mappings,
+            conditions=self._target.processed.conditions,
+            names=names,
             reference=self._reference,
-            attribute=self._attribute,
+            attribute=attribute,
             imported=self._imported,
             zones=lambda region: [f"{region or place.region}{zone}" for zone in _ZONES],
         )
@@ -68,6 +78,11 @@ class Evaluation:
     def properties(self, resource: Mapping[str, Any]) -> dict[str, Any]:
         """A resource's properties without intrinsics."""
         found: dict[str, Any] = self._resolver.resolve(resource.get("Properties", {}))
+        return found
+
+    def shown(self, resource: Mapping[str, Any]) -> dict[str, Any]:
+        """A resource's properties as events tell them: what is not to be echoed is masked."""
+        found: dict[str, Any] = self._masking.resolve(resource.get("Properties", {}))
         return found
 
     def value(self, value: Any) -> Any:
@@ -109,12 +124,21 @@ class Evaluation:
         resource = self._existing(name)
         if attribute in resource.attributes:
             return resource.attributes[attribute]
+        if is_custom(resource.type):
+            raise invalid(
+                f"CustomResource attribute error: Vendor response doesn't contain {attribute} attribute "
+                f"in object {resource.physical_id}"
+            )
         found: Any = resource.applied
         for step in attribute.split("."):
             found = found.get(step, NO_VALUE) if isinstance(found, dict) else NO_VALUE
         if found is NO_VALUE:
             raise not_emulated(f"the attribute {attribute} of {resource.type} ({name})")
         return found
+
+    def _masked(self, name: str, attribute: str) -> Any:
+        found = self._attribute(name, attribute)
+        return MASK if self._existing(name).secret else found
 
     def _existing(self, name: str) -> StackResource:
         resource = self._resources.get(name)

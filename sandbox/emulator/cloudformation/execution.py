@@ -8,6 +8,7 @@ from typing import Any
 
 from sandbox.emulator.calls import AwsError
 from sandbox.emulator.cloudformation import graph
+from sandbox.emulator.cloudformation.errands import OutOfTime
 from sandbox.emulator.cloudformation.evaluation import Evaluation, Place
 from sandbox.emulator.cloudformation.failures import Failed, explain
 from sandbox.emulator.cloudformation.stacks import Output, Stack, StackResource, StackStore, Target
@@ -25,6 +26,18 @@ class _Journal:
     made: list[StackResource] = field(default_factory=list)
     changed: list[tuple[StackResource, Mapping[str, Any]]] = field(default_factory=list)
     replaced: list[tuple[StackResource, StackResource]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An update that has come out well, and can be undone or settled still."""
+
+    active: Mapping[str, Any]
+    journal: _Journal
+    target: Target
+    outputs: tuple[Output, ...]
+    imports: frozenset[str]
+    resources: Mapping[str, StackResource]
 
 
 class StackOperation:
@@ -45,34 +58,48 @@ class StackOperation:
                 self._check_cancelled()
                 self._worker.make(name, definition, needs[name], evaluation)
             self._publish(evaluation, stack.target)
-        except (Failed, AwsError) as error:
+        except (Failed, AwsError, OutOfTime) as error:
             self._undo_create(self._why("create", error), on_failure)
         else:
             self._enter("CREATE_COMPLETE")
 
     def update(self, target: Target) -> None:
         """Turn the stack into ``target``; back to what it was when that fails."""
-        stack, before = self._stack, self._stack.target
-        outputs, imports = stack.outputs, stack.imports
-        resources = dict(stack.resources)
+        attempt = self.attempt(target)
+        if attempt is not None:
+            self.settle(attempt)
+
+    def attempt(self, target: Target) -> Attempt | None:
+        """Turn the stack into ``target``, but delete nothing yet; None if that failed and was undone."""
+        stack = self._stack
         journal = _Journal()
+        attempt = Attempt({}, journal, stack.target, stack.outputs, stack.imports, dict(stack.resources))
         stack.target = target
         try:
             evaluation = self._evaluation(target)
             active = evaluation.active()
-            self._bring_about(active, evaluation, journal, retagged=before.tags != target.tags)
+            self._bring_about(active, evaluation, journal, retagged=attempt.target.tags != target.tags)
             self._publish(evaluation, target)
         except (Failed, AwsError) as error:
             reason = self._why("update", error)
             if target.disable_rollback:
                 self._enter("UPDATE_FAILED", reason)
-                return
-            stack.target, stack.outputs, stack.imports = before, outputs, imports
-            self._undo_update(reason, journal, resources)
-            return
+            else:
+                self.undo(attempt, reason)
+            return None
         self._enter("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
-        self._clean_up(active, journal)
+        return replace(attempt, active=active)
+
+    def settle(self, attempt: Attempt) -> None:
+        """Delete what an update no longer needs."""
+        self._clean_up(attempt.active, attempt.journal)
         self._enter("UPDATE_COMPLETE")
+
+    def undo(self, attempt: Attempt, reason: str = "") -> None:
+        """Take the stack back to what it was before an update."""
+        stack = self._stack
+        stack.target, stack.outputs, stack.imports = attempt.target, attempt.outputs, attempt.imports
+        self._undo_update(reason, attempt.journal, attempt.resources)
 
     def continue_rollback(self, skip: frozenset[str]) -> None:
         """Take an update that could not be undone the rest of the way back."""
@@ -113,6 +140,8 @@ class StackOperation:
             self._check_cancelled()
             old = self._stack.resources.get(name)
             if old is None or old.status in _ABSENT:
+                if old is not None and old.status == "CREATE_FAILED" and old.physical_id:
+                    self._worker.remove(old)
                 try:
                     journal.made.append(self._worker.make(name, definition, needs[name], evaluation))
                 except Failed:
@@ -121,9 +150,9 @@ class StackOperation:
                 continue
             try:
                 updated = self._worker.change(old, definition, needs[name], evaluation, retagged=retagged)
-            except Failed:
+            except Failed as failed:
                 # How far the update came is not known, so it is undone like a finished one.
-                journal.changed.append((old, old.applied))
+                journal.changed.append((old, failed.attempted or old.applied))
                 raise
             if updated.replaced:
                 journal.replaced.append((old, updated.resource))
@@ -221,6 +250,8 @@ class StackOperation:
         for old, _new in reversed(journal.replaced):
             retained = old.policy("UpdateReplacePolicy") in _KEPT
             self._removed(old, current=False, skipped=retained)
+        for old, _applied in journal.changed:
+            self._worker.settle(old)
 
     def _removed(self, resource: StackResource, *, current: bool, skipped: bool = False) -> None:
         """Remove what the stack no longer wants; that it can't be is told, and changes nothing more."""
@@ -263,9 +294,13 @@ class StackOperation:
         if self._stack.cancelled:
             self._stack.cancelled = False
             raise Failed("Resource update cancelled")
+        if self._worker.overdue:
+            raise OutOfTime
 
     def _why(self, verb: str, error: Exception) -> str:
         """The stack's reason: which resources failed, or what failed besides them."""
+        if verb == "create" and self._worker.overdue:
+            return "Stack creation time exceeded the specified timeout."
         failed = [
             r.logical_id for r in self._stack.resources.values() if r.status == f"{verb.upper()}_FAILED"
         ]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 import structlog
 from botocore.exceptions import ClientError
 
 from sandbox.emulator.calls import AwsError
+from sandbox.emulator.cloudformation.errands import OutOfTime
 from sandbox.emulator.cloudformation.resources.base import ResourceFailed
 
 log = structlog.get_logger()
@@ -27,11 +30,15 @@ _OURS = ("NotEmulated", "NotImplemented")
 
 
 class Failed(Exception):
-    """A resource failed, and ``reason`` is what its event says."""
+    """A resource failed, and ``reason`` is what its event says.
+
+    ``attempted`` are the properties it was being given when it failed, as far as it came to that.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.attempted: Mapping[str, Any] | None = None
 
     @property
     def gap(self) -> bool:
@@ -43,6 +50,8 @@ def explain(error: Exception, kind: str) -> Failed:
     """Put whatever a provider raised into words. What is our own fault says so, and is logged."""
     if isinstance(error, Failed):
         return error
+    if isinstance(error, OutOfTime):
+        return Failed("Resource creation cancelled")
     if isinstance(error, ResourceFailed):
         return Failed(error.reason)
     if isinstance(error, AwsError):

@@ -16,7 +16,7 @@ _PARAMETER_KEYS = frozenset(
 )
 _STORED = re.compile(r"AWS::SSM::Parameter::Value<(.+)>")
 _LIST = re.compile(r"List<(.+)>")
-_MASK = "****"
+MASK = "****"
 
 # Reads one parameter of Parameter Store; raises AwsError when it is not there.
 ReadStored = Callable[[str], str]
@@ -36,7 +36,7 @@ class Parameters:
         return [
             {
                 "ParameterKey": name,
-                "ParameterValue": _MASK if name in self.secret else text,
+                "ParameterValue": MASK if name in self.secret else text,
                 **({"ResolvedValue": self.stored[name]} if name in self.stored else {}),
             }
             for name, text in self.given.items()

@@ -10,7 +10,7 @@ from typing import Any
 from sandbox.emulator.cloudformation import intrinsics
 from sandbox.emulator.cloudformation.errors import invalid, not_emulated
 from sandbox.emulator.cloudformation.evaluation import Evaluation, Place
-from sandbox.emulator.cloudformation.resources.base import ResourceProvider
+from sandbox.emulator.cloudformation.resources.base import ResourceProvider, Settling, find_provider
 from sandbox.emulator.cloudformation.schemas import Schemas, TypeSchema
 from sandbox.emulator.cloudformation.stacks import Stack, StackResource, StackStore, Target
 
@@ -51,7 +51,10 @@ class PropertyChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One resource that would change. ``scope`` names parts of it: Properties, Tags, Metadata …"""
+    """One resource that would change. ``scope`` names parts of it: Properties, Tags, Metadata …
+
+    ``asked``: whether it changes is only found out by asking it to.
+    """
 
     action: Action
     logical_id: str
@@ -59,6 +62,7 @@ class Change:
     physical_id: str = ""
     properties: tuple[PropertyChange, ...] = ()
     scope: tuple[str, ...] = ()
+    asked: bool = False
 
     @property
     def replacement(self) -> Replacement:
@@ -188,7 +192,7 @@ class _Planning:
             )
 
     def _note_gaps(self, name: str, kind: str, properties: Mapping[str, Any]) -> None:
-        provider = self._providers.get(kind)
+        provider = find_provider(self._providers, kind)
         if provider is None:
             self._gaps.append(f"the resource type {kind} ({name})")
             return
@@ -201,7 +205,7 @@ class _Planning:
 
     def _change(self, name: str, definition: Mapping[str, Any]) -> Change | None:
         kind = definition["Type"]
-        schema, provider = self._schemas.get(kind), self._providers.get(kind)
+        schema, provider = self._schemas.get(kind), find_provider(self._providers, kind)
         properties = schema.coerced(self._evaluation.properties(definition))
         self._note_gaps(name, kind, properties)
         resource = self._existing().get(name)
@@ -214,9 +218,12 @@ class _Planning:
         own_tags = any(change.name == "Tags" for change in changed)
         if own_tags or (self._retagged() and "Tags" in provider.properties):
             scope.append("Tags")
+        asked = isinstance(provider, Settling)
+        if asked and not scope:
+            scope.append("Properties")
         if not scope:
             return None
-        return Change(Action.MODIFY, name, kind, resource.physical_id, changed, tuple(scope))
+        return Change(Action.MODIFY, name, kind, resource.physical_id, changed, tuple(scope), asked)
 
     def _retagged(self) -> bool:
         return dict(self._target.tags) != dict(self._stack.target.tags)
@@ -235,7 +242,7 @@ class _Planning:
 
     def _is_changing(self, name: str) -> bool:
         change = self._changes.get(name)
-        return change is not None and bool(change.properties)
+        return change is not None and (bool(change.properties) or change.asked)
 
 
 def described(change: Change, target: Target) -> dict[str, Any]:
@@ -252,17 +259,30 @@ def described(change: Change, target: Target) -> dict[str, Any]:
     if change.action is Action.MODIFY:
         told["Replacement"] = str(change.replacement)
         written = target.processed.resources[change.logical_id].get("Properties", {})
-        told["Details"] = [
-            detail for prop in change.properties for detail in _details(prop, written.get(prop.name), target)
-        ] + [
-            {
-                "Target": {"Attribute": part, "RequiresRecreation": "Never"},
-                "Evaluation": "Static",
-                "ChangeSource": "DirectModification",
-            }
-            for part in change.scope
-            if part in ATTRIBUTES
-        ]
+        told["Details"] = (
+            [
+                detail
+                for prop in change.properties
+                for detail in _details(prop, written.get(prop.name), target)
+            ]
+            + [
+                {
+                    "Target": {"Attribute": "Properties", "RequiresRecreation": "Never"},
+                    "Evaluation": "Dynamic",
+                    "ChangeSource": "Automatic",
+                }
+                for _ in range(change.asked)
+            ]
+            + [
+                {
+                    "Target": {"Attribute": part, "RequiresRecreation": "Never"},
+                    "Evaluation": "Static",
+                    "ChangeSource": "DirectModification",
+                }
+                for part in change.scope
+                if part in ATTRIBUTES
+            ]
+        )
     return {"Type": "Resource", "ResourceChange": told}
 
 

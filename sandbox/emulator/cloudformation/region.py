@@ -11,9 +11,13 @@ import structlog
 
 from sandbox.emulator.calls import AwsError, Call, Principal, PrincipalKind
 from sandbox.emulator.cloudformation import capabilities, documents, parameters, template
+from sandbox.emulator.cloudformation.backstage import Backstage
+from sandbox.emulator.cloudformation.callbacks import Callbacks
 from sandbox.emulator.cloudformation.dynamic import DynamicReferences
+from sandbox.emulator.cloudformation.errands import Errand
 from sandbox.emulator.cloudformation.errors import invalid
-from sandbox.emulator.cloudformation.execution import StackOperation
+from sandbox.emulator.cloudformation.execution import Attempt, StackOperation
+from sandbox.emulator.cloudformation.nested import Nesting
 from sandbox.emulator.cloudformation.parameters import Parameters
 from sandbox.emulator.cloudformation.plan import Planner
 from sandbox.emulator.cloudformation.resources.base import ResourceProvider
@@ -45,9 +49,17 @@ class Region:
     """CloudFormation in one account and region."""
 
     def __init__(
-        self, core: AccountCore, account_id: str, name: str, providers: Mapping[str, ResourceProvider]
+        self,
+        core: AccountCore,
+        account_id: str,
+        name: str,
+        providers: Mapping[str, ResourceProvider],
+        callbacks: Callbacks,
     ) -> None:
         self.core = core
+        self.attempts: dict[str, Attempt] = {}
+        """Updates of nested stacks that wait for their parent's to come out well, by stack id."""
+        self._callbacks = callbacks
         self.store = StackStore(account_id, name)
         schemas = Schemas(name)
         self.place = Workplace(core, schemas, providers)
@@ -114,8 +126,10 @@ class Region:
         self, stack: Stack, principal: Principal, label: str, operate: Callable[[StackOperation], None]
     ) -> None:
         """Run an operation on a stack in the account's own time."""
-        actor = self._actor(stack, principal)
-        operation = StackOperation(self.store, stack, Worker(self.place, stack, actor))
+        errand = Errand(self.core.work, self.core.clock.time, f"cloudformation: {label} {stack.name}")
+        if stack.status == "CREATE_IN_PROGRESS" and stack.timeout_minutes:
+            errand.deadline = self.core.clock.time() + 60 * stack.timeout_minutes
+        operation = self.operation(stack, self._actor(stack, principal), errand)
 
         def run() -> None:
             with stack.operating:
@@ -127,9 +141,14 @@ class Region:
                     stack.enter(failed, self.now(), f"EnvironmentFault: {type(error).__name__}: {error}")
                     raise
                 finally:
-                    self._tell(stack)
+                    self.tell(stack)
 
-        self.core.work.submit(run, label=f"cloudformation: {label} {stack.name}")
+        errand.begin(run)
+
+    def operation(self, stack: Stack, actor: Principal, errand: Errand) -> StackOperation:
+        """An operation on a stack, done by ``actor`` during an errand."""
+        backstage = Backstage(self._callbacks, errand, Nesting(self, stack, actor, errand))
+        return StackOperation(self.store, stack, Worker(self.place, stack, actor, backstage))
 
     def check_role(self, role_arn: str, principal: Principal) -> None:
         """Refuse a service role that CloudFormation can't assume.
@@ -156,7 +175,8 @@ class Region:
             role_arn=role_arn,
         )
 
-    def _tell(self, stack: Stack) -> None:
+    def tell(self, stack: Stack) -> None:
+        """Leave on the timeline what became of a stack."""
         self.core.timeline.add(
             "deployment",
             stack.name,

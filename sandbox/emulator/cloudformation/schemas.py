@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ _JAVA_TYPES = {
     "object": "JSONObject",
 }
 _MANY = 20
+STACK = "AWS::CloudFormation::Stack"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class TypeSchema:
 
     type: str
     root: Mapping[str, Any]
-    attributes: Any
+    attributes: Container[str]
 
     @property
     def create_only(self) -> tuple[tuple[str, ...], ...]:
@@ -125,7 +126,39 @@ def _find(region: str, kind: str) -> TypeSchema | None:
         schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema(region, kind)
     except (ResourceNotFoundError, KeyError):
         return None
-    return TypeSchema(kind, schema.schema, schema.get_atts)
+    if is_custom(kind):
+        return TypeSchema(kind, {**schema.schema, **_CUSTOM}, _Everything())
+    attributes = _Outputs() if kind == STACK else schema.get_atts
+    return TypeSchema(kind, schema.schema, attributes)
+
+
+def is_custom(kind: str) -> bool:
+    """Whether resources of a type are made by somebody's own code."""
+    return kind.startswith("Custom::") or kind == "AWS::CloudFormation::CustomResource"
+
+
+# What a custom resource has is up to who made it; its service token can't be changed, and is no name.
+_CUSTOM: Mapping[str, Any] = {
+    "properties": {"ServiceToken": {"type": "string"}, "ServiceTimeout": {"type": "integer"}},
+    "required": ["ServiceToken"],
+    "patternProperties": {},
+    "additionalProperties": True,
+    "createOnlyProperties": [],
+    "readOnlyProperties": [],
+    "primaryIdentifier": [],
+}
+
+
+class _Everything:
+    def __contains__(self, attribute: object) -> bool:
+        return isinstance(attribute, str)
+
+
+class _Outputs:
+    """The attributes of a nested stack."""
+
+    def __contains__(self, attribute: object) -> bool:
+        return str(attribute).startswith("Outputs.")
 
 
 def _paths(pointers: Any) -> tuple[tuple[str, ...], ...]:

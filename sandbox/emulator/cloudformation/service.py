@@ -9,6 +9,7 @@ from typing import Any
 
 from sandbox.emulator.calls import Call, Handlers
 from sandbox.emulator.cloudformation import changesets, describing, stackcalls
+from sandbox.emulator.cloudformation.callbacks import Callbacks
 from sandbox.emulator.cloudformation.region import Region
 from sandbox.emulator.cloudformation.resources import providers
 from sandbox.emulator.cloudformation.resources.base import ResourceProvider
@@ -50,6 +51,8 @@ class CloudFormation:
         self, core: AccountCore, resource_providers: Mapping[str, ResourceProvider] | None = None
     ) -> None:
         self._core = core
+        self.callbacks = Callbacks(core)
+        """The data plane at which custom resources answer and wait conditions are signalled."""
         self._providers = providers() if resource_providers is None else resource_providers
         self._regions: dict[tuple[str, str], Region] = {}
         self._lock = threading.Lock()
@@ -68,7 +71,7 @@ class CloudFormation:
         with self._lock:
             key = (account_id, name)
             if key not in self._regions:
-                self._regions[key] = Region(self._core, account_id, name, self._providers)
+                self._regions[key] = Region(self._core, account_id, name, self._providers, self.callbacks)
             return self._regions[key]
 
 

@@ -21,7 +21,7 @@ _UPDATABLE = (
     "CREATE_FAILED",
     "UPDATE_FAILED",
 )
-_USER = "User Initiated"
+USER = "User Initiated"
 
 
 def check_name(name: str) -> None:
@@ -97,7 +97,7 @@ def create_stack(region: Region, call: Call) -> dict[str, Any]:
 def begin_create(region: Region, call: Call, stack: Stack, target: Target, on_failure: str) -> None:
     stack.target = replace(target, disable_rollback=on_failure == "DO_NOTHING")
     stack.token = call.params.get("ClientRequestToken", "")
-    stack.enter("CREATE_IN_PROGRESS", region.now(), _USER)
+    stack.enter("CREATE_IN_PROGRESS", region.now(), USER)
     region.start(stack, call.principal, "create", lambda operation: operation.create(on_failure))
 
 
@@ -127,7 +127,7 @@ def begin_update(region: Region, call: Call, stack: Stack, target: Target, *, di
     stack.token = call.params.get("ClientRequestToken", "")
     stack.cancelled = False
     stack.updated_at = region.now()
-    stack.enter("UPDATE_IN_PROGRESS", stack.updated_at, _USER)
+    stack.enter("UPDATE_IN_PROGRESS", stack.updated_at, USER)
     wanted = replace(target, disable_rollback=disable_rollback)
     region.start(stack, call.principal, "update", lambda operation: operation.update(wanted))
 
@@ -160,11 +160,11 @@ def delete_stack(region: Region, call: Call) -> dict[str, Any]:
     # Whatever runs on the stack is cancelled, and comes to its end before the deletion begins.
     stack.cancelled = busy = stack.in_progress
     if not busy:
-        stack.enter("DELETE_IN_PROGRESS", region.now(), _USER)
+        stack.enter("DELETE_IN_PROGRESS", region.now(), USER)
 
     def delete(operation: StackOperation) -> None:
         if busy:
-            stack.enter("DELETE_IN_PROGRESS", region.now(), _USER)
+            stack.enter("DELETE_IN_PROGRESS", region.now(), USER)
         operation.delete(retain)
 
     region.start(stack, call.principal, "delete", delete)
@@ -188,7 +188,7 @@ def continue_update_rollback(region: Region, call: Call) -> dict[str, Any]:
     if stack.status != "UPDATE_ROLLBACK_FAILED":
         raise invalid(f"Stack:{stack.id} is in {stack.status} state and can not be rolled back.")
     skip = frozenset(call.params.get("ResourcesToSkip") or ())
-    stack.enter("UPDATE_ROLLBACK_IN_PROGRESS", region.now(), _USER)
+    stack.enter("UPDATE_ROLLBACK_IN_PROGRESS", region.now(), USER)
     region.start(stack, call.principal, "roll back", lambda operation: operation.continue_rollback(skip))
     return {}
 

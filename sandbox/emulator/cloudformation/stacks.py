@@ -22,7 +22,7 @@ class StackResource:
     """One resource of a stack.
 
     ``declared`` are its properties with dynamic references as written, which is what changes are
-    judged by; ``applied`` are those its provider was given.
+    judged by; ``applied`` are those its provider was given. ``secret``: its attributes are not shown.
     """
 
     logical_id: str
@@ -35,6 +35,7 @@ class StackResource:
     declared: Mapping[str, Any] = field(default_factory=dict)
     applied: Mapping[str, Any] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    secret: bool = False
     needs: frozenset[str] = frozenset()
 
     def policy(self, name: str) -> str:
@@ -103,6 +104,8 @@ class Stack:
     token: str = ""
     cancelled: bool = False
     change_set_id: str = ""
+    parent_id: str = ""
+    root_id: str = ""
     principal: Principal | None = None
     outputs: tuple[Output, ...] = ()
     imports: frozenset[str] = frozenset()

@@ -10,11 +10,19 @@ from typing import Any
 
 from sandbox.emulator.calls import Principal
 from sandbox.emulator.cloudformation import failures
+from sandbox.emulator.cloudformation.backstage import Backstage
 from sandbox.emulator.cloudformation.dynamic import DynamicReferences
 from sandbox.emulator.cloudformation.evaluation import Evaluation
 from sandbox.emulator.cloudformation.failures import Failed
-from sandbox.emulator.cloudformation.plan import ATTRIBUTES, PropertyChange, Replacement, differences
-from sandbox.emulator.cloudformation.resources.base import ResourceContext, ResourceProvider
+from sandbox.emulator.cloudformation.plan import ATTRIBUTES, Replacement, differences
+from sandbox.emulator.cloudformation.resources.base import (
+    Physical,
+    ResourceContext,
+    ResourceFailed,
+    ResourceProvider,
+    Settling,
+    find_provider,
+)
 from sandbox.emulator.cloudformation.schemas import Schemas
 from sandbox.emulator.cloudformation.stacks import Stack, StackResource, marked
 from sandbox.emulator.core import AccountCore
@@ -44,11 +52,17 @@ class Updated:
 class Worker:
     """Works on one stack's resources, acting as ``principal``."""
 
-    def __init__(self, place: Workplace, stack: Stack, principal: Principal) -> None:
+    def __init__(self, place: Workplace, stack: Stack, principal: Principal, backstage: Backstage) -> None:
         self._place = place
         self._stack = stack
         self._principal = principal
+        self._backstage = backstage
         self._dynamic = DynamicReferences(self._client)
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the whole operation has taken as long as it may."""
+        return self._backstage.errand.overdue
 
     def now(self) -> dt.datetime:
         return self._place.core.clock.now()
@@ -65,12 +79,14 @@ class Worker:
             name, definition["Type"], "CREATE_IN_PROGRESS", self.now(), definition=definition, needs=needs
         )
         self._stack.record(fresh)
+        prepared = fresh
         try:
             prepared = self._prepared(fresh, evaluation)
             made = self._created(prepared)
         except Exception as error:
-            raise self._fail(fresh, "CREATE_FAILED", error) from error
-        shown = json.dumps(prepared.declared, default=str)
+            left = error.left if isinstance(error, ResourceFailed) else ""
+            raise self._fail(replace(prepared, physical_id=left), "CREATE_FAILED", error) from error
+        shown = self._shown(prepared, evaluation)
         self._stack.record(marked(made, "CREATE_IN_PROGRESS", self.now(), _INITIATED), shown)
         done = marked(made, "CREATE_COMPLETE", self.now())
         self._stack.record(done, shown)
@@ -99,24 +115,23 @@ class Worker:
             raise self._fail(old, "UPDATE_FAILED", error) from error
         schema = self._place.schemas.get(old.type)
         changed = differences(old.declared, prepared.declared, schema, provider)
-        if not changed and not (retagged and "Tags" in provider.properties):
+        asked = isinstance(provider, Settling) or (retagged and "Tags" in provider.properties)
+        if not changed and not asked:
             return self._unchanged(old, wanted)
         if any(change.replacement is not Replacement.NEVER for change in changed):
-            return self._replaced(old, prepared, changed)
+            return self._replaced(old, prepared, evaluation)
         self._stack.record(marked(old, "UPDATE_IN_PROGRESS", self.now()))
         try:
             physical = provider.update(
-                self._context(old.logical_id), old.physical_id, dict(old.applied), dict(prepared.applied)
+                self._context(old), old.physical_id, dict(old.applied), dict(prepared.applied)
             )
         except Exception as error:
-            raise self._fail(old, "UPDATE_FAILED", error) from error
-        done = replace(
-            marked(prepared, "UPDATE_COMPLETE", self.now()),
-            physical_id=physical.physical_id,
-            attributes=physical.attributes,
-        )
-        self._stack.record(done, json.dumps(done.declared, default=str))
-        return Updated(done)
+            failed = self._fail(old, "UPDATE_FAILED", error)
+            failed.attempted = prepared.applied
+            raise failed from error
+        done = _holding(marked(prepared, "UPDATE_COMPLETE", self.now()), physical)
+        self._stack.record(done, self._shown(prepared, evaluation))
+        return Updated(done, replaced=physical.supersedes)
 
     def restore(self, old: StackResource, *, from_applied: Mapping[str, Any]) -> None:
         """Put a resource that was updated in place back to what it was.
@@ -125,18 +140,21 @@ class Worker:
             Failed: that did not work; the events say so already.
         """
         self._stack.record(marked(old, "UPDATE_IN_PROGRESS", self.now()))
+        provider, context = self._provider(old), self._context(old)
         try:
-            physical = self._provider(old).update(
-                self._context(old.logical_id), old.physical_id, dict(from_applied), dict(old.applied)
-            )
+            if isinstance(provider, Settling):
+                physical = provider.undo(context, old.physical_id)
+            else:
+                physical = provider.update(context, old.physical_id, dict(from_applied), dict(old.applied))
         except Exception as error:
             raise self._fail(old, "UPDATE_FAILED", error) from error
-        back = replace(
-            marked(old, "UPDATE_COMPLETE", self.now()),
-            physical_id=physical.physical_id,
-            attributes=physical.attributes,
-        )
-        self._stack.record(back)
+        self._stack.record(_holding(marked(old, "UPDATE_COMPLETE", self.now()), physical))
+
+    def settle(self, resource: StackResource) -> None:
+        """The update of which this resource's was a part has succeeded: nothing will be undone."""
+        provider = self._provider(resource)
+        if isinstance(provider, Settling):
+            provider.settle(self._context(resource), resource.physical_id)
 
     def remove(self, resource: StackResource, *, skipped: bool = False, current: bool = True) -> None:
         """Delete a resource, or only let go of it when ``skipped``.
@@ -154,7 +172,7 @@ class Worker:
         if resource.physical_id:
             try:
                 self._provider(resource).delete(
-                    self._context(resource.logical_id), resource.physical_id, dict(resource.applied)
+                    self._context(resource), resource.physical_id, dict(resource.applied)
                 )
             except Exception as error:
                 raise self._fail(resource, "DELETE_FAILED", error, current=current) from error
@@ -171,16 +189,14 @@ class Worker:
         self._stack.record(done)
         return Updated(done)
 
-    def _replaced(
-        self, old: StackResource, prepared: StackResource, changed: tuple[PropertyChange, ...]
-    ) -> Updated:
+    def _replaced(self, old: StackResource, prepared: StackResource, evaluation: Evaluation) -> Updated:
         self._stack.record(marked(old, "UPDATE_IN_PROGRESS", self.now(), _REPLACING))
         try:
             self._refuse_same_name(old, prepared)
             made = self._created(prepared)
         except Exception as error:
             raise self._fail(old, "UPDATE_FAILED", error) from error
-        shown = json.dumps(prepared.declared, default=str)
+        shown = self._shown(prepared, evaluation)
         self._stack.record(marked(made, "UPDATE_IN_PROGRESS", self.now(), _INITIATED), shown)
         done = marked(made, "UPDATE_COMPLETE", self.now())
         self._stack.record(done, shown)
@@ -210,9 +226,12 @@ class Worker:
         return replace(resource, declared=declared, applied=applied)
 
     def _created(self, prepared: StackResource) -> StackResource:
-        provider = self._provider(prepared)
-        physical = provider.create(self._context(prepared.logical_id), dict(prepared.applied))
-        return replace(prepared, physical_id=physical.physical_id, attributes=physical.attributes)
+        physical = self._provider(prepared).create(self._context(prepared), dict(prepared.applied))
+        return _holding(prepared, physical)
+
+    def _shown(self, prepared: StackResource, evaluation: Evaluation) -> str:
+        schema = self._place.schemas.get(prepared.type)
+        return json.dumps(schema.coerced(evaluation.shown(prepared.definition)), default=str)
 
     def _fail(
         self, resource: StackResource, status: str, error: Exception, *, current: bool = True
@@ -233,7 +252,7 @@ class Worker:
         return failed
 
     def _provider(self, resource: StackResource) -> ResourceProvider:
-        provider = self._place.providers.get(resource.type)
+        provider = find_provider(self._place.providers, resource.type)
         if provider is None:
             raise Failed(f"NotEmulated: the resource type {resource.type} is not emulated by this sandbox.")
         return provider
@@ -241,8 +260,8 @@ class Worker:
     def _client(self, service: str) -> Any:
         return self._place.core.clients.client(service, region=self._stack.region, principal=self._principal)
 
-    def _context(self, logical_id: str) -> ResourceContext:
-        stack = self._stack
+    def _context(self, resource: StackResource) -> ResourceContext:
+        stack, logical_id = self._stack, resource.logical_id
         return ResourceContext(
             account_id=stack.account_id,
             region=stack.region,
@@ -258,4 +277,16 @@ class Worker:
             clients=self._place.core.clients,
             principal=self._principal,
             gateway_port=self._place.core.gateway_port,
+            kind=resource.type,
+            backstage=self._backstage,
         )
+
+
+def _holding(resource: StackResource, physical: Physical) -> StackResource:
+    """The resource as its provider has just made it."""
+    return replace(
+        resource,
+        physical_id=physical.physical_id,
+        attributes=physical.attributes,
+        secret=physical.secret,
+    )

@@ -1,4 +1,4 @@
-"""An account whose CloudFormation works with resource types of the tests' own."""
+"""Accounts whose CloudFormation works with resource types of the tests' own, or with all that there are."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from werkzeug.test import Client
 
 from sandbox.emulator.cloudformation.resources.base import Physical, ResourceContext, ResourceFailed
 from sandbox.emulator.cloudformation.service import CloudFormation
+from tests.emulator.cloudformation.engine import Engine, Vendor
 
 
 @dataclass
@@ -125,3 +127,14 @@ def stacks(account: Any) -> Stacks:
     service = CloudFormation(account.core, {shelf.type: shelf for shelf in (queues, topics, groups)})
     account.add(service.handlers())
     return Stacks(account, queues, topics, groups, account.client("cloudformation"))
+
+
+@pytest.fixture
+def engine(account: Any) -> Engine:
+    service = CloudFormation(account.core)
+    account.gateway.data_planes.append(service.callbacks)
+    account.add(service.handlers())
+    vendor = Vendor(account, Client(account.gateway.application()))
+    # Beside functions that really run there are topics that really deliver.
+    account.gateway.handlers.setdefault(("sns", "Publish"), vendor.publish)
+    return Engine(account, account.client("cloudformation"), vendor)

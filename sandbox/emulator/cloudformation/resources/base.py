@@ -10,10 +10,13 @@ import secrets
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from sandbox.emulator.calls import Principal
+from sandbox.emulator.cloudformation.backstage import Backstage
 from sandbox.emulator.core import Clients
+
+CUSTOM = "AWS::CloudFormation::CustomResource"
 
 _RANDOM = string.ascii_letters + string.digits
 RANDOM_LENGTH = 12
@@ -23,20 +26,28 @@ RANDOM_LENGTH = 12
 class Physical:
     """A resource that exists: what ``Ref`` gives, and what ``Fn::GetAtt`` can read of it.
 
-    Nested attributes have dotted keys (``Endpoint.Address``).
+    Nested attributes have dotted keys (``Endpoint.Address``). ``secret``: attributes are not shown in
+    events. ``supersedes``: an update made another one, and the old one is to be deleted once the whole
+    update has succeeded.
     """
 
     physical_id: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    secret: bool = False
+    supersedes: bool = False
 
 
 class ResourceFailed(Exception):
-    """A resource could not be made, changed or removed; ``reason`` becomes its ResourceStatusReason."""
+    """A resource could not be made, changed or removed; ``reason`` becomes its ResourceStatusReason.
 
-    def __init__(self, reason: str, code: str = "GeneralServiceException") -> None:
+    ``left`` is the physical id of what was made all the same, and has to be deleted.
+    """
+
+    def __init__(self, reason: str, code: str = "GeneralServiceException", *, left: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
         self.code = code
+        self.left = left
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,8 @@ class ResourceContext:
 
     ``tags`` are the stack's tags plus the three that CloudFormation adds (``aws:cloudformation:…``);
     the template's own ``Tags`` property is among the properties and wins. ``token`` is the random
-    part of generated names: the same throughout one operation, another for a replacement.
+    part of generated names: the same throughout one operation, another for a replacement. ``kind`` is
+    the type as the template has it (``Custom::Thing``).
     """
 
     account_id: str
@@ -58,11 +70,18 @@ class ResourceContext:
     principal: Principal
     gateway_port: int
     partition: str = "aws"
+    kind: str = ""
+    backstage: Backstage | None = None
     token: str = field(default_factory=lambda: "".join(secrets.choice(_RANDOM) for _ in range(RANDOM_LENGTH)))
 
     def client(self, service: str, *, region: str = "") -> Any:
         """A client that acts as whoever deploys the stack, in its region unless told otherwise."""
         return self.clients.client(service, region=region or self.region, principal=self.principal)
+
+    def behind(self) -> Backstage:
+        """What CloudFormation's own types work with."""
+        assert self.backstage is not None, "only the engine makes resources of CloudFormation itself"
+        return self.backstage
 
     def unique_name(self, limit: int = 64, lower: bool = False) -> str:
         """``Stack-LogicalId-RANDOM12`` as CloudFormation names what the template leaves unnamed.
@@ -102,3 +121,26 @@ class ResourceProvider(Protocol):
 
     def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:
         """Remove the resource; one that is already gone is fine."""
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """A provider whose updates stay undone-able until the whole stack's update has come out well.
+
+    The engine has it asked for an update each time, whether or not its properties changed.
+    """
+
+    def settle(self, context: ResourceContext, physical_id: str) -> None:
+        """The update of the whole stack has succeeded: nothing will be undone."""
+
+    def undo(self, context: ResourceContext, physical_id: str) -> Physical:
+        """The update of the whole stack has failed: go back to what was before.
+
+        Raises:
+            ResourceFailed: that did not work.
+        """
+
+
+def find_provider(providers: Mapping[str, ResourceProvider], kind: str) -> ResourceProvider | None:
+    """The provider of a type, if there is one; all ``Custom::`` types have the same."""
+    return providers.get(CUSTOM if kind.startswith("Custom::") else kind)

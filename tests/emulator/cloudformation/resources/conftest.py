@@ -18,6 +18,7 @@ from sandbox.emulator.fabric.s3.notifications import Notifications
 from sandbox.emulator.fabric.scheduler import Scheduler
 from sandbox.emulator.fabric.sqs.service import SqsService
 from sandbox.emulator.functions.service import FunctionService
+from sandbox.isolation.spec import IsolationLevel
 
 SYSTEM_TAGS = {
     "aws:cloudformation:stack-name": "shop",
@@ -102,6 +103,8 @@ class Stack:
 
 class NoSpawner:
     """No code runs here: resources are made, not used."""
+
+    level = IsolationLevel.LANDLOCK
 
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"nothing here may ask the spawner for {name}")

@@ -276,10 +276,3 @@ def test_a_state_machine_with_its_placeholders_filled(stack: Any) -> None:
     labels = machines.list_tags_for_resource(resourceArn=machine.physical_id)["tags"]
     assert "team" not in {label["key"] for label in labels}
     stack.delete("StepFunctions::StateMachine", machine, new)
-
-
-def test_a_handle_holds_a_place(stack: Any) -> None:
-    handle = stack.create("CloudFormation::WaitConditionHandle", {})
-
-    assert handle.physical_id.startswith(f"https://cloudformation-waitcondition-{stack.region}.s3.")
-    stack.delete("CloudFormation::WaitConditionHandle", handle, {})
