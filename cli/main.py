@@ -15,7 +15,7 @@ COMMANDS = {
     "grade": "Grade a folder against a lab.",
     "sandbox": "Start an emulated AWS account and drive it.",
     "lab": "Write, check and prove labs.",
-    "iam": "Ask whether policies allow a request.",
+    "iam": "Ask whether policies allow a request, and which policy a run needed.",
     "serve": "Serve the portal.",
     "worker": "Grade what the portal queues.",
     "admin": "Users, sign-in links, tokens, the database and its backup.",

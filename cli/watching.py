@@ -15,6 +15,7 @@ _WORDS = {
     "build": "building",
     "deploy": "deploying",
     "checks": "asking the checks",
+    "rights": "looking at the roles",
     "redeploy": "deploying again",
     "delete": "deleting",
     "report": "writing the report",

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from curriculum.loader import accepted_runtimes
 from graders.buckets import Bucket, Subscription
-from graders.checks import Check, check, overlay, parameters, stack_parameters
+from graders.checks import Check, check, overlay, parameters, rights, stack_parameters
 from graders.errors import NotAssessed, PathNotAlive, PositiveControlFailed, ResourceNotFound
 from graders.findings import (
     Did,
@@ -40,7 +40,7 @@ from graders.findings import (
     passed,
 )
 from graders.functions import FunctionView, Invocation
-from graders.iam.rights import Right
+from graders.iam.declared import Right, right
 from graders.sandbox import Sandbox, Stack, StackResource
 from graders.telemetry import InvocationRecord, LogEvent, Mark
 from graders.template import Resource, Template
@@ -122,5 +122,7 @@ __all__ = [
     "parameters",
     "partial",
     "passed",
+    "right",
+    "rights",
     "stack_parameters",
 ]

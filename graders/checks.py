@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, TypeVar
 
 from graders.errors import LabBroken
 from graders.findings import Dimension, Finding, Visibility
+from graders.functions import FunctionView
+from graders.iam.declared import Right
 from graders.sandbox import Sandbox
 from sandbox.account import CAPABILITIES
 
@@ -118,6 +120,15 @@ def overlay(function: _F) -> _F:
     return function
 
 
+def rights(function: _F) -> _F:
+    """Mark ``(sandbox, function: FunctionView) -> Sequence[Right]``: what the contract lets a function have.
+
+    The budget of :meth:`Sandbox.judge_rights`, and what a minimal policy may generalise names to.
+    """
+    setattr(function, _ROLE, "rights")
+    return function
+
+
 @dataclass(frozen=True, slots=True)
 class LabChecks:
     """All that a lab's ``checks.py`` declares."""
@@ -126,6 +137,7 @@ class LabChecks:
     _parameters: Callable[[random.Random], Parameters] | None = field(default=None, repr=False)
     _stack_parameters: Callable[[Parameters], Mapping[str, str]] | None = field(default=None, repr=False)
     _overlay: Callable[[Parameters], Mapping[str, bytes]] | None = field(default=None, repr=False)
+    rights: Callable[[Sandbox, FunctionView], Sequence[Right]] | None = field(default=None, repr=False)
 
     def parameters(self, lab_version: str, seed: int) -> Parameters:
         """The seed's parameters; the same for the same lab version and seed, always."""
@@ -167,5 +179,9 @@ def collect(module: ModuleType) -> LabChecks:
         if inspect.isfunction(value) and hasattr(value, _ROLE)
     }
     return LabChecks(
-        tuple(found), roles.get("parameters"), roles.get("stack_parameters"), roles.get("overlay")
+        tuple(found),
+        roles.get("parameters"),
+        roles.get("stack_parameters"),
+        roles.get("overlay"),
+        roles.get("rights"),
     )

@@ -66,6 +66,7 @@ class Finding:
     """What one check found.
 
     ``points`` is set for partial findings only: how many of the check's points were earned.
+    ``patch`` is a unified diff of the submission that would repair it, where one is known.
     ``reason`` says why a finding is not_assessed or inconclusive. ``blocked`` marks a not_assessed
     finding that the submission caused (a gate or an earlier check failed), so its points stay
     in the points possible; without it the backend was unable and the points are left out.
@@ -84,6 +85,7 @@ class Finding:
     hint: str = ""
     reason: str = ""
     blocked: bool = False
+    patch: str = ""
 
     def with_evidence(self, did: Iterable[Did], saw: Iterable[Saw]) -> Finding:
         """The finding with this evidence wherever it brought none of its own."""

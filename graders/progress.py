@@ -12,7 +12,8 @@ from typing import Any
 class ProgressEvent:
     """One step of a grading.
 
-    ``phase`` is ``account``, ``build``, ``deploy``, ``checks``, ``redeploy``, ``delete`` or ``report``.
+    ``phase`` is ``account``, ``build``, ``deploy``, ``checks``, ``rights``, ``redeploy``, ``delete`` or
+    ``report``.
     ``status`` is ``started``, ``done`` or ``failed``; in the phase ``checks`` there is one event per
     finished check, with its outcome, and ``index`` of ``total`` counts them.
     """

@@ -13,10 +13,11 @@ from typing import Any, Protocol, TypeVar
 from graders import faults, telemetry
 from graders.buckets import Bucket
 from graders.errors import PathNotAlive, ResourceNotFound
-from graders.findings import Did, Saw
+from graders.findings import Did, Finding, Saw
 from graders.functions import FunctionView, Invocation, describe, invoke, renew_environments
-from graders.iam import rights
-from graders.iam.rights import Right
+from graders.iam.declared import Right
+from graders.iam.inspection import Inspector
+from graders.iam.verdict import judge_rights
 from graders.telemetry import InvocationRecord, LogEvent, Mark
 from graders.template import Template
 from graders.waiting import Count, Waiting
@@ -85,6 +86,7 @@ class Sandbox:
     random_of_check: random.Random | None = None
     open_faults: faults.Faults | None = None
     cursor: telemetry.Cursor = field(default_factory=telemetry.Cursor)
+    rights: Callable[[Sandbox, FunctionView], Sequence[Right]] | None = field(default=None, repr=False)
 
     def for_check(self, check_id: str) -> Sandbox:
         """The same stack for one check, with an empty record of evidence."""
@@ -290,13 +292,21 @@ class Sandbox:
 
     # --- rights
 
-    def rights_beyond(self, function: str, budget: Mapping[str, Sequence[str]]) -> tuple[Right, ...]:
-        """What a function's role allows beyond ``budget``: resource pattern → actions that are fine on it.
+    def judge_rights(self, *functions: str, points: float, each: float) -> Finding:
+        """Whether these functions' roles allow nothing beyond what the lab's ``@rights`` lets them have.
 
-        Denials and conditions do not take anything away here: a right is counted as it is written.
+        The evaluator decides, on real resources and on any other of each type; each pair of action and
+        resource beyond the contract costs ``each`` of the check's ``points``.
         """
-        role = self.function(function).role_arn.rsplit("/", 1)[-1]
-        return rights.beyond(rights.granted(self.client("iam"), role), budget)
+        assert self.rights is not None, "the lab declares @rights"
+        declared = [(view.name, tuple(self.rights(self, view))) for view in map(self.function, functions)]
+        return judge_rights(self.inspector(), declared, points=points, each=each)
+
+    def inspector(self) -> Inspector:
+        """Looks at the roles of this stack as they are now."""
+        declared = self.rights
+        of = None if declared is None else lambda name: tuple(declared(self, self.function(name)))
+        return Inspector(self.account, self.stack.resources, self.template.source, of)
 
     # --- faults and further stacks
 

@@ -19,6 +19,7 @@ from graders.checks import Check, LabChecks
 from graders.deadline import Deadline
 from graders.evidence.masking import Mask
 from graders.findings import Finding, Outcome, failed, inconclusive, not_assessed, passed
+from graders.iam import reporting
 from graders.judging import judge, result
 from graders.progress import Progress, ProgressEvent
 from graders.sandbox import Sandbox, Stack
@@ -27,7 +28,7 @@ from graders.stacks import RunStacks
 from sandbox.account import Account
 from sandbox.errors import BadSubmission, DeploymentFailed, EnvironmentFault
 from sandbox.submissions import Submission
-from sandbox.templates import parse_template
+from sandbox.templates import TemplateText, parse_template
 
 log = structlog.get_logger()
 
@@ -65,6 +66,7 @@ class SeedRun:
     runtimes: tuple[str, ...] = ()
     backend_name: str = ""
     kept: Account | None = None
+    iam: dict[str, Any] = field(default_factory=lambda: {"roles": [], "resources": []})
     _stack: Stack | None = None
 
     def run(self) -> SeedRun:
@@ -104,6 +106,8 @@ class SeedRun:
             sandbox = self._deploy(account)
             if sandbox is not None:
                 in_time = self._ask(sandbox)
+                if in_time and self.only is None:
+                    self._inspect(sandbox)
                 if self.thorough and in_time:
                     self._clean_up(sandbox)
         finally:
@@ -151,13 +155,14 @@ class SeedRun:
             seed=self.seed,
             lab_version=self.lab.manifest.version,
             stacks=stacks,
+            rights=self.checks.rights,
             hints={
                 item.name: f"The contract asks for it: {item.description}"
                 for item in self.lab.manifest.outputs
             },
         )
 
-    def _unpack(self, submission: Submission) -> Mapping[str, Any]:
+    def _unpack(self, submission: Submission) -> TemplateText:
         """G1, and the template as written; raises BadSubmission where files can't be used."""
         limit = self.lab.manifest.limit_bytes
         size = sum(map(len, submission.files.values()))
@@ -170,7 +175,7 @@ class SeedRun:
             self._record(shared.result("G1", finding))
             raise BadSubmission(f"The submission is larger than {limit / 1e6:.0f} MB.")
         path = submission.template
-        written = parse_template(path, submission.files[path]).values
+        written = parse_template(path, submission.files[path])
         if self.only is None:
             self._record(shared.result("G1", passed(f"{len(submission.files)} files, {size / 1000:.0f} kB.")))
         return written
@@ -194,6 +199,16 @@ class SeedRun:
                     found = result(check, deadline.finding())
                 self._record(found, index, len(wanted))
         return not deadline.passed
+
+    def _inspect(self, sandbox: Sandbox) -> None:
+        """What the roles may do and did; where that can't be told the report has nothing on it."""
+        if "IS" not in sandbox.account.capabilities:
+            return
+        try:
+            with self._phase("rights"):
+                self.iam = reporting.as_json(sandbox.inspector().inspect())
+        except Exception:  # It carries no points: a grading does not fail for it.
+            log.exception("inspection_broke", seed=self.seed)
 
     def _clean_up(self, sandbox: Sandbox) -> None:
         with self._phase("redeploy"):

@@ -12,7 +12,7 @@ from graders.sandbox import Stack, StackResource
 from graders.template import Template
 from sandbox.account import Account
 from sandbox.errors import DeploymentFailed
-from sandbox.templates import parse_template
+from sandbox.templates import TemplateText, parse_template
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class RunStacks:
     account: Account
     package: Any
     parameters: Mapping[str, str]
-    written: Mapping[str, Any]
+    written: TemplateText
 
     def first(self, name: str) -> Stack:
         """Deploy the submission under test."""
@@ -78,7 +78,7 @@ class RunStacks:
                 StackResource(logical_id, item.physical_id, item.type, item.status)
                 for logical_id, item in found.resources.items()
             ),
-            template=Template(self.written, _values(found.template_processed)),
+            template=Template(self.written.values, _values(found.template_processed), self.written),
             log_groups_before=groups,
         )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from sandbox.templates import TemplateText
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,14 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The learner's template: as written (``original``) and after transforms (``processed``)."""
+    """The learner's template: as written (``original``) and after transforms (``processed``).
+
+    ``source`` is its text, for telling where something stands; never for judging.
+    """
 
     original: Mapping[str, Any]
     processed: Mapping[str, Any]
+    source: TemplateText | None = field(default=None, repr=False, compare=False)
 
     def resources(self, *types: str, original: bool = False) -> tuple[Resource, ...]:
         """Resources of these types (all without types) after transforms, or as written with ``original``."""

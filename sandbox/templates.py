@@ -84,8 +84,8 @@ class TemplateText:
         part = found.get(section) if isinstance(found, dict) else None
         return part if isinstance(part, dict) else {}
 
-    def line(self, *path: str) -> str:
-        """``template.yaml:12``: where a key path stands, as far as it exists."""
+    def line(self, *path: str | int) -> str:
+        """``template.yaml:12``: where a path of keys and list positions stands, as far as it exists."""
         node: yaml.Node = self.root
         line = node.start_mark.line
         for step in path:
@@ -94,6 +94,16 @@ class TemplateText:
                 break
             line, node = pair[0].start_mark.line, pair[1]
         return f"{self.path}:{line + 1}"
+
+    def node(self, *path: str | int) -> yaml.Node | None:
+        """What stands at a path of keys and list positions, with where it begins and ends in the text."""
+        node: yaml.Node = self.root
+        for step in path:
+            pair = _pair(node, step)
+            if pair is None:
+                return None
+            node = pair[1]
+        return node
 
     def replace(self, path: tuple[str, ...], key: str, *, wrap: str = "{}") -> Edit:
         """An edit that puts the location of artefact ``key`` where ``path`` has its value now."""
@@ -231,7 +241,10 @@ def _refuse_duplicates_and_bombs(path: str, root: yaml.Node | None) -> None:
             todo += [(item, depth + 1) for item in node.value]
 
 
-def _pair(node: yaml.Node, name: str) -> tuple[yaml.Node, yaml.Node] | None:
+def _pair(node: yaml.Node, name: str | int) -> tuple[yaml.Node, yaml.Node] | None:
+    if isinstance(node, yaml.SequenceNode) and isinstance(name, int):
+        item = node.value[name] if 0 <= name < len(node.value) else None
+        return None if item is None else (item, item)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if key.value == name:

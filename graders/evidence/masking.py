@@ -51,4 +51,5 @@ class Mask:
             expected=self.text(finding.expected),
             hint=self.text(finding.hint),
             reason=self.text(finding.reason),
+            patch=self.text(finding.patch),
         )

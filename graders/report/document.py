@@ -43,7 +43,7 @@ def document(
         "duration_s": round(duration_s, 3),
         "phases": [asdict(phase) for run in runs for phase in run.phases],
         "checks": [check_document(item) for item in results],
-        "iam": {"roles": []},
+        "iam": first.iam,
         "cost": {},
         "submission_digest": submission_digest,
         "grader_digest": grader_digest,
@@ -74,7 +74,12 @@ def check_document(item: CheckResult) -> dict[str, Any]:
 
 
 def _optional(finding: Finding) -> dict[str, Any]:
-    texts = {"expected": finding.expected, "hint": finding.hint, "reason": finding.reason}
+    texts = {
+        "expected": finding.expected,
+        "hint": finding.hint,
+        "reason": finding.reason,
+        "patch": finding.patch,
+    }
     return {key: value for key, value in texts.items() if value}
 
 

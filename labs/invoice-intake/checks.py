@@ -16,15 +16,19 @@ from graders.api import (
     RES,
     SEC,
     Finding,
+    FunctionView,
     H,
     Mark,
     N,
+    Right,
     Sandbox,
     V,
     check,
     failed,
     parameters,
     passed,
+    right,
+    rights,
     stack_parameters,
 )
 
@@ -613,41 +617,42 @@ def failure_of(intake: Intake, file: File) -> bool:
             return True
 
 
+@rights
+def work_of_the_contract(sandbox: Sandbox, function: FunctionView) -> list[Right]:
+    """What the contract lists; a failure's message may be sent though nothing fails for good."""
+    intake = Intake.of(sandbox)
+    bucket, results = f"arn:aws:s3:::{intake.bucket}", f"arn:aws:s3:::{intake.results}"
+    here = f"{sandbox.region}:{sandbox.account_id}"
+    group = f"arn:aws:logs:{here}:log-group:{function.log_group}"
+    failures = queue_arn(sandbox, sandbox.output("FailureQueueUrl"))
+    sources = mapped_queues(sandbox, function)
+    return [
+        right("s3:GetObject", f"{bucket}/incoming/*"),
+        right("s3:PutObject", [f"{results}/processed/*", f"{results}/rejected/*"]),
+        right(
+            ["dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+            f"arn:aws:dynamodb:{here}:table/{intake.table}",
+        ),
+        right("sqs:SendMessage", failures, needed=not sources),
+        *(
+            right(["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], arn)
+            for arn in sources
+        ),
+        right(["logs:CreateLogStream", "logs:PutLogEvents"], f"{group}:*", needed=True),
+        right("logs:CreateLogGroup", [group, f"{group}:*"]),
+    ]
+
+
+def mapped_queues(sandbox: Sandbox, function: FunctionView) -> list[str]:
+    """The queues that Lambda polls for a function."""
+    page = sandbox.client("lambda").list_event_source_mappings(FunctionName=function.name)
+    return [str(item["EventSourceArn"]) for item in page["EventSourceMappings"]]
+
+
 @check(id="s1", points=10, dimension=SEC, visibility=V, needs={"IS"}, static=True)
 def the_function_may_do_its_work(sandbox: Sandbox) -> Finding:
     """The function's role allows what the contract lists, and nothing else."""
-    intake = Intake.of(sandbox)
-    queue = queue_arn(sandbox, sandbox.output("FailureQueueUrl"))
-    bucket, results = f"arn:aws:s3:::{intake.bucket}", f"arn:aws:s3:::{intake.results}"
-    table = f"arn:aws:dynamodb:{sandbox.region}:{sandbox.account_id}:table/{intake.table}"
-    budget: dict[str, tuple[str, ...]] = {
-        f"{bucket}/incoming/*": ("s3:GetObject",),
-        f"{results}/processed/*": ("s3:PutObject",),
-        f"{results}/rejected/*": ("s3:PutObject",),
-        table: ("dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"),
-        queue: ("sqs:SendMessage",),
-    }
-    receive = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
-    for mapping in sandbox.template.resources("AWS::Lambda::EventSourceMapping"):
-        source = sandbox.stack.physical_id(mapping.logical_id)
-        found = sandbox.client("lambda").get_event_source_mapping(UUID=source)
-        budget[found["EventSourceArn"]] = receive
-    beyond = []
-    for name in intake.functions:
-        group = (
-            f"arn:aws:logs:{sandbox.region}:{sandbox.account_id}:log-group:{sandbox.function(name).log_group}"
-        )
-        logs = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
-        beyond += sandbox.rights_beyond(name, {**budget, group: logs, f"{group}:*": logs})
-    for right in beyond[:3]:
-        sandbox.saw(f"policy {right.policy}", f"{right.action} on {right.resource}")
-    if beyond:
-        return failed(
-            f"{len(beyond)} rights lie beyond the contract.",
-            expected="read incoming/, write processed/ and rejected/, write the table, send to the queue",
-            look="Policies of the function in template.yaml",
-        )
-    return passed("The role allows what the contract lists.")
+    return sandbox.judge_rights(*Intake.of(sandbox).functions, points=10, each=2)
 
 
 def queue_arn(sandbox: Sandbox, url: str) -> str:

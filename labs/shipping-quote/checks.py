@@ -17,9 +17,11 @@ from graders.api import (
     RES,
     SEC,
     Finding,
+    FunctionView,
     H,
     Invocation,
     N,
+    Right,
     Sandbox,
     V,
     check,
@@ -27,6 +29,8 @@ from graders.api import (
     overlay,
     parameters,
     passed,
+    right,
+    rights,
 )
 
 # Zones that turn their clocks twice a year, so that a day there is not always 24 hours long.
@@ -483,25 +487,20 @@ def two_stacks_live_side_by_side(sandbox: Sandbox) -> Finding:
     return passed("Two stacks of the same artefact priced baskets side by side.")
 
 
+@rights
+def own_logs(sandbox: Sandbox, function: FunctionView) -> list[Right]:
+    """Log writes to the function's own group; what an error path does is the same."""
+    group = f"arn:aws:logs:{sandbox.region}:{sandbox.account_id}:log-group:{function.log_group}"
+    return [
+        right(["logs:CreateLogStream", "logs:PutLogEvents"], f"{group}:*", needed=True),
+        right("logs:CreateLogGroup", [group, f"{group}:*"]),
+    ]
+
+
 @check(id="s1", points=10, dimension=SEC, visibility=V, needs={"IS"}, static=True)
 def the_role_only_writes_its_logs(sandbox: Sandbox) -> Finding:
     """The role may write to its own log group, and nothing else."""
-    function = sandbox.function(sandbox.output("QuoteFunctionArn"))
-    group = f"arn:aws:logs:{sandbox.region}:{sandbox.account_id}:log-group:{function.log_group}"
-    budget = {
-        group: ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
-        f"{group}:*": ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
-    }
-    beyond = sandbox.rights_beyond(function.name, budget)
-    for right in beyond[:3]:
-        sandbox.saw(f"policy {right.policy}", f"{right.action} on {right.resource}")
-    if beyond:
-        return failed(
-            f"Role `{function.role_arn.rsplit('/', 1)[-1]}` allows {len(beyond)} things beyond its own logs.",
-            expected=f"logs:CreateLogStream and logs:PutLogEvents on {group}:*",
-            look="Role, Policies and ManagedPolicyArns in template.yaml",
-        )
-    return passed("The role allows log writes to its own group only.")
+    return sandbox.judge_rights(sandbox.output("QuoteFunctionArn"), points=10, each=2)
 
 
 @check(id="o1", points=8, dimension=OBS, visibility=V, needs={"LG"})

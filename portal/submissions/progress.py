@@ -14,6 +14,7 @@ WORDS = {
     "build": "Build your code",
     "deploy": "Deploy the stack",
     "checks": "Ask the checks",
+    "rights": "Look at the roles",
     "redeploy": "Deploy once more, unchanged",
     "delete": "Delete the stack",
 }
@@ -23,6 +24,7 @@ _SPOKEN = {
     "build": "building",
     "deploy": "deploying",
     "checks": "asking the checks",
+    "rights": "looking at the roles",
     "redeploy": "deploying once more",
     "delete": "deleting the stack",
 }

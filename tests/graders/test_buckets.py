@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from graders.buckets import Bucket, Subscription
-from graders.iam.rights import Right, beyond, granted
 
 ACCOUNT = "123456789012"
 FUNCTION = f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:intake"
@@ -215,40 +214,3 @@ def test_the_notification_comes_back_when_the_block_breaks() -> None:
 
     put = [arguments for operation, arguments in s3.asked if operation.startswith("put_")]
     assert [arguments["NotificationConfiguration"] for arguments in put] == [{}, before]
-
-
-def iam(inline: Any, attached: Any) -> Service:
-    return Service(
-        list_role_policies={"PolicyNames": ["own"]},
-        get_role_policy={"PolicyDocument": inline},
-        list_attached_role_policies={"AttachedPolicies": [{"PolicyName": "shared", "PolicyArn": "arn:p"}]},
-        get_policy={"Policy": {"DefaultVersionId": "v2"}},
-        get_policy_version={"PolicyVersion": {"Document": attached}},
-    )
-
-
-def test_rights_are_those_of_inline_and_attached_policies() -> None:
-    own = {"Statement": {"Effect": "Allow", "Action": ["s3:Get*", "s3:PutObject"], "Resource": "arn:b/*"}}
-    shared = {
-        "Statement": [
-            {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"},
-            {"Effect": "Deny", "Action": "*", "Resource": "*"},
-        ]
-    }
-
-    assert granted(iam(own, shared), "role") == (
-        Right("own", "s3:Get*", "arn:b/*"),
-        Right("own", "s3:PutObject", "arn:b/*"),
-        Right("shared", "*", "*"),
-    )
-
-
-def test_what_the_budget_does_not_cover_is_beyond_it() -> None:
-    budget = {"arn:logs:own": ("logs:PutLogEvents",), "arn:logs:own:*": ("logs:PutLogEvents",)}
-    fine = [
-        Right("p", "logs:putlogevents", "arn:logs:own"),
-        Right("p", "logs:PutLogEvents", "arn:logs:own:*"),
-    ]
-    wide = [Right("p", "logs:*", "arn:logs:own"), Right("p", "logs:PutLogEvents", "arn:logs:*")]
-
-    assert beyond([*fine, *wide], budget) == tuple(wide)

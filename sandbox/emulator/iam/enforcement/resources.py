@@ -31,7 +31,7 @@ def owner(arn: str) -> str:
     if parts[2] == "s3":
         held = s3_backends.bucket_accounts.get(parts[5].split("/", 1)[0])
         return str(held[1]) if held is not None else ""
-    return parts[4]
+    return parts[4] if parts[4].isdecimal() else ""
 
 
 def find_policy(arn: str, action: str = "") -> Policy | None:
