@@ -10,7 +10,7 @@ from sandbox.emulator.cloudformation import graph
 from sandbox.emulator.cloudformation.errors import invalid, malformed, not_emulated
 from sandbox.emulator.cloudformation.intrinsics import NO_VALUE, Resolver, Unknown, as_text
 from sandbox.emulator.cloudformation.parameters import MASK
-from sandbox.emulator.cloudformation.schemas import is_custom
+from sandbox.emulator.cloudformation.schemas import STACK, is_custom
 from sandbox.emulator.cloudformation.stacks import Output, StackResource, Target
 
 # A resource as it stands, or which of its values are not known yet.
@@ -129,6 +129,9 @@ class Evaluation:
                 f"CustomResource attribute error: Vendor response doesn't contain {attribute} attribute "
                 f"in object {resource.physical_id}"
             )
+        if resource.type == STACK:
+            output = attribute.removeprefix("Outputs.")
+            raise invalid(f"Output '{output}' not found in stack {resource.physical_id}")
         found: Any = resource.applied
         for step in attribute.split("."):
             found = found.get(step, NO_VALUE) if isinstance(found, dict) else NO_VALUE

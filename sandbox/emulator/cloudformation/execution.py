@@ -24,6 +24,7 @@ class _Journal:
     """What an update has done so far: what to undo, and what to delete when it has succeeded."""
 
     made: list[StackResource] = field(default_factory=list)
+    kept: list[StackResource] = field(default_factory=list)
     changed: list[tuple[StackResource, Mapping[str, Any]]] = field(default_factory=list)
     replaced: list[tuple[StackResource, StackResource]] = field(default_factory=list)
 
@@ -151,6 +152,9 @@ class StackOperation:
             try:
                 updated = self._worker.change(old, definition, needs[name], evaluation, retagged=retagged)
             except Failed as failed:
+                if failed.untouched:
+                    journal.kept.append(old)
+                    raise
                 # How far the update came is not known, so it is undone like a finished one.
                 journal.changed.append((old, failed.attempted or old.applied))
                 raise
@@ -223,7 +227,7 @@ class StackOperation:
                 self._worker.restore(old, from_applied=applied)
             except Failed:
                 stuck.append(old.logical_id)
-        for old, _new in reversed(journal.replaced):
+        for old in (*(old for old, _new in reversed(journal.replaced)), *journal.kept):
             stack.record(replace(old, status="UPDATE_COMPLETE", updated_at=self._worker.now(), reason=""))
         if stuck:
             self._enter(
@@ -301,14 +305,14 @@ class StackOperation:
         """The stack's reason: which resources failed, or what failed besides them."""
         if verb == "create" and self._worker.overdue:
             return "Stack creation time exceeded the specified timeout."
-        failed = [
-            r.logical_id for r in self._stack.resources.values() if r.status == f"{verb.upper()}_FAILED"
-        ]
-        if verb == "update":
-            failed += [r.logical_id for r in self._stack.resources.values() if r.status == "CREATE_FAILED"]
-        if not failed:
-            return explain(error, "AWS::CloudFormation::Stack").reason
-        return f"The following resource(s) failed to {verb}: [{', '.join(failed)}]."
+        told = []
+        for each in ("create", "update") if verb == "update" else (verb,):
+            failed = [
+                r.logical_id for r in self._stack.resources.values() if r.status == f"{each.upper()}_FAILED"
+            ]
+            if failed:
+                told.append(f"The following resource(s) failed to {each}: [{', '.join(failed)}].")
+        return " ".join(told) or explain(error, "AWS::CloudFormation::Stack").reason
 
     def _enter(self, status: str, reason: str = "") -> None:
         self._stack.enter(status, self._worker.now(), reason)

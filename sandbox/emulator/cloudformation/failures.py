@@ -33,11 +33,13 @@ class Failed(Exception):
     """A resource failed, and ``reason`` is what its event says.
 
     ``attempted`` are the properties it was being given when it failed, as far as it came to that.
+    ``untouched``: it is exactly what it was before.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, untouched: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.untouched = untouched
         self.attempted: Mapping[str, Any] | None = None
 
     @property
@@ -53,7 +55,7 @@ def explain(error: Exception, kind: str) -> Failed:
     if isinstance(error, OutOfTime):
         return Failed("Resource creation cancelled")
     if isinstance(error, ResourceFailed):
-        return Failed(error.reason)
+        return Failed(error.reason, untouched=error.code == "NotUpdatable")
     if isinstance(error, AwsError):
         return _ours(error.code, error.message) or Failed(error.message)
     if isinstance(error, ClientError):

@@ -40,6 +40,7 @@ class Physical:
 class ResourceFailed(Exception):
     """A resource could not be made, changed or removed; ``reason`` becomes its ResourceStatusReason.
 
+    ``code`` is one of CloudFormation's handler error codes; ``NotUpdatable`` says that nothing was touched.
     ``left`` is the physical id of what was made all the same, and has to be deleted.
     """
 

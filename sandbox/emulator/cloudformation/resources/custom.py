@@ -62,7 +62,7 @@ class CustomResource:
         self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
     ) -> Physical:
         if old.get("ServiceToken") != new.get("ServiceToken"):
-            raise ResourceFailed("Modifying service token is not allowed.", "InvalidRequest")
+            raise ResourceFailed("Modifying service token is not allowed.", "NotUpdatable")
         request = {"PhysicalResourceId": physical_id, "OldResourceProperties": _texts(old)}
         answer = _ask(context, "Update", new, request)
         if answer.reason:
