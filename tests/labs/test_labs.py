@@ -124,6 +124,21 @@ def test_the_intake_reference_passes_and_each_slip_costs_its_check(
     assert lost(backend, LABS["invoice-intake"], name, only=QUICK) == fails
 
 
+@pytest.mark.parametrize(
+    ("name", "fails"),
+    [
+        ("reference-nodejs", []),
+        ("parallel-publish", ["f3"]),
+        ("errors-alarm", ["o1"]),
+        ("retry-forever", ["r3", "r1"]),
+    ],
+)
+def test_the_notifier_reference_passes_and_each_slip_costs_its_check(
+    backend: Backend, name: str, fails: list[str]
+) -> None:
+    assert lost(backend, LABS["order-status-notifier"], name) == fails
+
+
 def test_an_empty_submission_earns_nothing(backend: Backend, lab: Lab) -> None:
     run = run_seed(lab, checks_of(lab), Submission({"README.md": b"soon"}), 1, backend, nobody)
 
