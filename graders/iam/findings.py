@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from graders.iam import actions
+from graders.iam.contexts import contexts
 from graders.iam.declared import Right, generalised
 from graders.iam.evidence import Evidence, Seen, Use
 from graders.iam.minimal import Need, minimal_policy
 from graders.iam.model import HeldPolicy, PolicySource, Role, as_list
-from graders.iam.surroundings import Surroundings
+from graders.iam.surroundings import Surroundings, instances
 from sandbox.emulator.iam.evaluation import Request
 
 _SHOWN = 5
@@ -99,7 +101,7 @@ class Findings:
         wanted = [
             Need(seen.request, generalised(seen.action, seen.resource, self.rights))
             for seen in statement.uses
-            if seen.by_identity
+            if seen.by_identity or not seen.statements
         ]
         wanted += [
             need
@@ -146,7 +148,11 @@ class Findings:
     def _wild_resource(self, statement: Statement) -> RightsFinding | None:
         if "*" not in statement.resources:
             return None
-        narrowable = [action for action in statement.covered if actions.types_of(action)]
+        # Some actions act on a resource in some requests only; those of the others need `*`.
+        on_nothing = {seen.action for seen in statement.uses if seen.resource == "*"}
+        narrowable = [
+            action for action in statement.covered if actions.types_of(action) and action not in on_nothing
+        ]
         if not narrowable:
             return None
         several = f"{len(narrowable)} actions that" if len(narrowable) > 1 else f"{narrowable[0]}, which"
@@ -196,8 +202,9 @@ class Findings:
             uses = tuple(
                 seen
                 for seen in self.evidence.used
-                if seen.by_identity
-                and (policy.name, index) == self._tightest(seen.action, seen.resource, seen)
+                if (seen.by_identity or not seen.statements)
+                and (policy.name, index)
+                == self._tightest(seen.action, seen.resource, seen if seen.statements else None)
             )
             yield Statement(policy, index, body, actions.covered(body), uses)
 
@@ -224,7 +231,8 @@ class Findings:
 
     def _spared(self, statement: Statement, action: str) -> bool:
         """Whether an action is no reason to complain: used, needed by the lab's word, or not to be seen."""
-        if any(seen.action == action for seen in self.evidence.uses_of(statement.key)):
+        resting = (*self.evidence.uses_of(statement.key), *statement.uses)
+        if any(seen.action == action for seen in resting):
             return True
         if self.evidence.use_of(action) is Use.NOT_OBSERVABLE:
             return True
@@ -235,9 +243,26 @@ class Findings:
         )
 
     def _stands_for(self, statement: Statement, written: str) -> tuple[str, ...]:
-        if written not in statement.patterns:
-            return statement.covered
-        return actions.covered({"Effect": "Allow", "Action": written})
+        """What an action as written really allows: within boundary and organization, minus denies."""
+        several = (
+            actions.covered({"Effect": "Allow", "Action": written})
+            if written in statement.patterns
+            else statement.covered
+        )
+        return tuple(action for action in several if self._granted(statement, action))
+
+    def _granted(self, statement: Statement, action: str) -> bool:
+        """Whether a statement allows an action on anything at all."""
+        for context in contexts([statement.body], self.surroundings.region, self.role.denying()):
+            for candidate in self.surroundings.candidates(action, self._instances):
+                refs = self.role.could(Request(action, candidate.arn, context=context)).statements
+                if any((ref.policy, ref.index) == statement.key and ref.effect == "Allow" for ref in refs):
+                    return True
+        return False
+
+    @functools.cached_property
+    def _instances(self) -> tuple[str, ...]:
+        return instances(self.role, self.surroundings)
 
     def _reaches_others(self, statement: Statement, pattern: str) -> bool:
         alone = actions.policy([{"Effect": "Allow", "Action": "*", "Resource": pattern}])
