@@ -7,13 +7,10 @@ https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-create.html
 
 from __future__ import annotations
 
-from moto.awslambda.models import lambda_backends
-
-from sandbox.emulator.calls import Principal, PrincipalKind
+from sandbox.emulator.calls import Principal
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.arns import Arn
 from sandbox.emulator.fabric.mappings.validation import refused
-from sandbox.emulator.functions.names import FunctionName
 
 _QUEUE = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
 _STREAM = {
@@ -23,11 +20,11 @@ _STREAM = {
 
 
 class RoleAccess:
-    """The execution role of one function, asked about one source."""
+    """Whoever polls, asked about one source."""
 
-    def __init__(self, core: AccountCore, function: FunctionName, source: Arn) -> None:
+    def __init__(self, core: AccountCore, principal: Principal | None, source: Arn) -> None:
         self._core = core
-        self._function = function
+        self._principal = principal
         self._source = source
 
     def check(self) -> None:
@@ -40,8 +37,7 @@ class RoleAccess:
             for operation in _QUEUE:
                 if self.refusal(operation):
                     raise refused(
-                        "The provided execution role does not have permissions to call "
-                        f"{operation} on SQS"
+                        f"The provided execution role does not have permissions to call {operation} on SQS"
                     )
             return
         operations = _STREAM.get(self._source.service, ())
@@ -54,25 +50,11 @@ class RoleAccess:
 
     def refusal(self, operation: str) -> str:
         """Why the role may not do this to the source, in AWS's words; empty when it may."""
-        principal = self._principal()
-        if principal is None:
+        if self._principal is None:
             return ""  # Invoking it says that it does not exist.
         return self._core.guard.refusal(
-            principal,
+            self._principal,
             f"{self._source.service}:{operation}",
             str(self._source),
             region=self._source.region,
         )
-
-    def _principal(self) -> Principal | None:
-        name = self._function
-        with self._core.dispatch_lock:
-            try:
-                found = lambda_backends[name.account_id][name.region].get_function(
-                    name.name, name.qualifier or None
-                )
-            except Exception:  # moto raises several unrelated types for a missing function or alias
-                return None
-            role = str(found.role)
-        session = f"arn:aws:sts::{name.account_id}:assumed-role/{role.rsplit('/', 1)[-1]}/{name.name}"
-        return Principal(PrincipalKind.ROLE_SESSION, name.account_id, session, role_arn=role)

@@ -17,10 +17,10 @@ from botocore.exceptions import ClientError
 
 from sandbox.emulator.calls import Principal
 from sandbox.emulator.core import AccountCore
+from sandbox.emulator.fabric.mappings.consumers import Consumer
 from sandbox.emulator.fabric.mappings.model import Mapping
 from sandbox.emulator.fabric.streams import Record, Stream
 from sandbox.emulator.functions.contract import InvokeOutcome
-from sandbox.emulator.functions.names import LATEST
 
 
 class Reason(StrEnum):
@@ -41,16 +41,11 @@ class Discarded:
     outcome: InvokeOutcome | None
     now: float
 
-    def document(self, mapping: Mapping, stream: Stream) -> dict[str, Any]:
+    def document(self, stream: Stream, consumer: Consumer) -> dict[str, Any]:
         """The metadata that every destination receives."""
         first, last = self.records[0], self.records[-1]
-        document: dict[str, Any] = {
-            "requestContext": {
-                "requestId": self.outcome.request_id if self.outcome else str(uuid.uuid4()),
-                "functionArn": mapping.function.qualified_arn,
-                "condition": self.reason.value,
-                "approximateInvokeCount": self.invoked,
-            },
+        return {
+            **consumer.context(self.reason.value, self.invoked, self.outcome),
             "version": "1.0",
             "timestamp": _moment(self.now),
             stream.batch_info: {
@@ -63,22 +58,19 @@ class Discarded:
                 "streamArn": stream.arn,
             },
         }
-        if self.outcome is not None:
-            response: dict[str, Any] = {
-                "statusCode": self.outcome.status,
-                "executedVersion": self.outcome.executed_version or LATEST,
-            }
-            if self.outcome.function_error:
-                response["functionError"] = self.outcome.function_error
-            document["responseContext"] = response
-        return document
 
 
 def send(
-    core: AccountCore, mapping: Mapping, stream: Stream, discarded: Discarded, arn: str, role: Principal
+    core: AccountCore,
+    mapping: Mapping,
+    stream: Stream,
+    consumer: Consumer,
+    discarded: Discarded,
+    arn: str,
+    role: Principal,
 ) -> None:
     """Send it to a queue, a topic or a bucket, as the function's execution role."""
-    document = discarded.document(mapping, stream)
+    document = discarded.document(stream, consumer)
     service, region = arn.split(":")[2], arn.split(":")[3] or mapping.region
     client = core.clients.client(service, region=region, principal=role)
     text = json.dumps(document, separators=(",", ":"))
@@ -102,7 +94,7 @@ def send(
         outcome, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     core.timeline.add(
         "delivery",
-        mapping.function.name,
+        consumer.name,
         account_id=mapping.account_id,
         region=mapping.region,
         outcome=outcome,

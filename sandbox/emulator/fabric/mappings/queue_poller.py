@@ -11,10 +11,11 @@ from moto.sqs.models import Queue
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.mappings import records
 from sandbox.emulator.fabric.mappings.access import RoleAccess
+from sandbox.emulator.fabric.mappings.consumers import Consumer
 from sandbox.emulator.fabric.mappings.model import Mapping, QueueSettings
 from sandbox.emulator.fabric.mappings.records import Received
 from sandbox.emulator.fabric.sqs import Mailroom
-from sandbox.emulator.functions.contract import Functions, InvokeOutcome
+from sandbox.emulator.functions.contract import InvokeOutcome
 from sandbox.emulator.work import WorkItem
 
 # Lambda starts with five batches at a time and adds up to 300 a minute while messages wait.
@@ -40,9 +41,9 @@ class _Batch:
 class SqsPoller:
     """Takes batches while it may and there are any. Nothing here runs with a lock held."""
 
-    def __init__(self, core: AccountCore, functions: Functions, mailroom: Mailroom, mapping: Mapping) -> None:
+    def __init__(self, core: AccountCore, consumer: Consumer, mailroom: Mailroom, mapping: Mapping) -> None:
         self._core = core
-        self._functions = functions
+        self._consumer = consumer
         self._mailroom = mailroom
         self._mapping = mapping
         self._lock = threading.Lock()
@@ -82,10 +83,10 @@ class SqsPoller:
 
     @property
     def _access(self) -> RoleAccess:
-        return RoleAccess(self._core, self._mapping.function, self._mapping.source)
+        return RoleAccess(self._core, self._consumer.principal(), self._mapping.source)
 
     def _label(self, what: str) -> str:
-        return f"sqs:{self._mapping.source.name} → {self._mapping.function.name}: {what}"
+        return f"sqs:{self._mapping.source.name} → {self._consumer.name}: {what}"
 
     def _poll(self) -> None:
         with self._lock:
@@ -175,16 +176,12 @@ class SqsPoller:
         return passed
 
     def _invoke(self, batch: _Batch) -> None:
-        mapping = self._mapping
         headers = {each.trace_header for each in batch.messages}
         try:
-            outcome = self._functions.invoke(
-                mapping.function.qualified_arn,
+            outcome = self._consumer.invoke(
                 batch.payload,
-                account_id=mapping.account_id,
-                region=mapping.region,
-                source=f"sqs:{mapping.source.name}",
-                trace_header=headers.pop() if len(headers) == 1 else "",
+                f"sqs:{self._mapping.source.name}",
+                headers.pop() if len(headers) == 1 else "",
             )
         except Exception:
             self._free_slot()
@@ -242,7 +239,7 @@ class SqsPoller:
             account_id=self._mapping.account_id,
             region=self._mapping.region,
             outcome=result,
-            target=self._mapping.function.qualified_arn,
+            target=self._consumer.arn,
             mapping=self._mapping.uuid,
             messages=[each.id for each in messages],
             **detail,

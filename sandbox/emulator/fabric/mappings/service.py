@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import uuid
 from collections.abc import Callable
@@ -10,10 +11,11 @@ from typing import Any
 from moto.awslambda.models import lambda_backends
 from moto.core.exceptions import JsonRESTError
 
-from sandbox.emulator.calls import AwsError, Call, Handlers
+from sandbox.emulator.calls import AwsError, Call, Handlers, Principal
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.arns import Arn
 from sandbox.emulator.fabric.mappings.access import RoleAccess
+from sandbox.emulator.fabric.mappings.consumers import FunctionConsumer
 from sandbox.emulator.fabric.mappings.model import Mapping, MappingState, Settings
 from sandbox.emulator.fabric.mappings.queue_poller import SqsPoller
 from sandbox.emulator.fabric.mappings.stream_poller import StreamPoller
@@ -22,7 +24,9 @@ from sandbox.emulator.fabric.sqs import Mailroom
 from sandbox.emulator.fabric.streams import Stream, Streams
 from sandbox.emulator.functions import names
 from sandbox.emulator.functions.contract import Functions
+from sandbox.emulator.functions.credentials import role_principal
 from sandbox.emulator.functions.names import FunctionName
+from sandbox.emulator.functions.store import FunctionStore
 
 
 class EventSourceMappings:
@@ -32,7 +36,8 @@ class EventSourceMappings:
         self._core = core
         self._functions = functions
         self._mailroom = mailroom
-        self._streams = Streams(core)
+        self._store = FunctionStore(core.dispatch_lock, random.Random())
+        self.streams = Streams(core)
         self._lock = threading.RLock()
         self._mappings: dict[str, Mapping] = {}
         self._pollers: dict[str, SqsPoller | StreamPoller] = {}
@@ -53,7 +58,7 @@ class EventSourceMappings:
         source = _read_source(params)
         function = names.parse(params.get("FunctionName", ""), account_id=call.account_id, region=call.region)
         settings = self._settings(params, function, source)
-        RoleAccess(self._core, function, source).check()
+        RoleAccess(self._core, self._role_of(function), source).check()
         with self._lock:
             self._refuse_second(function, source)
             mapping = Mapping(
@@ -136,10 +141,17 @@ class EventSourceMappings:
         return mapping
 
     def _poller(self, mapping: Mapping) -> SqsPoller | StreamPoller:
+        consumer = FunctionConsumer(self._core, self._functions, mapping)
         if mapping.source.service == "sqs":
-            return SqsPoller(self._core, self._functions, self._mailroom, mapping)
+            return SqsPoller(self._core, consumer, self._mailroom, mapping)
         stream = self._find_stream(mapping.source)
-        return StreamPoller(self._core, self._functions, self._streams, stream, mapping)
+        return StreamPoller(self._core, consumer, self.streams, stream, mapping)
+
+    def _role_of(self, function: FunctionName) -> Principal | None:
+        try:
+            return role_principal(self._store.resolve(function).version)
+        except AwsError:
+            return None
 
     def _settings(self, params: dict[str, Any], function: FunctionName, source: Arn) -> Settings:
         timeout_s = self._timeout_s(function)
@@ -163,7 +175,7 @@ class EventSourceMappings:
         return settings
 
     def _find_stream(self, source: Arn) -> Stream:
-        stream = self._streams.find(source)
+        stream = self.streams.find(source)
         if stream is None:
             raise refused(f"Stream not found: {source}")
         return stream

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import random
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sandbox.emulator.calls import AwsError
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.mappings import records
 from sandbox.emulator.fabric.mappings.access import RoleAccess
+from sandbox.emulator.fabric.mappings.consumers import Consumer
 from sandbox.emulator.fabric.mappings.discarded import Discarded, Reason, send
 from sandbox.emulator.fabric.mappings.model import Mapping, StartingPosition, StreamSettings
 from sandbox.emulator.fabric.streams import Record, Shard, Stream, Streams
 from sandbox.emulator.fabric.streams.model import TRIM_HORIZON
-from sandbox.emulator.functions.contract import Functions, InvokeOutcome
-from sandbox.emulator.functions.credentials import role_principal
-from sandbox.emulator.functions.store import FunctionStore
+from sandbox.emulator.functions.contract import InvokeOutcome
 from sandbox.emulator.work import WorkItem
 
 _BACKOFF_LIMIT_S = 60.0
@@ -65,14 +62,13 @@ class StreamPoller:
     """Keeps its place while it is stopped. Nothing here runs or reads with its own lock held."""
 
     def __init__(
-        self, core: AccountCore, functions: Functions, streams: Streams, stream: Stream, mapping: Mapping
+        self, core: AccountCore, consumer: Consumer, streams: Streams, stream: Stream, mapping: Mapping
     ) -> None:
         self._core = core
-        self._functions = functions
+        self._consumer = consumer
         self._streams = streams
         self._stream = stream
         self._mapping = mapping
-        self._store = FunctionStore(core.dispatch_lock, random.Random())
         self._lock = threading.Lock()
         self._reading = threading.Lock()
         self._stopped = True
@@ -126,10 +122,10 @@ class StreamPoller:
 
     @property
     def _access(self) -> RoleAccess:
-        return RoleAccess(self._core, self._mapping.function, self._mapping.source)
+        return RoleAccess(self._core, self._consumer.principal(), self._mapping.source)
 
     def _label(self, what: str) -> str:
-        return f"{self._subject}: {self._mapping.function.name}: {what}"
+        return f"{self._subject}: {self._consumer.name}: {what}"
 
     @property
     def _subject(self) -> str:
@@ -179,7 +175,8 @@ class StreamPoller:
         reader.position = found[-1].sequence
         passed: list[Record] = []
         dropped: list[Record] = []
-        role = self._role_arn() if self._mapping.source.service == "kinesis" else ""
+        principal = self._consumer.principal() if self._mapping.source.service == "kinesis" else None
+        role = principal.role_arn if principal is not None else ""
         for each in found:
             if role:
                 each.record["invokeIdentityArn"] = role
@@ -232,16 +229,9 @@ class StreamPoller:
         if not batch.records:
             self._go_on(lane)
             return
-        mapping = self._mapping
         [(_, payload)] = records.payloads(batch.records)
         try:
-            outcome = self._functions.invoke(
-                mapping.function.qualified_arn,
-                payload,
-                account_id=mapping.account_id,
-                region=mapping.region,
-                source=self._subject,
-            )
+            outcome = self._consumer.invoke(payload, self._subject)
         except Exception:
             self._go_on(lane, batch)
             raise
@@ -322,15 +312,9 @@ class StreamPoller:
         discarded = Discarded(
             lane.shard_id, batch.records, reason, batch.invoked, outcome, self._core.clock.time()
         )
-        version = self._store.resolve(self._mapping.function).version
-        send(self._core, self._mapping, self._stream, discarded, arn, role_principal(version))
-
-    def _role_arn(self) -> str:
-        """The execution role that ``invokeIdentityArn`` names; empty once the function is gone."""
-        try:
-            return self._store.resolve(self._mapping.function).version.role
-        except AwsError:
-            return ""
+        principal = self._consumer.principal()
+        if principal is not None:
+            send(self._core, self._mapping, self._stream, self._consumer, discarded, arn, principal)
 
     def _report(
         self,
@@ -351,7 +335,7 @@ class StreamPoller:
             account_id=self._mapping.account_id,
             region=self._mapping.region,
             outcome=result,
-            target=self._mapping.function.qualified_arn,
+            target=self._consumer.arn,
             mapping=self._mapping.uuid,
             messages=[str(each.sequence) for each in batch],
             failed=[str(each.sequence) for each in failed],
