@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from curriculum.loader import accepted_runtimes
 from graders.buckets import Bucket, Subscription
-from graders.checks import Check, check, overlay, parameters, rights, stack_parameters
+from graders.checks import Check, check, overlay, parameters, partners, rights, stack_parameters
 from graders.errors import NotAssessed, PathNotAlive, PositiveControlFailed, ResourceNotFound
 from graders.findings import (
     Did,
@@ -41,6 +41,7 @@ from graders.findings import (
 )
 from graders.functions import FunctionView, Invocation
 from graders.iam.declared import Right, right
+from graders.partners import Partner, PartnerCall, most_at_once
 from graders.sandbox import Sandbox, Stack, StackResource
 from graders.telemetry import InvocationRecord, LogEvent, Mark
 from graders.template import Resource, Template
@@ -100,6 +101,8 @@ __all__ = [
     "N",
     "NotAssessed",
     "Outcome",
+    "Partner",
+    "PartnerCall",
     "PathNotAlive",
     "PositiveControlFailed",
     "Resource",
@@ -117,10 +120,12 @@ __all__ = [
     "control",
     "failed",
     "inconclusive",
+    "most_at_once",
     "not_assessed",
     "overlay",
     "parameters",
     "partial",
+    "partners",
     "passed",
     "right",
     "rights",

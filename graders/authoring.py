@@ -111,7 +111,8 @@ def _contract(lab: Lab, checks: LabChecks) -> Iterator[Problem]:
     files = {item.name for item in lab.manifest.seeded_files}
     try:
         drawn = checks.parameters(lab.manifest.version, 1)
-        passed_on, replaced = set(checks.stack_parameters(drawn)), set(checks.overlay(drawn))
+        passed_on = {*checks.stack_parameters(drawn), *checks.partners(drawn)}
+        replaced = set(checks.overlay(drawn))
     except Exception as error:  # an author's function: whatever it raises is reported as theirs
         yield Problem("checks.py", f"seed 1: {type(error).__name__}: {error}")
         return

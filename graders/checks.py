@@ -129,6 +129,15 @@ def rights(function: _F) -> _F:
     return function
 
 
+def partners(function: _F) -> _F:
+    """Mark ``(parameters) -> dict[str, str]``: stack parameter → partner, whose ARN is passed in.
+
+    A partner is a function that the grader owns; a check finds it as ``sandbox.partner(name)``.
+    """
+    setattr(function, _ROLE, "partners")
+    return function
+
+
 @dataclass(frozen=True, slots=True)
 class LabChecks:
     """All that a lab's ``checks.py`` declares."""
@@ -137,6 +146,7 @@ class LabChecks:
     _parameters: Callable[[random.Random], Parameters] | None = field(default=None, repr=False)
     _stack_parameters: Callable[[Parameters], Mapping[str, str]] | None = field(default=None, repr=False)
     _overlay: Callable[[Parameters], Mapping[str, bytes]] | None = field(default=None, repr=False)
+    _partners: Callable[[Parameters], Mapping[str, str]] | None = field(default=None, repr=False)
     rights: Callable[[Sandbox, FunctionView], Sequence[Right]] | None = field(default=None, repr=False)
 
     def parameters(self, lab_version: str, seed: int) -> Parameters:
@@ -152,6 +162,10 @@ class LabChecks:
     def overlay(self, parameters: Parameters) -> dict[str, bytes]:
         """The files that replace the submission's for these parameters."""
         return {} if self._overlay is None else dict(self._overlay(parameters))
+
+    def partners(self, parameters: Parameters) -> dict[str, str]:
+        """The partners by the stack parameter that takes their ARN."""
+        return {} if self._partners is None else dict(self._partners(parameters))
 
 
 def collect(module: ModuleType) -> LabChecks:
@@ -183,5 +197,6 @@ def collect(module: ModuleType) -> LabChecks:
         roles.get("parameters"),
         roles.get("stack_parameters"),
         roles.get("overlay"),
+        roles.get("partners"),
         roles.get("rights"),
     )

@@ -18,6 +18,7 @@ from graders.functions import FunctionView, Invocation, describe, invoke, renew_
 from graders.iam.declared import Right
 from graders.iam.inspection import Inspector
 from graders.iam.verdict import judge_rights
+from graders.partners import Partner
 from graders.telemetry import InvocationRecord, LogEvent, Mark
 from graders.template import Template
 from graders.waiting import Count, Waiting
@@ -80,6 +81,7 @@ class Sandbox:
     check_id: str = ""
     lab_version: str = ""
     stacks: Stacks | None = None
+    partners: Mapping[str, Partner] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)
     did_log: list[Did] = field(default_factory=list)
     saw_log: list[Saw] = field(default_factory=list)
@@ -155,6 +157,10 @@ class Sandbox:
     def url(self, address: str) -> str:
         """An AWS address (API, function URL, queue) as one that answers from the grader."""
         return self.account.url(address)
+
+    def partner(self, name: str) -> Partner:
+        """A function of the grader's that the learner's code calls: its ledger, and how it behaves."""
+        return self.partners[name]
 
     # --- functions
 

@@ -20,7 +20,9 @@ from graders.deadline import Deadline
 from graders.evidence.masking import Mask
 from graders.findings import Finding, Outcome, failed, inconclusive, not_assessed, passed
 from graders.iam import reporting
+from graders.iam.squeezing import Squeeze
 from graders.judging import judge, result
+from graders.partners import open_partners
 from graders.progress import Progress, ProgressEvent
 from graders.sandbox import Sandbox, Stack
 from graders.scoring import CheckResult
@@ -48,7 +50,8 @@ class SeedRun:
     """Grades a submission under one seed. Use it once.
 
     ``only`` limits the checks to these ids and what they build on. ``thorough`` also judges what takes
-    a second deployment and the deletion (G3, G4).
+    a second deployment and the deletion (G3, G4). ``squeeze`` limits the stack's roles to another run's
+    minimal policies.
     """
 
     lab: Lab
@@ -60,6 +63,7 @@ class SeedRun:
     only: frozenset[str] | None = None
     thorough: bool = False
     keep: bool = False
+    squeeze: Squeeze | None = None
     results: dict[str, CheckResult] = field(default_factory=dict)
     phases: list[Phase] = field(default_factory=list)
     isolation: dict[str, Any] = field(default_factory=dict)
@@ -67,6 +71,7 @@ class SeedRun:
     backend_name: str = ""
     kept: Account | None = None
     iam: dict[str, Any] = field(default_factory=lambda: {"roles": [], "resources": []})
+    minimal: Squeeze | None = None
     _stack: Stack | None = None
 
     def run(self) -> SeedRun:
@@ -105,7 +110,8 @@ class SeedRun:
             self.isolation = dict(account.isolation)
             sandbox = self._deploy(account)
             if sandbox is not None:
-                in_time = self._ask(sandbox)
+                with self._squeezed(sandbox):
+                    in_time = self._ask(sandbox)
                 if in_time and self.only is None:
                     self._inspect(sandbox)
                 if self.thorough and in_time:
@@ -125,11 +131,12 @@ class SeedRun:
                 package = self.backend.build(
                     account, submission, registries=self.lab.manifest.registries, tell=self._building
                 )
+            addresses, partners = open_partners(account, self.checks.partners(parameters))
             stacks = RunStacks(
                 self.backend,
                 account,
                 package,
-                self.checks.stack_parameters(parameters),
+                {**self.checks.stack_parameters(parameters), **addresses},
                 written,
             )
             with self._phase("deploy"):
@@ -155,6 +162,7 @@ class SeedRun:
             seed=self.seed,
             lab_version=self.lab.manifest.version,
             stacks=stacks,
+            partners=partners,
             rights=self.checks.rights,
             hints={
                 item.name: f"The contract asks for it: {item.description}"
@@ -207,8 +215,18 @@ class SeedRun:
         try:
             with self._phase("rights"):
                 self.iam = reporting.as_json(sandbox.inspector().inspect())
+                self.minimal = Squeeze.of(self.iam, sandbox.stack, sandbox.account_id)
         except Exception:  # It carries no points: a grading does not fail for it.
             log.exception("inspection_broke", seed=self.seed)
+
+    @contextmanager
+    def _squeezed(self, sandbox: Sandbox) -> Iterator[None]:
+        """With the boundaries of squeeze mode, if it is on."""
+        if self.squeeze is None:
+            yield
+        else:
+            with self.squeeze.applied(sandbox.account, sandbox.stack):
+                yield
 
     def _clean_up(self, sandbox: Sandbox) -> None:
         with self._phase("redeploy"):
