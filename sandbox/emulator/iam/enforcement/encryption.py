@@ -17,7 +17,7 @@ from moto.sqs.models import sqs_backends
 from moto.ssm.models import ssm_backends
 
 from sandbox.emulator.iam.mapping import Asked, Authorisation
-from sandbox.emulator.iam.mapping.resources import queue_arn
+from sandbox.emulator.iam.mapping.messages import queue_arn
 
 _WRITE = ("kms:GenerateDataKey",)
 _READ = ("kms:Decrypt",)

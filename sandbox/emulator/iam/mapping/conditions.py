@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sandbox.emulator.iam.evaluation.model import ContextValue
-from sandbox.emulator.iam.mapping import resources
+from sandbox.emulator.iam.mapping.functions import function_arn
 from sandbox.emulator.iam.mapping.model import Asked
 
 _TAG_MEMBERS = ("Tags", "tags", "TagList", "tagList")
@@ -42,11 +42,7 @@ def _lambda(asked: Asked) -> dict[str, ContextValue]:
     found: dict[str, ContextValue] = {}
     if "EventSourceMapping" in asked.operation:
         name = asked.text("FunctionName")
-        arn = (
-            resources.function_arn(asked, name)
-            if name
-            else asked.find("mapping-function", asked.text("UUID"))
-        )
+        arn = function_arn(asked, name) if name else asked.find("mapping-function", asked.text("UUID"))
         if arn:
             found["lambda:FunctionArn"] = arn
     for member, key in (
