@@ -11,8 +11,12 @@ from graders.findings import Did, Finding, Meaning, Saw
 _PATTERNS = (
     (re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{12,}"), r"\1…"),
     (re.compile(r"(X-Amz-(?:Signature|Security-Token|Credential)=)[^&\s\"']+"), r"\1…"),
+    # Not the name of a service (`secretsmanager:GetSecretValue`), nor a secret's own in its ARN.
     (
-        re.compile(r"(?i)\b((?:password|secret|token|api[_-]?key)\w*[\"']?\s*[:=]\s*[\"']?)[^\s\"',}&]{6,}"),
+        re.compile(
+            r"(?i)\b(?<!\d:)((?:password|secret(?!smanager:)|token|api[_-]?key)\w*[\"']?\s*[:=]\s*[\"']?)"
+            r"[^\s\"',}&]{6,}"
+        ),
         r"\1…",
     ),
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END|$)", re.DOTALL), "…private key…"),

@@ -210,3 +210,10 @@ def test_a_budget_is_the_number_of_the_backend_that_grades(account: Any) -> None
     account.backend = "aws"
 
     assert sandbox.budget(emulated=800, real=20_000) == 20_000
+
+
+def test_names_of_actions_and_arns_are_no_secrets() -> None:
+    told = "secretsmanager:GetSecretValue on arn:aws:secretsmanager:eu-west-1:111122223333:secret:payroll"
+
+    assert Mask().text(told) == told
+    assert Mask().text('the secret: "hunter2hunter2"') == 'the secret: "…"'
