@@ -110,7 +110,7 @@ def _parameters(asked: Asked) -> _Found:
     backend = ssm_backends[asked.account_id][asked.region]
     for name in asked.texts("Name", "Names"):
         parameter = backend.get_parameter(name)
-        if parameter is not None and parameter.type == "SecureString" and parameter.keyid:
+        if parameter is not None and parameter.parameter_type == "SecureString" and parameter.keyid:
             context = {
                 "kms:EncryptionContext:PARAMETER_ARN": asked.arn("ssm", f"parameter/{name.lstrip('/')}")
             }

@@ -216,3 +216,17 @@ def test_a_role_that_trusts_somebody_else_starts_no_function(functions: Any) -> 
 
     assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
     assert "cannot be assumed by Lambda" in caught.value.response["Error"]["Message"]
+
+
+def test_an_encrypted_parameter_is_read_with_the_right_to_its_key_alone(country: Country) -> None:
+    key = country.root("kms").create_key()["KeyMetadata"]["Arn"]
+    country.root("ssm").put_parameter(Name="/shop/word", Type="SecureString", KeyId=key, Value="mellon")
+    reading = allow("ssm:GetParameter", "*")
+    without, with_key = country.user("ada", reading), country.user("ben", reading, allow("kms:Decrypt", key))
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        without("ssm").get_parameter(Name="/shop/word", WithDecryption=True)
+
+    found = with_key("ssm").get_parameter(Name="/shop/word", WithDecryption=True)
+    assert found["Parameter"]["Value"] == "mellon"
+    assert without("ssm").get_parameter(Name="/shop/word")["Parameter"]["Value"] != "mellon"
