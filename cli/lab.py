@@ -215,5 +215,5 @@ def _remark(item: Verified, found: Verification) -> Text:
         surprises = f", also {', '.join(item.surprises)}" if item.surprises else ""
         return Text(f"killed{surprises}", style="yellow" if surprises else "green")
     if item.case.kind == "starter":
-        return Text("starter", style="red" if item.points > found.lab.manifest.gate_points else "green")
+        return Text("starter", style="red" if item.points > found.lab.manifest.starter_points else "green")
     return Text(item.case.kind, style="green" if item.full else "red")

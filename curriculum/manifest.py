@@ -34,7 +34,8 @@ class Manifest:
     """What a lab is.
 
     ``registries`` is whether a submission's build may fetch packages.
-    ``gate_points`` is what deploying from clean is worth. ``leftovers`` are the CloudFormation types
+    ``gate_points`` is what deploying from clean is worth, and ``starter_points`` what the starter earns at
+    most: the gate's, unless the starter works already. ``leftovers`` are the CloudFormation types
     that may outlive the stack. ``assessed_later`` gives, by check id, why its mutants can't be judged yet.
     """
 
@@ -53,6 +54,7 @@ class Manifest:
     limit_bytes: int
     registries: bool
     gate_points: float
+    starter_points: float
     time_limit_s: float
     leftovers: tuple[str, ...]
     outputs: tuple[Named, ...]
@@ -104,7 +106,12 @@ _SUBMISSION = {
     "limit_mb": Key(number, 10),
     "registries": Key(flag, True),
 }
-_GRADING = {"gate_points": Key(number), "time_limit_s": Key(number, 180), "leftovers": Key(texts, [])}
+_GRADING = {
+    "gate_points": Key(number),
+    "starter_points": Key(number, 0),
+    "time_limit_s": Key(number, 180),
+    "leftovers": Key(texts, []),
+}
 _NAMED = {"name": Key(text), "description": Key(text), "example": Key(text, "")}
 _FILE = {"path": Key(text), "description": Key(text)}
 _DOC = {"title": Key(text), "url": Key(text)}
@@ -164,6 +171,7 @@ def read_manifest(path: Path, shown_as: str) -> Manifest:
         limit_bytes=int(submission["limit_mb"] * 1_000_000),
         registries=submission["registries"],
         gate_points=grading["gate_points"],
+        starter_points=grading["starter_points"] or grading["gate_points"],
         time_limit_s=grading["time_limit_s"],
         leftovers=tuple(grading["leftovers"]),
         outputs=tuple(Named(**item) for item in outputs),

@@ -46,6 +46,7 @@ from graders.sandbox import Sandbox, Stack, StackResource
 from graders.telemetry import InvocationRecord, LogEvent, Mark
 from graders.template import Resource, Template
 from graders.waiting import Count
+from graders.web import WebAnswer
 from sandbox.errors import DeploymentFailed
 
 ACCEPTED_RUNTIMES = accepted_runtimes()
@@ -116,6 +117,7 @@ __all__ = [
     "Template",
     "V",
     "Visibility",
+    "WebAnswer",
     "check",
     "control",
     "failed",

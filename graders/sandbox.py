@@ -22,6 +22,7 @@ from graders.partners import Partner
 from graders.telemetry import InvocationRecord, LogEvent, Mark
 from graders.template import Template
 from graders.waiting import Count, Waiting
+from graders.web import WebAnswer, ask
 from sandbox.account import Account, Quiet
 
 T = TypeVar("T")
@@ -72,6 +73,7 @@ class Sandbox:
 
     Resources are found through the outputs and parameters that the lab's contract names. Evidence
     recorded with :meth:`did` and :meth:`saw` goes into the finding unless the finding brings its own.
+    ``files`` are the submitted ones by path, seeded files in place of the learner's. Static checks only.
     """
 
     account: Account
@@ -89,6 +91,7 @@ class Sandbox:
     open_faults: faults.Faults | None = None
     cursor: telemetry.Cursor = field(default_factory=telemetry.Cursor)
     rights: Callable[[Sandbox, FunctionView], Sequence[Right]] | None = field(default=None, repr=False)
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     def for_check(self, check_id: str) -> Sandbox:
         """The same stack for one check, with an empty record of evidence."""
@@ -162,6 +165,18 @@ class Sandbox:
         """A function of the grader's that the learner's code calls: its ledger, and how it behaves."""
         return self.partners[name]
 
+    def http(
+        self, method: str, address: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> WebAnswer:
+        """One web request to an API or function URL of the stack, with exactly these headers and bytes.
+
+        Any status is an answer, not an exception.
+
+        Raises:
+            ResourceNotFound: the address is not that of an API or function URL; the check fails.
+        """
+        return ask(self.account, method, address, headers or {}, body)
+
     # --- functions
 
     def function(self, name: str) -> FunctionView:
@@ -226,6 +241,17 @@ class Sandbox:
         Give retries room: an asynchronous invocation's second retry comes after about 3 minutes.
         """
         return Waiting(self.account).eventually(predicate, budget_s)
+
+    def functions_now(self) -> dt.datetime:
+        """The time that functions see, aware, in UTC: the wall clock's, wherever the account's was moved."""
+        return dt.datetime.now(dt.UTC)
+
+    def while_functions_wait(self, predicate: Callable[[], T], budget_s: float) -> T:
+        """Like :meth:`eventually`, in seconds of the functions' own clock: really waits, so keep it short.
+
+        For what a function's code lets grow old, such as a secret that it keeps for a while.
+        """
+        return Waiting(self.account).while_functions_wait(predicate, budget_s)
 
     def never(
         self,

@@ -164,6 +164,7 @@ class SeedRun:
             stacks=stacks,
             partners=partners,
             rights=self.checks.rights,
+            files=submission.files,
             hints={
                 item.name: f"The contract asks for it: {item.description}"
                 for item in self.lab.manifest.outputs

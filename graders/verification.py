@@ -151,7 +151,7 @@ class Verification:
             and all(item.killed for item in self.of("mutant") if item.assessed)
             and not self.flips
             and not any(item.inconclusive for item in self.cases)
-            and self.starter_points <= self.lab.manifest.gate_points
+            and self.starter_points <= self.lab.manifest.starter_points
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -50,6 +50,19 @@ class Waiting:
                 return value
         return value
 
+    def while_functions_wait(self, predicate: Callable[[], T], budget_s: float) -> T:
+        """The first truthy value within ``budget_s`` seconds of the functions' own clock, else its last.
+
+        That clock is the wall's on every backend: what a function remembers for a while is forgotten by
+        waiting, and never by moving the account's clock.
+        """
+        value = predicate()
+        for _ in self._polled_moments(budget_s):
+            if value:
+                break
+            value = predicate()
+        return value
+
     def never(self, predicate: Callable[[], object], window_s: float) -> bool:
         """Whether ``predicate`` stays false over the whole window."""
         if predicate():

@@ -45,8 +45,17 @@ def test_a_manifest_is_read_with_its_defaults(tmp_path: Path) -> None:
     manifest = read_manifest(tmp_path / "lab.toml", "lab.toml")
 
     assert (manifest.code, manifest.gate_points, manifest.time_limit_s) == ("A01", 5, 180)
+    assert manifest.starter_points == 5
     assert manifest.limit_bytes == 10_000_000
     assert manifest.outputs[0].name == "Arn"
+
+
+def test_a_starter_that_works_may_earn_more_than_the_gate(tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").write_text(
+        MANIFEST.replace("gate_points = 5", "gate_points = 5\nstarter_points = 30")
+    )
+
+    assert read_manifest(tmp_path / "lab.toml", "lab.toml").starter_points == 30
 
 
 def test_an_unknown_key_is_refused_with_a_suggestion(tmp_path: Path) -> None:

@@ -65,3 +65,13 @@ def test_a_real_account_is_polled_with_growing_pauses(account: Any) -> None:
     assert Waiting(account, sleep=sleep).eventually(lambda: len(pauses) >= 6, budget_s=60)
     assert pauses == sorted(pauses)
     assert pauses[-1] > pauses[0]
+
+
+def test_functions_grow_older_only_while_somebody_really_waits(account: Any) -> None:
+    pauses: list[float] = []
+    account.later(1, lambda: account.happened("delivery", "one"))
+
+    waited = Waiting(account, sleep=pauses.append).while_functions_wait(lambda: len(pauses) >= 3, budget_s=60)
+
+    assert waited
+    assert account.elapsed_s == 0
