@@ -15,6 +15,7 @@ from sandbox.emulator.cloudformation.resources.convert import (
     pick,
     stale,
     tags,
+    text,
     unless_absent,
 )
 
@@ -132,4 +133,26 @@ class SubscriptionFilter:
             )
 
 
-PROVIDERS = (LogGroup(), MetricFilter(), SubscriptionFilter())
+class ResourcePolicy:
+    """Which services may write to the account's log groups. ``Ref`` is its name."""
+
+    type = "AWS::Logs::ResourcePolicy"
+    properties = frozenset({"PolicyDocument", "PolicyName"})
+    replaces: frozenset[str] = frozenset()
+
+    def create(self, context: ResourceContext, properties: Mapping[str, Any]) -> Physical:
+        name, document = properties["PolicyName"], text(properties["PolicyDocument"])
+        context.client("logs").put_resource_policy(policyName=name, policyDocument=document)
+        return Physical(name)
+
+    def update(
+        self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> Physical:
+        return self.create(context, {**new, "PolicyName": physical_id})
+
+    def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:
+        with unless_absent(_ABSENT):
+            context.client("logs").delete_resource_policy(policyName=physical_id)
+
+
+PROVIDERS = (LogGroup(), MetricFilter(), SubscriptionFilter(), ResourcePolicy())
