@@ -30,6 +30,7 @@ from sandbox.emulator.dynamodb.expiry import Expiry
 from sandbox.emulator.fabric.apigateway.service import ApiGateway
 from sandbox.emulator.fabric.eventbridge.service import EventBridge
 from sandbox.emulator.fabric.mappings.service import EventSourceMappings
+from sandbox.emulator.fabric.pipes import Pipes
 from sandbox.emulator.fabric.s3.notifications import Notifications
 from sandbox.emulator.fabric.scheduler import Scheduler
 from sandbox.emulator.fabric.sns.service import Sns
@@ -50,6 +51,7 @@ from sandbox.emulator.telemetry.service import Telemetry
 from sandbox.emulator.timeline import Timeline
 from sandbox.emulator.work import Settled, WorkQueue
 from sandbox.isolation.client import SpawnerClient
+from sandbox.isolation.spec import IsolationLevel
 
 _GATEWAY_THREADS = 24
 _BACKLOG = 1024
@@ -136,9 +138,11 @@ class EmulatedAccount:
         )
         queues = SqsService(self.core)
         self.events = EventBridge(self.core, self.functions, queues.mailroom)
+        mappings = EventSourceMappings(self.core, self.functions, queues.mailroom)
         self._telemetry = Telemetry(self.core, self.functions, queues.mailroom, self.events)
         apis = ApiGateway(self.core, self.functions, self.gateway.keys)
-        formation = CloudFormation(self.core)
+        by_name = self._spawner.level >= IsolationLevel.NAMESPACES
+        formation = CloudFormation(self.core, by_name=by_name)
         for service in (
             SecurityTokens(self.core, self.gateway.keys),
             CloudTrail(self.core),
@@ -146,7 +150,8 @@ class EmulatedAccount:
             UserBoundaries(self.core),
             self.functions,
             queues,
-            EventSourceMappings(self.core, self.functions, queues.mailroom),
+            mappings,
+            Pipes(self.core, queues.mailroom, mappings.streams),
             Sns(self.core, self.functions, queues.mailroom),
             Notifications(self.core, self.functions, queues.mailroom, self.events),
             self.events,

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from sandbox.emulator.calls import Principal
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.mappings.consumers import Consumer
-from sandbox.emulator.fabric.mappings.model import Mapping
+from sandbox.emulator.fabric.mappings.model import Polled
 from sandbox.emulator.fabric.streams import Record, Stream
 from sandbox.emulator.functions.contract import InvokeOutcome
 
@@ -62,7 +62,7 @@ class Discarded:
 
 def send(
     core: AccountCore,
-    mapping: Mapping,
+    mapping: Polled,
     stream: Stream,
     consumer: Consumer,
     discarded: Discarded,
@@ -105,7 +105,7 @@ def send(
     )
 
 
-def _key(mapping: Mapping, discarded: Discarded) -> str:
+def _key(mapping: Polled, discarded: Discarded) -> str:
     moment = dt.datetime.fromtimestamp(discarded.now, dt.UTC)
     return (
         f"aws/lambda/{mapping.uuid}/{discarded.shard_id}/{moment:%Y/%m/%d}/"

@@ -100,9 +100,9 @@ class StreamSettings(Settings):
         )
 
 
-@dataclass(slots=True)
-class Mapping:
-    """One mapping; its settings are replaced as a whole, so that a poller reads consistent ones.
+@dataclass(slots=True, kw_only=True)
+class Polled:
+    """One source that is polled for somebody. Settings are replaced as a whole: readers see consistent ones.
 
     ``last_result`` is what came of the last batch of a stream, in Lambda's words.
     """
@@ -110,14 +110,20 @@ class Mapping:
     uuid: str
     account_id: str
     region: str
-    function: FunctionName
     source: Arn
     settings: Settings
+    patterns: tuple[Pattern, ...] = field(default=())
+    last_result: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Mapping(Polled):
+    """One event source mapping of a function."""
+
+    function: FunctionName
     params: dict[str, Any]
     modified_at: dt.datetime
     state: MappingState = MappingState.CREATING
-    patterns: tuple[Pattern, ...] = field(default=())
-    last_result: str = ""
 
     @property
     def arn(self) -> str:

@@ -12,7 +12,7 @@ from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.mappings import records
 from sandbox.emulator.fabric.mappings.access import RoleAccess
 from sandbox.emulator.fabric.mappings.consumers import Consumer
-from sandbox.emulator.fabric.mappings.model import Mapping, QueueSettings
+from sandbox.emulator.fabric.mappings.model import Polled, QueueSettings
 from sandbox.emulator.fabric.mappings.records import Received
 from sandbox.emulator.fabric.sqs import Mailroom
 from sandbox.emulator.functions.contract import InvokeOutcome
@@ -41,7 +41,7 @@ class _Batch:
 class SqsPoller:
     """Takes batches while it may and there are any. Nothing here runs with a lock held."""
 
-    def __init__(self, core: AccountCore, consumer: Consumer, mailroom: Mailroom, mapping: Mapping) -> None:
+    def __init__(self, core: AccountCore, consumer: Consumer, mailroom: Mailroom, mapping: Polled) -> None:
         self._core = core
         self._consumer = consumer
         self._mailroom = mailroom

@@ -62,14 +62,14 @@ class EventSourceMappings:
         with self._lock:
             self._refuse_second(function, source)
             mapping = Mapping(
-                str(uuid.uuid4()),
-                call.account_id,
-                call.region,
-                function,
-                source,
-                settings,
-                dict(params),
-                self._core.clock.now(),
+                uuid=str(uuid.uuid4()),
+                account_id=call.account_id,
+                region=call.region,
+                function=function,
+                source=source,
+                settings=settings,
+                params=dict(params),
+                modified_at=self._core.clock.now(),
                 patterns=settings.patterns(),
             )
             self._mappings[mapping.uuid] = mapping

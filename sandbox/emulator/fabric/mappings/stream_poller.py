@@ -13,7 +13,7 @@ from sandbox.emulator.fabric.mappings import records
 from sandbox.emulator.fabric.mappings.access import RoleAccess
 from sandbox.emulator.fabric.mappings.consumers import Consumer
 from sandbox.emulator.fabric.mappings.discarded import Discarded, Reason, send
-from sandbox.emulator.fabric.mappings.model import Mapping, StartingPosition, StreamSettings
+from sandbox.emulator.fabric.mappings.model import Polled, StartingPosition, StreamSettings
 from sandbox.emulator.fabric.streams import Record, Shard, Stream, Streams
 from sandbox.emulator.fabric.streams.model import TRIM_HORIZON
 from sandbox.emulator.functions.contract import InvokeOutcome
@@ -62,7 +62,7 @@ class StreamPoller:
     """Keeps its place while it is stopped. Nothing here runs or reads with its own lock held."""
 
     def __init__(
-        self, core: AccountCore, consumer: Consumer, streams: Streams, stream: Stream, mapping: Mapping
+        self, core: AccountCore, consumer: Consumer, streams: Streams, stream: Stream, mapping: Polled
     ) -> None:
         self._core = core
         self._consumer = consumer
