@@ -53,10 +53,14 @@ class Mailbox:
 
 
 class Callbacks:
-    """Makes the addresses, and answers at them: a data plane of the gateway."""
+    """Makes the addresses, and answers at them: a data plane of the gateway.
 
-    def __init__(self, core: AccountCore) -> None:
+    ``by_name``: inside execution environments AWS's own names lead to the gateway, by HTTPS.
+    """
+
+    def __init__(self, core: AccountCore, *, by_name: bool) -> None:
         self._core = core
+        self._by_name = by_name
         self._secret = secrets.token_bytes(32)
         self._key_id = f"AKIA{secrets.token_hex(8).upper()}"
         self._boxes: dict[str, Mailbox] = {}
@@ -67,7 +71,8 @@ class Callbacks:
         mailbox = Mailbox()
         with self._lock:
             self._boxes[f"{bucket}/{key}"] = mailbox
-        return self._address(bucket, key, self._query(bucket, key, region, valid_s)), mailbox
+        query = self._query(bucket, key, region, valid_s)
+        return f"{self._origin(bucket, region)}/{quote(key, safe='/')}?{query}", mailbox
 
     def close(self, address: str) -> None:
         """Letters to this address are no longer kept."""
@@ -108,12 +113,14 @@ class Callbacks:
         start_response("200 OK", [*headers, ("ETag", f'"{etag}"'), ("Content-Length", "0")])
         return [b""]
 
-    def _address(self, bucket: str, key: str, query: str) -> str:
-        """The URL as code inside an execution environment, and outside, can reach it.
+    def _origin(self, bucket: str, region: str) -> str:
+        """Where code inside execution environments finds the bucket: as on AWS, or at the gateway's port.
 
-        AWS's own form is ``https://{bucket}.s3.amazonaws.com/{key}``, at which this answers as well.
+        The gateway answers at either; elsewhere ``coldstart sandbox url`` translates the former.
         """
-        return f"http://127.0.0.1:{self._core.gateway_port}/{bucket}/{quote(key, safe='/')}?{query}"
+        if self._by_name:
+            return f"https://{bucket}.s3.{region}.amazonaws.com"
+        return f"http://127.0.0.1:{self._core.gateway_port}/{bucket}"
 
     def _query(self, bucket: str, key: str, region: str, valid_s: int) -> str:
         at = self._core.clock.now().strftime("%Y%m%dT%H%M%SZ")

@@ -45,13 +45,20 @@ _OPERATIONS: Mapping[str, Callable[[Region, Call], dict[str, Any]]] = {
 
 
 class CloudFormation:
-    """Stacks of every account and region of one account process."""
+    """Stacks of every account and region of one account process.
+
+    ``by_name``: inside execution environments AWS's own names lead to the gateway, by HTTPS.
+    """
 
     def __init__(
-        self, core: AccountCore, resource_providers: Mapping[str, ResourceProvider] | None = None
+        self,
+        core: AccountCore,
+        resource_providers: Mapping[str, ResourceProvider] | None = None,
+        *,
+        by_name: bool = False,
     ) -> None:
         self._core = core
-        self.callbacks = Callbacks(core)
+        self.callbacks = Callbacks(core, by_name=by_name)
         """The data plane at which custom resources answer and wait conditions are signalled."""
         self._providers = providers() if resource_providers is None else resource_providers
         self._regions: dict[tuple[str, str], Region] = {}
