@@ -18,8 +18,9 @@ from typing import IO, Any, BinaryIO
 from sandbox.building.registry import Door, Registry
 from sandbox.errors import EnvironmentFault
 from sandbox.isolation import wire
-from sandbox.isolation.building import BUILD, HOME, REGISTRY_PORT, RESULT, SOURCE
+from sandbox.isolation.building import REGISTRY_PORT
 from sandbox.isolation.frames import read_frames, write_end, write_frame
+from sandbox.isolation.workplace import BUILD, HOME, RESULT, SOURCE
 
 __all__ = ["BUILD", "HOME", "REGISTRY_URL", "RESULT", "SOURCE", "Files", "Job", "Limits", "Outcome", "Step"]
 

@@ -9,8 +9,9 @@ import socket
 import sys
 from typing import Any, NoReturn
 
-from sandbox.isolation import environment, kernel, seccomp, spawner, warm, wire
-from sandbox.isolation.environment import Confinement, Order
+from sandbox.isolation import environment, kernel, rights, seccomp, spawner, warm, wire
+from sandbox.isolation.environment import Order
+from sandbox.isolation.rights import Confinement
 from sandbox.isolation.watch import Watch
 
 CONTROL = "/.coldstart/control"
@@ -52,7 +53,7 @@ def _start(order: Order, variables: dict[str, str], output: int, confinement: Co
             os.close(ours)
             kernel.die_with_parent()
             os.setsid()
-            environment.connect_output(output)
+            rights.connect_output(output)
             # RLIMIT_NPROC counts all containers of one user together; the engine counts each.
             environment.set_limits(order, counted=True, others=1 << 20)
             kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)

@@ -15,10 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from sandbox.isolation import kernel, names, view, wire
-from sandbox.isolation.cgroups import Slot
+from sandbox.isolation import kernel, names, rights, view, wire
+from sandbox.isolation.rights import Confinement
 
-FUNCTION_UID = 1000
 FILES_OPEN = 1024
 CPU_LIMIT_S = 3600
 _PAGE = os.sysconf("SC_PAGESIZE")
@@ -54,20 +53,6 @@ def receive_variables(control: socket.socket) -> dict[str, str]:
         os._exit(0)  # The owner died.
     variables: dict[str, str] = message["variables"]
     return variables
-
-
-@dataclass(frozen=True, slots=True)
-class Confinement:
-    """How the function's process gives up its rights.
-
-    ``outer_uid`` is who it is outside its own user namespace: a fresh uid as root, else the spawner's
-    own. ``slot`` is None where no cgroup can be had.
-    """
-
-    outer_uid: int
-    nested_user: bool
-    slot: Slot | None
-    seccomp: bytes
 
 
 def listen(address: str, ports: tuple[int, int, int, int]) -> list[socket.socket]:
@@ -129,7 +114,14 @@ def start(
             "/var/lang": order.language_dir,
         }
         view.enter(laid, order.tmp_mb)
-        function = _start_function(order, confinement, control, output, sockets, execute)
+        counted = confinement.slot is not None
+        function = rights.start(
+            confinement,
+            output,
+            lambda: set_limits(order, counted=counted),
+            execute,
+            name="the function's process",
+        )
         os.close(output)
         own = os.pidfd_open(os.getpid())
         wire.send(control, {"started": True}, (*(each.fileno() for each in sockets), own))
@@ -141,85 +133,6 @@ def start(
             wire.send(control, {"fault": str(error)})
         os._exit(70)
     return function
-
-
-def _start_function(
-    order: Order,
-    confinement: Confinement,
-    control: socket.socket,
-    output: int,
-    sockets: list[socket.socket],
-    execute: Callable[[], NoReturn],
-) -> int:
-    """Fork the function's process; returns once it holds no rights any more.
-
-    A user namespace's owner cannot map an identity other than its own, so the first process writes
-    the map, between two steps of the child.
-    """
-    ours, theirs = socket.socketpair()
-    # Ours stays closed to the function's process also where both are one user outside.
-    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
-    child = os.fork()
-    if child == 0:
-        try:
-            ours.close()
-            kernel.die_with_parent()
-            os.setsid()
-            connect_output(output)
-            if confinement.slot is not None:
-                confinement.slot.enter()
-            if confinement.nested_user:
-                kernel.unshare(kernel.CLONE_NEWUSER)
-                kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # Else only root may write the map.
-                theirs.send(b"u")
-                theirs.recv(1)
-                os.setresgid(FUNCTION_UID, FUNCTION_UID, FUNCTION_UID)
-                os.setresuid(FUNCTION_UID, FUNCTION_UID, FUNCTION_UID)
-            else:
-                os.setgroups([])
-                os.setresgid(*[confinement.outer_uid] * 3)
-                os.setresuid(*[confinement.outer_uid] * 3)
-            set_limits(order, counted=confinement.slot is not None)
-            kernel.drop_capabilities()
-            kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-            kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # Else /proc/self belongs to root.
-            kernel.die_with_parent()  # Changing identity clears it.
-            keep = theirs.fileno()
-            os.closerange(3, keep)
-            os.closerange(keep + 1, 4096)
-            kernel.install_filter(confinement.seccomp)
-            theirs.send(b"r")
-            theirs.close()
-        except OSError as error:
-            theirs.send(str(error).encode())
-            os._exit(70)
-        execute()
-    theirs.close()
-    answer = ours.recv(512)
-    if answer == b"u":
-        _map_identity(child, confinement.outer_uid)
-        ours.send(b"m")
-        answer = ours.recv(512)
-    ours.close()
-    if answer != b"r":
-        raise OSError(0, f"the function's process could not be confined: {answer.decode() or 'it died'}")
-    return child
-
-
-def _map_identity(child: int, outer_uid: int) -> None:
-    with open(f"/proc/{child}/setgroups", "w") as file:
-        file.write("deny")
-    for name in ("uid_map", "gid_map"):
-        with open(f"/proc/{child}/{name}", "w") as file:
-            file.write(f"{FUNCTION_UID} {outer_uid} 1\n")
-
-
-def connect_output(output: int) -> None:
-    """Standard output and error go to the owner; standard input is empty."""
-    nothing = os.open("/dev/null", os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
 
 
 def set_limits(order: Order, *, counted: bool, others: int = 0) -> None:
@@ -240,10 +153,7 @@ def set_limits(order: Order, *, counted: bool, others: int = 0) -> None:
         # Never RLIMIT_AS: runtimes reserve far more than they use. The watchdog holds the exact
         # figure for the tree; this keeps one process from outrunning it between two looks.
         limits[resource.RLIMIT_DATA] = (2 * order.memory_mb + 1024) * _MB
-    for name, value in limits.items():
-        _soft, hard = resource.getrlimit(name)  # Ours may be lower already, and only root may raise it.
-        allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(name, (allowed, allowed))
+    rights.limit(limits)
 
 
 def anonymous_mb(pid: int) -> float:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import re
 import selectors
 import shutil
 import signal
@@ -21,8 +22,9 @@ import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sandbox.isolation import environment, kernel, landlock, seccomp, spawner, view, warm, wire
-from sandbox.isolation.environment import Confinement, Order
+from sandbox.isolation import environment, kernel, landlock, rights, seccomp, spawner, view, warm, wire
+from sandbox.isolation.environment import Order
+from sandbox.isolation.rights import Confinement
 from sandbox.isolation.watch import Watch
 
 _READABLE = (
@@ -120,6 +122,7 @@ class Keeper:
         self.control = control
         self.output = output
         self.places: dict[str, str] = {}
+        self.promised = re.compile("$^")
         self.cold = parent.starts_cold(order)
         self.spawner = parent.pid
         self.temporary: str | None = None
@@ -171,17 +174,23 @@ class Keeper:
             "/opt": self.order.layer_dir or "/nonexistent",
             "/tmp": temporary,
         }
+        # At once: where a place really is may begin as another promised one does.
+        self.promised = re.compile(
+            "|".join(
+                rf"(?<![\w.-]){re.escape(name)}(?!\w)"
+                if ":" in name
+                else rf"(?:^|(?<=[\s:=,;])){re.escape(name)}(?![\w.-])"
+                for name in self.places
+            )
+        )
 
     def _really(self, text: str) -> str:
-        """The promised address or place in ``text`` as it is on this machine."""
-        if text.startswith("/") and ":" in text:
-            return ":".join(map(self._really, text.split(":")))  # A search path.
-        for promised, real in self.places.items():
-            if text == promised or text.startswith(promised + "/"):
-                return real + text.removeprefix(promised)
-            if ":" in promised and promised in text:
-                return text.replace(promised, real)
-        return text
+        """``text`` with promised addresses and places as they are on this machine, wherever they stand.
+
+        They begin a word, an element of a search path or what follows ``=``; places that happen to end
+        alike are left alone.
+        """
+        return self.promised.sub(lambda match: self.places[match[0]], text)
 
     def _start(self, temporary: str, ports: list[int]) -> int:
         ours, theirs = socket.socketpair()
@@ -199,7 +208,7 @@ class Keeper:
         try:
             kernel.die_with_parent()
             os.setsid()
-            environment.connect_output(self.output)
+            rights.connect_output(self.output)
             os.chdir(self.order.code_dir)
             environment.set_limits(self.order, counted=False, others=_tasks_of_user(os.geteuid()))
             kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)

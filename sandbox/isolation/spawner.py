@@ -19,7 +19,8 @@ from typing import Any, NoReturn
 
 from sandbox.isolation import environment, kernel, seccomp, view, warm, wire
 from sandbox.isolation.cgroups import Cgroups, Slot
-from sandbox.isolation.environment import Confinement, Order
+from sandbox.isolation.environment import Order
+from sandbox.isolation.rights import Confinement
 from sandbox.isolation.watch import Watch
 
 # Identities that nobody on the machine has; one per environment, so limits and signals never meet.

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from sandbox.isolation import kernel, wire
-from sandbox.isolation.environment import Confinement, Order, anonymous_mb, proportional_mb
+from sandbox.isolation.environment import Order, anonymous_mb, proportional_mb
+from sandbox.isolation.rights import Confinement
 
 # Python, its runtime client and the machine's libraries take about this much on Lambda, before a
 # function allocates anything; pages shared with the warmed parent are counted as this constant.

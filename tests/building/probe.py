@@ -1,6 +1,7 @@
 """Runs hostile builds one after the other, as who it was started or as nobody, and says how each ended.
 
-``probe.py SOURCE TEMP [--as-nobody]`` reads a JSON list of ``{name, script, limits}`` on standard input.
+``probe.py SOURCE TEMP [--as-nobody]`` reads a JSON list of ``{name, script, limits}`` on standard input;
+with ``scripts`` by name in place of ``script``, all of them are steps of one build.
 """
 
 from __future__ import annotations
@@ -54,13 +55,38 @@ def run(row: dict[str, Any]) -> dict[str, Any]:
     return {"status": found.status, "reason": found.reason, "output": found.output, "made": made}
 
 
+def run_together(row: dict[str, Any]) -> dict[str, Any]:
+    """One build, each of whose steps is a script that fails for itself alone; what each of them printed."""
+    from sandbox.building import isolated
+    from sandbox.building.isolated import Job, Limits, Step
+    from sandbox.errors import EnvironmentFault
+
+    mark = f"--{os.urandom(8).hex()}--\n"
+    alone = f"trap '' TERM; printf %s {mark.strip()}; echo; /bin/bash $0; exit 0"
+    path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    files = {f"src/{at}.sh": script.encode() for at, script in enumerate(row["scripts"].values())}
+    steps = tuple(
+        Step(("/bin/bash", "-c", alone, f"{at}.sh"), path, name) for at, name in enumerate(row["scripts"])
+    )
+    try:
+        found = isolated.run(Job(files, (), steps, limits=Limits(**row["limits"])))
+    except EnvironmentFault as error:
+        return {name: {"fault": str(error)} for name in row["scripts"]}
+    said = found.output.split(mark)[1:]
+    said += ["the build ended before"] * (len(steps) - len(said))
+    return {name: {"output": text} for name, text in zip(row["scripts"], said, strict=True)}
+
+
 def main() -> None:
     """Serve one list of builds."""
     source, temporary = sys.argv[1:3]
     if "--as-nobody" in sys.argv:
         become_nobody(source, temporary)
     sys.path.insert(0, source)
-    print(json.dumps({row["name"]: run(row) for row in json.load(sys.stdin)}))
+    found: dict[str, Any] = {}
+    for row in json.load(sys.stdin):
+        found |= run_together(row) if "scripts" in row else {row["name"]: run(row)}
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What a build that means harm can do: nothing outside its own place, as root and as an ordinary user.
 
-Each row is a build of one script; it prints what it reached. The canaries are real: files, a listening
-server, processes and variables of this very test.
+Each row is a step or a build of one script; it prints what it reached. The canaries are real: files, a
+listening server, processes and variables of this very test.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ FILES = {
     "read home folders": "ls -A /root /home/* && echo REACHED",
     "read a planted file": "cat $(dirname {canary})/* && echo REACHED",
     "walk everything for the secret": "grep -rslF {secret} / --exclude-dir=proc --exclude-dir=sys"
-    " --exclude-dir=src && echo REACHED",
+    # All but the system's own programs and libraries, which are many and the same everywhere.
+    " --exclude-dir=src --exclude-dir=lib --exclude-dir=share --exclude-dir=bin && echo REACHED",
     "read the caches of others": "ls -A {caches} && echo REACHED",
     "read mail, logs and services": "ls -A /var/log /var/spool /srv /opt && echo REACHED",
     "write outside its place": "for d in / /usr /usr/local /etc /dev /dev/shm /proc/sys/kernel /var;"
@@ -119,9 +120,16 @@ def ended(request: pytest.FixtureRequest, canaries: dict[str, Any]) -> dict[str,
     """How every build ended, by its name."""
     if os.geteuid() != 0 and request.param == "as-root":
         pytest.skip("not root")
-    rows = [
+    together = FILES | NETWORK | POWER
+    rows: list[dict[str, Any]] = [
+        {
+            "scripts": {name: script.format_map(canaries) for name, script in together.items()},
+            "limits": SMALL | {"time_s": 60},
+        }
+    ]
+    rows += [
         {"name": name, "script": script.format_map(canaries), "limits": SMALL}
-        for name, script in (FILES | NETWORK | POWER | RESULTS).items()
+        for name, script in RESULTS.items()
     ]
     rows += [
         {"name": name, "script": script.format_map(canaries), "limits": SMALL | limits}
@@ -149,6 +157,7 @@ def ended(request: pytest.FixtureRequest, canaries: dict[str, Any]) -> dict[str,
 def test_a_build_can_not(name: str, ended: dict[str, Any]) -> None:
     assert "fault" not in ended[name]
     assert "REACHED" not in ended[name]["output"]
+    assert "the build ended before" not in ended[name]["output"]
     assert SECRET not in ended[name]["output"]
 
 

@@ -1,4 +1,4 @@
-"""Node.js and custom runtimes where there are no namespaces: the same code, at the machine's own paths."""
+"""Java, Node.js and custom runtimes without namespaces: the same code, at the machine's own paths."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from sandbox.isolation.client import SpawnerClient, start_spawner
 from sandbox.isolation.spec import IsolationLevel
 from sandbox.runtimes.prepared import prepare_python_runtime
 from settings import Settings
+from tests.emulator.functions.conftest import make_zip
 from tests.emulator.functions.runtimes.conftest import LanguageAccount
+from tests.emulator.functions.runtimes.java_builds import built, missing
 from tests.emulator.functions.runtimes.test_custom import SCRIPT, package
 
 pytestmark = [
@@ -78,6 +80,42 @@ def test_the_sdk_and_layers_are_found(confined: LanguageAccount, file: str, code
 def test_errors_are_told_the_same(confined: LanguageAccount) -> None:
     confined.node("exports.handler = async () => { throw new TypeError('bad') }")
     assert confined.invoke()["Payload"]["errorType"] == "TypeError"
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_java_finds_what_its_options_name(confined: LanguageAccount) -> None:
+    """The client's native half by ``-D…=/var/runtime/…``, an agent's words by a variable."""
+    native = "com.amazonaws.services.lambda.runtime.api.client.runtimeapi.NativeClient.JNI"
+    names = [native, "java.class.path", "shop.places"]
+    confined.java(
+        "shop.Seeing::properties",
+        package=make_zip({**built("handlers"), "word.txt": b"x"}),
+        Environment={"Variables": {"JAVA_TOOL_OPTIONS": "-Xrs -Dshop.places=/var/task/word.txt:/tmp"}},
+    )
+
+    found = confined.invoke(names)["Payload"]
+
+    word, temporary = found["shop.places"].split(":")
+    assert not [place for place in found.values() if place.startswith(("/var/runtime", "/var/task"))]
+    assert Path(found[native]).is_file()
+    assert Path(found["java.class.path"]).is_file()
+    assert Path(word).read_text() == "x"
+    assert temporary.startswith(f"{tempfile.gettempdir()}/coldstart-tmp-")
+
+
+def test_only_whole_places_and_addresses_are_replaced(confined: LanguageAccount) -> None:
+    left = {"ONE": "/var/tmp", "TWO": "/opt-x /tmp.bak s3://tmp/x", "THREE": "https://host/opt/x"}
+    confined.node(
+        "exports.handler = async () => process.env",
+        Environment={"Variables": {**left, "FOUR": "--at=/var/task/x,/tmp"}},
+    )
+
+    seen = confined.invoke()["Payload"]
+
+    assert {name: seen[name] for name in left} == left
+    task, temporary = seen["FOUR"].removeprefix("--at=").split(",")
+    assert Path(task).parent.is_dir()
+    assert temporary.startswith(f"{tempfile.gettempdir()}/coldstart-tmp-")
 
 
 def test_a_custom_runtime_runs(confined: LanguageAccount) -> None:
