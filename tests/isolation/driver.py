@@ -171,6 +171,13 @@ class Driver:
             count += 1
         return count
 
+    def called(self, name: str) -> dict[str, Any]:
+        """Which of the sockets behind AWS's names somebody has connected to."""
+        sockets = self.environments[name][0].names
+        listeners = {"dns_stream": sockets.dns_stream, "tls": sockets.tls}
+        ready = select.select(listeners.values(), [], [], 0)[0]
+        return {kind: listener in ready for kind, listener in listeners.items()}
+
     def account(self) -> dict[str, Any]:
         """Another owner, in a process of its own, with one environment."""
         from sandbox.isolation.client import SpawnerClient

@@ -184,4 +184,141 @@ def handler(event, context):
     return {}
 """,
     ),
+    AccountAttack(
+        "authority-key",
+        "read the key of the authority it trusts: where it lies, by `/proc/1/root`, in a search of files",
+        "it is nowhere; what is trusted is read-only",
+        _BEGIN
+        + """
+import hashlib
+
+
+def attempt(path, mode="rb"):
+    try:
+        open(path, mode).close()
+    except OSError as error:
+        return f"refused: {error.strerror}"
+    return "done"
+
+
+def search(digest):
+    found, seen = [], 0
+    for folder, folders, files in os.walk("/"):
+        folders[:] = [name for name in folders if os.path.join(folder, name) not in ("/proc", "/usr", "/dev")]
+        for name in files:
+            try:
+                with open(os.path.join(folder, name), "rb") as file:
+                    lines = file.read(1 << 20).split(b"\\n")
+            except OSError:
+                continue
+            seen += 1
+            if any(hashlib.sha256(line).hexdigest() == digest for line in lines if len(line) == 64):
+                found.append(os.path.join(folder, name))
+    return {"found": found, "seen": seen}
+
+
+def handler(event, context):
+    places = [root + event["key"] for root in ("", "/proc/1/root", "/proc/self/root", "/.host")]
+    trusted = ["/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/certs/java/cacerts", "/etc/resolv.conf"]
+    return {
+        "read": [attempt(place) for place in places],
+        "written": [attempt(place, "ab") for place in trusted],
+        "trusted": [attempt(place) for place in trusted],
+        **search(event["digest"]),
+    }
+""",
+    ),
+    AccountAttack(
+        "other-names",
+        "names outside AWS by UDP and TCP; TLS to other addresses and under other names; to serve AWS's",
+        "no such name; no route; no certificate for it; refused",
+        _BEGIN
+        + """
+import ssl
+
+
+def attempt(what, *arguments):
+    try:
+        what(*arguments)
+    except OSError as error:
+        return f"refused: {error}"
+    return "done"
+
+
+def tls(address, name):
+    context = ssl.create_default_context()
+    with socket.create_connection((address, 443), 3) as stream:
+        context.wrap_socket(stream, server_hostname=name).close()
+
+
+def asked(name, by_stream=False):
+    labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
+    query = b"\\x00\\x07\\x01\\x00\\x00\\x01" + bytes(6) + labels + b"\\x00\\x00\\x01\\x00\\x01"
+    with socket.socket(type=socket.SOCK_STREAM if by_stream else socket.SOCK_DGRAM) as client:
+        client.settimeout(3)
+        client.connect(("127.0.0.1", 53))
+        client.sendall(len(query).to_bytes(2, "big") + query if by_stream else query)
+        said = client.recv(512)[2 if by_stream else 0:]
+    if said[3] & 15 or said[7] == 0:
+        raise OSError(f"code {said[3] & 15}")
+
+
+def serve(kind, address, port):
+    with socket.socket(type=kind) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((address, port))
+
+
+def handler(event, context):
+    answers = {"AWS by TLS": attempt(tls, "127.0.0.1", "sqs.eu-north-1.amazonaws.com")}
+    for by_stream in (False, True):
+        answers[f"AWS by {by_stream}"] = attempt(asked, "SQS.eu-north-1.AmazonAWS.com", by_stream)
+    refused = {}
+    for name in ("example.com", "amazonaws.com", "notamazonaws.com", "s3.amazonaws.com.cn", "sandbox"):
+        for by_stream in (False, True):
+            refused[f"{name} by {by_stream}"] = attempt(asked, name, by_stream)
+    for name in ("example.com", "a.b.s3.eu-north-1.amazonaws.com", "amazonaws.com.example.com"):
+        refused[f"TLS as {name}"] = attempt(tls, "127.0.0.1", name)
+    for address in ("192.0.2.1", "169.254.169.254"):
+        refused[f"TLS to {address}"] = attempt(tls, address, "sqs.eu-north-1.amazonaws.com")
+    for kind, port in ((socket.SOCK_DGRAM, 53), (socket.SOCK_STREAM, 53), (socket.SOCK_STREAM, 443)):
+        for address in ("127.0.0.1", "0.0.0.0", "127.0.0.2"):
+            refused[f"{kind.name} {address}:{port}"] = attempt(serve, kind, address, port)
+    return {"answers": answers, "refused": refused}
+""",
+    ),
+    AccountAttack(
+        "flood-of-names",
+        "10,000 DNS messages that are none; 400 connections to ports 53 and 443: TLS begun and left, no TLS",
+        "its own share fills; it and another function go on",
+        _BEGIN
+        + """
+held = []
+WORDS = (b"\\x16\\x03\\x01\\x02\\x00\\x01", b"GET / HTTP/1.1\\r\\n\\r\\n", os.urandom(300))
+
+
+def handler(event, context):
+    datagrams = socket.socket(type=socket.SOCK_DGRAM)
+    datagrams.connect(("127.0.0.1", 53))
+    for number in range(10_000):
+        try:
+            datagrams.send(os.urandom(number % 700))
+        except OSError:
+            pass
+    for number in range(400):
+        stream = socket.socket()
+        stream.settimeout(0.2)
+        try:
+            stream.connect(("127.0.0.1", 53 if number % 4 == 0 else 443))
+            stream.send(WORDS[number % 3])
+        except OSError:
+            pass
+        held.append(stream)
+    if event.get("close"):
+        for stream in held:
+            stream.close()
+    return {"held": len(held), "still": socket.getaddrinfo("sqs.eu-north-1.amazonaws.com", 443)[0][4][0]}
+""",
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from sandbox.isolation.client import SpawnerClient
+from tests.emulator.functions.conftest import authority
 from tests.isolation.attacks import runners
 from tests.isolation.attacks.account_table import ATTACKS
 
@@ -16,11 +18,11 @@ from tests.isolation.attacks.account_table import ATTACKS
 @pytest.fixture
 def attack(
     functions: Any, spawner_socket: Path, record_property: Callable[[str, object], None]
-) -> Callable[[str], Any]:
+) -> Callable[..., Any]:
     """Invoke a row's function; its answer."""
     rows = {each.name: each for each in ATTACKS}
 
-    def run(name: str) -> Any:
+    def run(name: str, event: Any = None) -> Any:
         record_property("attack", name)
         record_property("runner", runners.FORK)
         record_property("identity", "root")
@@ -28,7 +30,7 @@ def attack(
         record_property("level", int(spawner.level))
         spawner.close()
         functions.create(rows[name].code)
-        return functions.invoke()
+        return functions.invoke(event)
 
     return run
 
@@ -92,3 +94,42 @@ def test_nothing_is_called_between_invocations(attack: Callable[[str], Any], fun
     assert calls() == before
     functions.invoke()
     assert calls() > before
+
+
+def test_the_key_of_the_authority_is_in_no_environment(attack: Callable[..., Any]) -> None:
+    key = authority().place / "key.pem"
+    assert key.stat().st_mode & 0o777 == 0o600
+
+    digest = hashlib.sha256(key.read_bytes().splitlines()[1]).hexdigest()
+    answer = attack("authority-key", {"key": str(key), "digest": digest})
+
+    assert "FunctionError" not in answer, answer
+    payload = answer["Payload"]
+    assert all(said.startswith("refused") for said in payload["read"] + payload["written"]), payload
+    assert set(payload["trusted"]) == {"done"}
+    assert payload["seen"] > 100
+    assert payload["found"] == []
+
+
+def test_no_names_but_those_of_aws_lead_anywhere(attack: Callable[..., Any]) -> None:
+    answer = attack("other-names")
+    assert "FunctionError" not in answer, answer
+    payload = answer["Payload"]
+    assert set(payload["answers"].values()) == {"done"}, payload["answers"]
+    assert all(said.startswith("refused") for said in payload["refused"].values()), payload["refused"]
+
+
+def test_a_flood_of_names_and_handshakes_costs_only_its_own_environment(
+    attack: Callable[..., Any], functions: Any
+) -> None:
+    functions.create(
+        "import boto3, os\n"
+        "def handler(event, context):\n"
+        "    os.environ['AWS_IGNORE_CONFIGURED_ENDPOINT_URLS'] = 'true'\n"
+        "    return boto3.client('sts').get_caller_identity()['Account']",
+        name="other",
+    )
+    answer = attack("flood-of-names")
+    assert answer["Payload"] == {"held": 400, "still": "127.0.0.1"}
+    assert functions.invoke(name="other")["Payload"] == functions.core.account_id
+    assert functions.invoke({"close": True})["Payload"]["still"] == "127.0.0.1"

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.emulator.functions.runtimes.registry import Launch, Package
-from sandbox.isolation.spec import AUTHORITIES
 from sandbox.runtimes.interpreters import Node, language_dir, nearest, shown_in_environments
 from sandbox.runtimes.prepared_nodejs import prepare_nodejs_runtime
 
@@ -33,13 +32,15 @@ class NodejsRuntime:
         node = nearest(list(self.nodes), major)
         shown = shown_in_environments(node.executable)
         young = package.memory_mb // 10
+        options = package.variables.get("NODE_OPTIONS", "")
         command = (
             str(node.executable) if shown else "/var/lang/bin/node",
             "--expose-gc",
             "--max-http-header-size=81920",
             f"--max-semi-space-size={young // 2}",
             f"--max-old-space-size={package.memory_mb - young}",
-            *_switched_off(major, node, package.variables.get("NODE_OPTIONS", "")),
+            *_switched_off(major, node, options),
+            *_trusting(package, options),
             _ENTRY,
         )
         variables = {
@@ -49,9 +50,6 @@ class NodejsRuntime:
         if node.version[0] != major:
             # The SDK would speak of our interpreter, which AWS does not have there.
             variables["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] = "true"
-        if package.trust:
-            # Node.js was built with authorities of its own.
-            variables["NODE_EXTRA_CA_CERTS"] = AUTHORITIES
         return Launch(
             command,
             runtime_dir=prepare_nodejs_runtime(self.home),
@@ -73,6 +71,14 @@ def _switched_off(major: int, node: Node, options: str) -> list[str]:
         for feature, since in _EXPERIMENTS.items()
         if major in since and f"--{feature}" not in options.split()
     ]
+
+
+def _trusting(package: Package, options: str) -> list[str]:
+    """Trust what the environment trusts, not what Node.js was built with.
+
+    NODE_EXTRA_CA_CERTS would do as well, and costs every start 10 ms or more: it is read at once.
+    """
+    return ["--use-openssl-ca"] if package.trust and "--use-bundled-ca" not in options.split() else []
 
 
 def _major(identifier: str) -> int:
