@@ -72,7 +72,7 @@ def draw(random: randomness.Random) -> dict[str, Any]:
     """How placeholders are written, how many calls the provider takes, and who writes to whom."""
     return {
         "placeholder": random.choice(PLACEHOLDERS),
-        "limit": random.randrange(2, 5),
+        "limit": random.randrange(2, 4),
         "campaign": f"{random.choice(WORDS)} {random.randrange(100, 1000)}",
         "names": random.sample(NAMES, 3),
         "poisons": random.sample(POISONS, len(POISONS)),
