@@ -31,6 +31,11 @@ _EXIT = {"passed": DONE, "not_passed": NOT_PASSED, "inconclusive": OUR_FAULT}
 )
 @click.option("--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Also as a page.")
 @click.option("--provider", type=click.Choice(["emulated", "aws"]), default="emulated", show_default=True)
+@click.option(
+    "--squeeze",
+    is_flag=True,
+    help="Run the first seed once more with each role limited to its smallest policy.",
+)
 @click.option("--keep", is_flag=True, help="Keep the first seed's account until Enter is pressed.")
 def command(
     slug: str,
@@ -41,6 +46,7 @@ def command(
     junit_file: Path | None,
     html_file: Path | None,
     provider: str,
+    squeeze: bool,
     keep: bool,
 ) -> None:
     """Grade a folder."""
@@ -48,7 +54,16 @@ def command(
         lab = Catalogue().get_lab(slug)
         submission = read_zip(folder) if folder.is_file() else read_folder(folder)
         with open_backend(provider) as backend, Watcher(progress) as watcher:
-            graded = grade(lab, submission, backend, seed=seed, only=only, keep=keep, progress=watcher)
+            graded = grade(
+                lab,
+                submission,
+                backend,
+                seed=seed,
+                only=only,
+                keep=keep,
+                squeeze=squeeze,
+                progress=watcher,
+            )
             watcher.stop()
             if junit_file:
                 junit_file.write_text(junit.render(graded.report), "utf-8")

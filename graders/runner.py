@@ -14,6 +14,7 @@ from curriculum.loader import Lab
 from graders.backend import Backend
 from graders.checks import LabChecks
 from graders.errors import UnknownCheck
+from graders.findings import Outcome
 from graders.labs import grader_digest, load_checks, misconceptions
 from graders.misconceptions import explain
 from graders.progress import Progress, ProgressEvent, nobody, one_at_a_time
@@ -50,13 +51,16 @@ def grade(
     seeds: int = 2,
     conditions: bool = True,
     keep: bool = False,
+    squeeze: bool = False,
     progress: Progress = nobody,
 ) -> Graded:
     """Grade a submission and return its report.
 
     The same lab version, submission and seed give the same parameters. ``only`` limits the run to
     some checks on one seed, for practice; ``conditions=False`` leaves out G3 and G4, which take a
-    second deployment. Our own failures end up as an inconclusive report, never as an exception.
+    second deployment. ``squeeze`` runs the first seed once more with the minimal policies of that run as
+    permissions boundaries; what it lost is in ``iam.squeezed``. Our own failures end up as an
+    inconclusive report, never as an exception.
 
     Raises:
         UnknownCheck: ``only`` names a check the lab does not have.
@@ -97,7 +101,33 @@ def grade(
         submission_digest=submission.digest,
         grader_digest=grader_digest(lab),
     )
+    if squeeze:
+        report["iam"]["squeezed"] = _squeezed(lab, checks, submission, runs[0], backend, watch)
     return Graded(report, tuple(item.kept for item in runs if item.kept is not None))
+
+
+def _squeezed(
+    lab: Lab,
+    checks: LabChecks,
+    submission: Submission,
+    before: SeedRun,
+    backend: Backend,
+    progress: Progress,
+) -> dict[str, Any]:
+    """What a run within the minimal policies of the one before lost, by check.
+
+    ``held`` is None when there was nothing to squeeze.
+    """
+    squeeze = before.minimal
+    if squeeze is None or not squeeze.policies:
+        return {"held": None, "lost": [], "too_long": []}
+    run = SeedRun(lab, checks, submission, before.seed, backend, progress, squeeze=squeeze).run()
+    lost = [
+        {"id": item.id, "headline": item.finding.headline}
+        for item in run.ordered
+        if item.outcome is not Outcome.PASSED and before.results[item.id].outcome is Outcome.PASSED
+    ]
+    return {"held": not lost, "lost": lost, "too_long": list(squeeze.too_long)}
 
 
 def run_seed(

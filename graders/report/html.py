@@ -8,7 +8,17 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from graders.report.words import DIMENSIONS, EVIDENCE, OUTCOMES, VERDICTS, points, summary
+from graders.report.words import (
+    DIMENSIONS,
+    EVIDENCE,
+    OUTCOMES,
+    VERDICTS,
+    RoleInWords,
+    open_resources,
+    points,
+    roles,
+    summary,
+)
 
 _STYLE = (Path(__file__).parent / "page.css").read_text("utf-8")
 _ROUND = 2 * 3.14159265 * 52
@@ -38,6 +48,7 @@ def body(report: Report) -> str:
             _verdict(report),
             _findings(report),
             _others(report),
+            _rights(report),
             _run(report),
         )
     )
@@ -104,7 +115,7 @@ def _check(item: Mapping[str, Any], *, opened: bool) -> str:
         f'<span class="title">{_e(item["title"])} <small>{_e(item["id"])}</small></span>'
         f'<span class="pts">{_points(item)}</span>{quiet}'
     )
-    sections = "".join(_sections(item))
+    sections = "".join(_sections(item)) + _patch("A repair", item.get("patch", ""))
     if not sections and not opened:
         return f'<div class="check"><div class="head">{head}</div></div>'
     headline = f'<p class="headline">{_e(item["headline"])}</p>' if opened else ""
@@ -155,6 +166,45 @@ def _documents(docs: Iterable[str]) -> Iterator[str]:
             yield f'<li><a href="{_e(url)}">{_e(title or url)}</a></li>'
         else:
             yield f"<li>{_e(entry)}</li>"
+
+
+def _rights(report: Report) -> str:
+    """What each role may and did, and the smallest policy that would have done."""
+    found = roles(report)
+    if not found:
+        return ""
+    opened = "".join(
+        f'<li class="ev plain"><span class="what"><span class="src">{_e(arn)}</span>{_e(told)}</span></li>'
+        for arn, told in open_resources(report)
+    )
+    resources = f'<div class="sec"><h3>Open to others</h3><ul>{opened}</ul></div>' if opened else ""
+    return f"<h2>Rights</h2>{''.join(map(_role, found))}{resources}"
+
+
+def _role(role: RoleInWords) -> str:
+    problems = "".join(
+        f'<li class="ev plain"><span class="what"><span class="src">{_e(place)}</span>{_e(told)}</span></li>'
+        for place, told in role.problems
+    )
+    wrong = f'<div class="sec"><h3>What is wrong</h3><ul>{problems}</ul></div>' if problems else ""
+    policy = _patch("The smallest policy", role.policy)
+    chip = '<span class="chip partial">look</span>' if problems else '<span class="chip passed">fine</span>'
+    return (
+        f'<details class="check"><summary>{chip}<span class="title">{_e(role.name)}</span>'
+        f'<span class="pts"></span><span class="quiet">{_e(role.told)}</span></summary>'
+        f'<div class="body">{wrong}{_patch("A repair", role.patch)}{policy}</div></details>'
+    )
+
+
+def _patch(title: str, text: str) -> str:
+    if not text:
+        return ""
+    marks = {"+": "ins", "-": "del"}
+    lines = [
+        f"<{marks[line[0]]}>{_e(line)}</{marks[line[0]]}>" if line[:1] in marks else _e(line)
+        for line in text.splitlines()
+    ]
+    return f'<div class="sec"><h3>{title}</h3><pre class="patch">{chr(10).join(lines)}</pre></div>'
 
 
 def _run(report: Report) -> str:

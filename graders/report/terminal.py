@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from graders.report.words import EVIDENCE, OUTCOMES, VERDICTS, fact, points, summary
+from graders.report.words import EVIDENCE, OUTCOMES, VERDICTS, fact, open_resources, points, roles, summary
 
 _STYLES = {
     "passed": "green",
@@ -42,6 +42,7 @@ def render(report: Mapping[str, Any], console: Console) -> None:
     for item in report["checks"]:
         if item["outcome"] in ("failed", "partial", "inconclusive"):
             _evidence(item, console)
+    _rights(report, console)
     outcome = report["outcome"]
     console.print(
         Text.assemble(
@@ -75,3 +76,40 @@ def _evidence(item: Mapping[str, Any], console: Console) -> None:
             console.print(Padding(Text(line), (0, 0, 0, 6)))
     if item.get("hint"):
         console.print(Padding(Text(item["hint"], style="italic"), (0, 0, 0, 4)))
+    if item.get("patch"):
+        console.print(Padding(Text("A repair, for `git apply`", style="dim"), (0, 0, 0, 4)))
+        _patch(item["patch"], console)
+
+
+def _rights(report: Mapping[str, Any], console: Console) -> None:
+    """What roles may and did, where something is wrong with them; the whole is in the other shapes."""
+    wrong = [role for role in roles(report) if role.problems]
+    resources = open_resources(report)
+    squeezed = report.get("iam", {}).get("squeezed")
+    if squeezed and squeezed["held"] is not None:
+        console.print()
+        if squeezed["held"]:
+            console.print(Text("Run again within the smallest policies: nothing was lost.", style="green"))
+        else:
+            console.print(Text("Run again within the smallest policies, this was lost:", style="red"))
+        for item in squeezed["lost"]:
+            console.print(Padding(Text(f"{item['id']}  {item['headline']}"), (0, 0, 0, 4)))
+    if not wrong and not resources:
+        return
+    console.print(Text("\nRights", style="bold"))
+    for role in wrong:
+        console.print(Text.assemble("  ", (role.name, "bold"), "  ", (role.told, "dim")))
+        for place, told in role.problems:
+            console.print(Padding(Text.assemble((f"{place}  ", "dim"), told), (0, 0, 0, 4)))
+        # A failed check has shown it already.
+        if role.patch and not any(check.get("patch") == role.patch for check in report["checks"]):
+            _patch(role.patch, console)
+    for arn, told in resources:
+        console.print(Padding(Text.assemble((f"{arn}  ", "dim"), told), (0, 0, 0, 2)))
+
+
+def _patch(patch: str, console: Console) -> None:
+    for line in patch.splitlines():
+        style = {"+": "green", "-": "red", "@": "dim"}.get(line[:1], "")
+        # Unbroken, whatever the width: it is to be copied.
+        console.print(Text(f"      {line}", style=style), soft_wrap=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 OUTCOMES = {
@@ -59,6 +61,61 @@ def evidence_lines(check: Mapping[str, Any]) -> Iterator[str]:
             yield f"  {fact(entry)}"
     if check.get("hint"):
         yield f"Hint: {check['hint']}"
+    if check.get("patch"):
+        yield f"A repair:\n{check['patch']}"
+
+
+@dataclass(frozen=True, slots=True)
+class RoleInWords:
+    """A role of the report: its name, how much it may and did, what is wrong, and the repair."""
+
+    name: str
+    told: str
+    problems: tuple[tuple[str, str], ...]
+    patch: str
+    policy: str
+
+
+def roles(report: Mapping[str, Any]) -> list[RoleInWords]:
+    """The roles of the stack, those with problems first. ``problems`` are pairs of place and sentence."""
+    found = [_role(item) for item in report.get("iam", {}).get("roles", ())]
+    return sorted(found, key=lambda role: not role.problems)
+
+
+def open_resources(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Resources whose policies let others in, as pairs of ARN and sentence."""
+    return [(item["resource"], item["headline"]) for item in report.get("iam", {}).get("resources", ())]
+
+
+def _role(item: Mapping[str, Any]) -> RoleInWords:
+    used = {each["action"] for each in item["used"]}
+    told = f"Used {_count(len(used), 'action')}; {_count(len(item['granted_unused']), 'grant')} not used"
+    denied = sum(each["times"] for each in item["denied"])
+    told += f"; {_count(denied, 'call')} refused." if denied else "."
+    problems = [
+        (
+            found.get("line") or found.get("policy", ""),
+            " ".join((found["headline"], *found.get("evidence", ()))),
+        )
+        for found in item.get("findings", ())
+    ]
+    problems += [
+        ("refused", f"{each['action']} on {each['resource']} ({each['times']} ×): {each['reason']}")
+        for each in item["denied"]
+    ]
+    policy = json.dumps(item["minimal_policy"], indent=2, ensure_ascii=False)
+    proven = item.get("proof", {}).get("holds", False)
+    return RoleInWords(
+        item["role"].rsplit("/", 1)[-1],
+        told,
+        tuple(problems),
+        item.get("patch", ""),
+        policy if proven and item["minimal_policy"]["Statement"] else "",
+    )
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def summary(report: Mapping[str, Any]) -> str:

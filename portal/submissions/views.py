@@ -9,7 +9,7 @@ from flask import Blueprint, Response, redirect, render_template, request, send_
 from flask.typing import ResponseReturnValue
 
 from curriculum.errors import UnknownLab
-from graders.report.words import EVIDENCE, OUTCOMES, VERDICTS, summary
+from graders.report.words import EVIDENCE, OUTCOMES, VERDICTS, open_resources, roles, summary
 from portal.catalogue.views import lab_page
 from portal.services import services
 from portal.submissions import presentation
@@ -76,6 +76,8 @@ def show(attempt_id: int) -> ResponseReturnValue:
         groups=presentation.groups(report) if report else [],
         bars=presentation.bars(report) if report else [],
         waterfall=presentation.waterfall(report) if report else [],
+        roles=roles(report) if report else [],
+        open_resources=open_resources(report) if report else [],
         summary=summary(report) if report else attempt.note,
         verdict=VERDICTS.get(attempt.outcome or "", "Inconclusive"),
         words=OUTCOMES,
