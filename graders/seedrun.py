@@ -22,6 +22,7 @@ from graders.findings import Finding, Outcome, failed, inconclusive, not_assesse
 from graders.iam import reporting
 from graders.iam.squeezing import Squeeze
 from graders.judging import judge, result
+from graders.partners import open_partners
 from graders.progress import Progress, ProgressEvent
 from graders.sandbox import Sandbox, Stack
 from graders.scoring import CheckResult
@@ -130,11 +131,12 @@ class SeedRun:
                 package = self.backend.build(
                     account, submission, registries=self.lab.manifest.registries, tell=self._building
                 )
+            addresses, partners = open_partners(account, self.checks.partners(parameters))
             stacks = RunStacks(
                 self.backend,
                 account,
                 package,
-                self.checks.stack_parameters(parameters),
+                {**self.checks.stack_parameters(parameters), **addresses},
                 written,
             )
             with self._phase("deploy"):
@@ -160,6 +162,7 @@ class SeedRun:
             seed=self.seed,
             lab_version=self.lab.manifest.version,
             stacks=stacks,
+            partners=partners,
             rights=self.checks.rights,
             files=submission.files,
             hints={
