@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
+import re
 import stat
 import unicodedata
 import zipfile
@@ -19,8 +21,12 @@ LEFT_OUT = frozenset(
     {".git", ".aws-sam", "__pycache__", "node_modules", ".venv", ".pytest_cache", ".mypy_cache"}
     | {".ruff_cache", ".idea", ".vscode", "__MACOSX", ".DS_Store"}
 )
+# What `sam build` made holds its dependencies; only the links to their programs are of no use.
+_LEFT_OUT_OF_BUILT = LEFT_OUT - {"node_modules"} | {".bin"}
+_BUILT = re.compile(rb"\bSamResourceId\"?\s*:")
 TEMPLATE_NAMES = ("template.yaml", "template.yml", "template.json")
 
+_TEMPLATE_BYTES = 2_000_000
 _ENCRYPTED = 0x1
 _NAME_IS_UTF8 = 0x800
 
@@ -101,7 +107,7 @@ def read_folder(folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> Submission:
             "This is not a folder.", where=str(folder), what_to_do="Give the folder that holds template.yaml."
         )
     reader = _Reader(limits)
-    for path in _walk(folder):
+    for path in _walk(folder, _left_out(_template_in(folder))):
         relative = path.relative_to(folder).as_posix()
         name = reader.name(relative, relative)
         try:
@@ -145,9 +151,10 @@ def _unpack(opened: zipfile.ZipFile, where: str, limits: Limits) -> Submission:
     entries = opened.infolist()
     if len(entries) > 2 * limits.files:
         raise _too_many(where, limits.files)
+    left_out = _left_out(_template_of(opened, entries))
     for entry in entries:
         name = reader.name(_entry_name(entry), where)
-        if LEFT_OUT.intersection(PurePosixPath(name).parts) or name.endswith(".pyc"):
+        if left_out.intersection(PurePosixPath(name).parts) or name.endswith(".pyc"):
             continue
         _refuse_special(entry, name)
         if entry.is_dir():
@@ -174,6 +181,31 @@ def _unpack(opened: zipfile.ZipFile, where: str, limits: Limits) -> Submission:
                 f"This entry of the zip is damaged ({error}).", where=name, what_to_do="Make the zip anew."
             ) from None
     return _without_wrapper(reader.finish(where))
+
+
+def _left_out(template: bytes) -> frozenset[str]:
+    """Names that are no part of an answer, by its template: `sam build` marks each resource in its own."""
+    return _LEFT_OUT_OF_BUILT if _BUILT.search(template) else LEFT_OUT
+
+
+def _template_in(folder: Path) -> bytes:
+    for name in TEMPLATE_NAMES:
+        path = folder / name
+        if path.is_file() and not path.is_symlink():
+            with contextlib.suppress(OSError), path.open("rb") as stream:
+                return stream.read(_TEMPLATE_BYTES)
+    return b""
+
+
+def _template_of(opened: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> bytes:
+    """The template at the top of an archive, or of the folder around everything."""
+    for entry in entries:
+        path = PurePosixPath(entry.filename)
+        if path.name in TEMPLATE_NAMES and len(path.parts) <= 2:
+            # What is wrong with it is told when it is unpacked.
+            with contextlib.suppress(Exception), opened.open(entry) as stream:
+                return stream.read(_TEMPLATE_BYTES)
+    return b""
 
 
 def _entry_name(entry: zipfile.ZipInfo) -> str:
@@ -205,12 +237,12 @@ def _refuse_special(entry: zipfile.ZipInfo, name: str) -> None:
         )
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, left_out: frozenset[str]) -> Iterator[Path]:
     for here, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in LEFT_OUT)
+        folders[:] = sorted(name for name in folders if name not in left_out)
         for name in sorted([*folders, *names]):
             path = Path(here, name)
-            if name in LEFT_OUT or name.endswith(".pyc"):
+            if name in left_out or name.endswith(".pyc"):
                 continue
             relative = path.relative_to(folder).as_posix()
             mode = path.lstat().st_mode

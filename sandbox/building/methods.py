@@ -43,11 +43,12 @@ def choose(
     """The method, and the runtime that is built for.
 
     A layer is built only when it names a method; a function by its runtime and the manifest beside it.
+    What `sam build` marks in the template that it writes is built already.
 
     Raises:
         BadSubmission: a method that is not to be had here.
     """
-    if metadata.get("SkipBuild") in (True, "true", "True"):
+    if metadata.get("SkipBuild") in (True, "true", "True") or metadata.get("SamResourceId"):
         return Method.AS_IT_IS, runtime
     named = metadata.get("BuildMethod")
     if isinstance(named, str) and named:

@@ -36,7 +36,6 @@ TIMEOUT_S = 30.0
 ATTEMPTS = 3
 # How long an answer that may change (versions of a package) is good for everybody.
 FRESH_S = 300.0
-CACHE_LIMIT_BYTES = 4_000_000_000
 _PATH = re.compile(r"/[A-Za-z0-9@%._~!+,:()*/$-]*")
 
 
@@ -147,24 +146,6 @@ def _opener(certificates: tuple[str, ...]) -> urllib.request.OpenerDirector:
         with contextlib.suppress(OSError):
             context.load_verify_locations(file)
     return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
-
-
-def prune(cache: Path, limit_bytes: int = CACHE_LIMIT_BYTES) -> int:
-    """Delete what was fetched longest ago until the cache fits; returns how many bytes went."""
-    found = []
-    for path in cache.rglob("*"):
-        with contextlib.suppress(OSError):
-            if path.is_file():
-                found.append((path.stat().st_mtime, path.stat().st_size, path))
-    left = sum(size for _when, size, _path in found)
-    gone = 0
-    for _when, size, path in sorted(found):
-        if left - gone <= limit_bytes:
-            break
-        with contextlib.suppress(OSError):
-            path.unlink()
-            gone += size
-    return gone
 
 
 class Door:

@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from sandbox.building import isolated
+from sandbox.building import isolated, keeping
 from sandbox.building.isolated import Files, Job, Limits, Outcome, is_program
 from sandbox.building.registry import Registry
 from sandbox.errors import BadSubmission, EnvironmentFault
@@ -110,6 +110,7 @@ class Workshop:
             EnvironmentFault: it could not be isolated, or the registry could not be reached.
         """
         outcome = isolated.run(job, self.tell)
+        keeping.prune_daily(self.cache)
         if outcome.status != 0 and outcome.trouble:
             raise EnvironmentFault(outcome.trouble)
         return outcome

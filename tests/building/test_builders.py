@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.building import golang, java, npm
+from sandbox.building.methods import Method, build
 from sandbox.building.workshop import Workshop
 from sandbox.errors import BadSubmission, EnvironmentFault
 from tests.building.conftest import wanted
@@ -24,6 +25,7 @@ needs_gradle = pytest.mark.skipif(
     not (shutil.which("gradle") and shutil.which("javac")), reason="Gradle is not installed"
 )
 
+RUNTIMES = {Method.PIP: "python3.12", Method.NPM: "nodejs22.x", Method.JAVA: "java17"}
 UUID = {
     "package.json": json.dumps({"dependencies": {"uuid": "11.1.0"}}),
     "app.mjs": "export {v4} from 'uuid'\n",
@@ -193,9 +195,19 @@ def test_go_builds_a_static_bootstrap_for_the_functions_architecture(
     ("changed", "where", "words"),
     [
         ({"main.go": GO_MAIN.replace('"hello"', "greeting")}, "src/main.go:6:47", "undefined: greeting"),
-        ({"go.sum": ""}, "src/main.go:3:8", "missing go.sum entry for module providing package"),
+        pytest.param(
+            {"go.sum": ""},
+            "src/main.go:3:8",
+            "missing go.sum entry for module providing package",
+            marks=pytest.mark.slow,
+        ),
         ({"go.sum": GO_SUM.replace("z4Vh", "AAAA")}, "src/go.mod", "checksum mismatch"),
-        ({"go.mod": GO_MOD + "replace github.com/aws/aws-lambda-go => /etc\n"}, "src/main.go:3:8", "/etc"),
+        pytest.param(
+            {"go.mod": GO_MOD + "replace github.com/aws/aws-lambda-go => /etc\n"},
+            "src/main.go:3:8",
+            "/etc",
+            marks=pytest.mark.slow,
+        ),
         (
             {"main.go": GO_MAIN.replace("package main", "package shop")},
             "template.yaml:9",
@@ -251,7 +263,12 @@ def test_gradle_lays_out_classes_and_libraries(workshop: Workshop, told: list[st
 @pytest.mark.parametrize(
     ("changed", "where", "words"),
     [
-        ({"src/main/java/shop/App.java": APP.replace("return s", "return t")}, "App.java:4", "find symbol"),
+        pytest.param(
+            {"src/main/java/shop/App.java": APP.replace("return s", "return t")},
+            "App.java:4",
+            "find symbol",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             {"build.gradle": GRADLE.replace("1.2.3", "9.9.9")},
             "build.gradle",
@@ -295,7 +312,39 @@ def test_a_kotlin_build_file_needs_a_gradle_that_reads_it(tmp_path: Path) -> Non
         java.build(wanted({"build.gradle.kts": "plugins { java }"}), alone)
 
 
+@pytest.mark.parametrize(
+    ("method", "files", "expected"),
+    [
+        (Method.PIP, {"requirements.txt": "idna==3.10\n", "shop.py": "1"}, {"python/idna/core.py"}),
+        pytest.param(
+            Method.NPM, UUID, {"nodejs/node_modules/uuid/package.json", "nodejs/app.mjs"}, marks=needs_npm
+        ),
+        pytest.param(
+            Method.JAVA,
+            JAVA,
+            {"java/lib/fn-1.jar", "java/lib/aws-lambda-java-core-1.2.3.jar"},
+            marks=[needs_maven, pytest.mark.slow],
+        ),
+        pytest.param(
+            Method.JAVA,
+            {"build.gradle": GRADLE, "src/main/java/shop/App.java": APP},
+            {"java/lib/src.jar", "java/lib/aws-lambda-java-core-1.2.3.jar"},
+            marks=[needs_gradle, pytest.mark.slow],
+        ),
+        pytest.param(Method.GO, GO, {"bootstrap"}, marks=[needs_go, pytest.mark.slow]),
+    ],
+)
+def test_a_layer_is_built_where_its_runtime_looks_for_it(
+    method: Method, files: dict[str, str], expected: set[str], workshop: Workshop
+) -> None:
+    made = build(method, wanted(files, layer=True, runtime=RUNTIMES.get(method, "")), workshop)
+
+    assert expected <= set(made)
+    assert not {name for name in made if name.startswith(("shop/", "src/"))}
+
+
 @needs_maven
+@pytest.mark.slow
 def test_a_plugin_of_the_learners_choice_reaches_nothing(workshop: Workshop, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     canary.write_text("secret")
@@ -315,27 +364,27 @@ def test_a_plugin_of_the_learners_choice_reaches_nothing(workshop: Workshop, tmp
 
 
 @pytest.mark.parametrize(
-    ("build", "files", "where"),
+    ("make", "files", "where"),
     [
         (npm.build, UUID, "src/package.json"),
         (java.build, JAVA, "src/pom.xml"),
         (golang.build, GO, "src/go.mod"),
     ],
 )
-def test_a_lab_can_keep_builds_from_registries(build, files, where, workshop: Workshop) -> None:  # type: ignore[no-untyped-def]
-    if not shutil.which({golang.build: "go", java.build: "mvn", npm.build: "npm"}[build]):
+def test_a_lab_can_keep_builds_from_registries(make, files, where, workshop: Workshop) -> None:  # type: ignore[no-untyped-def]
+    if not shutil.which({golang.build: "go", java.build: "mvn", npm.build: "npm"}[make]):
         pytest.skip("the tool is not installed")
     alone = Workshop(workshop.cache, registries=False)
 
     with pytest.raises(BadSubmission) as error:
-        build(wanted(files), alone)
+        make(wanted(files), alone)
 
     assert "which builds of this lab may not use" in refused(error)
     assert error.value.where == where
 
 
 @pytest.mark.parametrize(
-    ("build", "files", "package"),
+    ("make", "files", "package"),
     [
         (npm.build, UUID, "npm"),
         (golang.build, GO, "Go"),
@@ -343,11 +392,11 @@ def test_a_lab_can_keep_builds_from_registries(build, files, where, workshop: Wo
         (java.build, {"build.gradle": GRADLE}, "gradle"),
     ],
 )
-def test_a_missing_tool_is_our_fault_and_named(build, files, package, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_missing_tool_is_our_fault_and_named(make, files, package, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     bare = Workshop(tmp_path, environ={"PATH": str(tmp_path)})
 
     with pytest.raises(EnvironmentFault, match=f"install .*{package}|{package}.*install|development kit"):
-        build(wanted(files), bare)
+        make(wanted(files), bare)
 
 
 @needs_npm

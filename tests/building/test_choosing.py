@@ -11,7 +11,7 @@ import pytest
 from sandbox import builds
 from sandbox.building.methods import Method, choose
 from sandbox.errors import BadSubmission
-from sandbox.submissions import Submission
+from sandbox.submissions import Submission, read_folder, read_zip
 
 TEMPLATE = """\
 Transform: AWS::Serverless-2016-10-31
@@ -23,6 +23,15 @@ Resources:
       CodeUri: {code}
       Runtime: {runtime}
       Handler: {handler}
+"""
+LAYER = """\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Common:
+    Type: AWS::Serverless::LayerVersion
+    Metadata: {{BuildMethod: {method}}}
+    Properties:
+      ContentUri: layer/
 """
 
 
@@ -39,6 +48,7 @@ Resources:
         ({"BuildMethod": "go1.x"}, "provided.al2023", {"go.mod": b""}, Method.GO),
         ({"BuildMethod": "esbuild"}, "nodejs22.x", {"package.json": b""}, Method.ESBUILD),
         ({"SkipBuild": True}, "nodejs22.x", {"package.json": b""}, Method.AS_IT_IS),
+        ({"BuildMethod": "go1.x", "SamResourceId": "Fn"}, "provided.al2023", {}, Method.AS_IT_IS),
     ],
 )
 def test_the_builder_is_the_one_that_sam_would_take(
@@ -81,6 +91,67 @@ def test_a_bootstrap_is_taken_as_it_is_and_may_be_run(tmp_path: Path) -> None:
 
     with zipfile.ZipFile(io.BytesIO(package.artifacts[0].body)) as made:
         assert made.getinfo("bootstrap").external_attr >> 16 == 0o100755
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
+@pytest.mark.parametrize("marked", [True, False], ids=["by sam", "by hand"])
+def test_what_sam_has_built_keeps_its_dependencies(packed: bool, marked: bool, tmp_path: Path) -> None:
+    """The folder `.aws-sam/build` is handed in as it is; any other `node_modules` is left behind."""
+    metadata = "{SamResourceId: Fn}" if marked else "{SkipBuild: true}"
+    values = {"metadata": metadata, "code": "Fn", "runtime": "nodejs22.x", "handler": "app.handler"}
+    dependencies = {"Fn/node_modules/uuid/index.js": b"2", "Fn/node_modules/.bin/uuid": b"3"}
+    files = {
+        "template.yaml": TEMPLATE.format_map(values).encode(),
+        "Fn/app.js": b"1",
+        "Fn/package.json": b'{"dependencies": {"uuid": "999.0.0"}}',
+        **dependencies,
+    }
+    if packed:
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as made:
+            for name, body in files.items():
+                made.writestr(f"build/{name}", body)
+        submission = read_zip(archive.getvalue())
+    else:
+        for name, body in files.items():
+            path = tmp_path / "build" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(body)
+        submission = read_folder(tmp_path / "build")
+
+    package = builds.build(submission, tmp_path / "cache", registries=False)
+
+    with zipfile.ZipFile(io.BytesIO(package.artifacts[0].body)) as made:
+        kept = ["node_modules/uuid/index.js"] if marked else []
+        assert sorted(made.namelist()) == ["app.js", *kept, "package.json"]
+
+
+LAYERS = {
+    "python3.12": (
+        {"requirements.txt": b"# none\n", "shop.py": b"1"},
+        ["python/requirements.txt", "python/shop.py"],
+    ),
+    "nodejs22.x": (
+        {"package.json": b'{"name": "shop"}', "shop.js": b"1"},
+        ["nodejs/package.json", "nodejs/shop.js"],
+    ),
+}
+
+
+@pytest.mark.parametrize("method", LAYERS)
+def test_a_layer_lies_where_its_runtime_looks_for_it(method: str, tmp_path: Path) -> None:
+    files, expected = LAYERS[method]
+
+    assert sorted(layer(tmp_path, method, files)) == expected
+
+
+def layer(tmp_path: Path, method: str, files: dict[str, bytes]) -> list[str]:
+    """The names in a layer's zip."""
+    template = LAYER.format(method=method).encode()
+    sources = {f"layer/{name}": body for name, body in files.items()}
+    package = builds.build(Submission({"template.yaml": template, **sources}), tmp_path)
+    with zipfile.ZipFile(io.BytesIO(package.artifacts[0].body)) as made:
+        return made.namelist()
 
 
 @pytest.mark.parametrize(
