@@ -83,12 +83,18 @@ class LogIngestion:
                     frozenset(metric.dimensions),
                 )
                 for value in metric.values:
-                    self._store.put(key, metric.moment, value, metric.unit)
+                    self._store.put(key, self._in_account(metric.moment), value, metric.unit)
         for found in logs_backends[stream.account_id][stream.region].filters.metric_filters:
             if found["logGroupName"] == group.name:
                 self._count(stream, found, events)
         for subscription in group.subscription_filters.values():
             self._subscribe(stream, subscription, events)
+
+    def _in_account(self, moment: float) -> float:
+        """A moment of a function's clock, which is the wall's, as one of the account's."""
+        clock = self._core.clock
+        by_wall = abs(moment - clock.wall_time()) < abs(moment - clock.time())
+        return moment + clock.offset_s if by_wall else moment
 
     def _count(self, stream: Any, found: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> None:
         pattern = _pattern(str(found.get("filterPattern") or ""))

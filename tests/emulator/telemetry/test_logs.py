@@ -129,6 +129,21 @@ def test_embedded_metrics(watch: Any, group: str) -> None:
     assert watch.total("Shop", "Latency", service="cart") == 30
 
 
+def test_an_embedded_metric_stamped_by_a_functions_own_clock_is_of_the_accounts_time(
+    watch: Any, group: str
+) -> None:
+    """Functions run by the wall's clock, also when the account has skipped days."""
+    watch.account.advance(2 * 86_400)
+    about = {
+        "Timestamp": int(watch.account.core.clock.wall_time() * 1000),
+        "CloudWatchMetrics": [{"Namespace": "Shop", "Dimensions": [[]], "Metrics": [{"Name": "Runs"}]}],
+    }
+
+    write(watch, json.dumps({"_aws": about, "Runs": 1}))
+
+    assert watch.read(("m", "Shop", "Runs", "Sum", {}), back_s=300)["m"] == [1]
+
+
 def test_a_subscription_hands_what_matches_to_a_function(watch: Any, group: str) -> None:
     arn = create_function(watch.account, "alerts")
     watch.account.client("lambda").add_permission(
