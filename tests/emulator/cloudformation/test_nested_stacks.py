@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.emulator.fabric.sqs.service import SqsService
 from tests.emulator.cloudformation.engine import Engine
 
 BROKEN = {
@@ -170,6 +171,7 @@ def test_a_failed_nested_update_goes_back_on_both_levels(engine: Engine) -> None
 
 
 def test_a_parent_that_fails_after_it_takes_the_nested_stack_back(engine: Engine) -> None:
+    engine.account.add(SqsService(engine.account.core).handlers())
     precious = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "precious"}}
     address = stored(engine, "child", child(Queue=precious))
     engine.create(parent(address))

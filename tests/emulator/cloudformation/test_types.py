@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from sandbox.emulator.fabric.eventbridge.service import EventBridge
+from sandbox.emulator.fabric.mappings import EventSourceMappings
+from sandbox.emulator.fabric.pipes import Pipes
 from sandbox.emulator.fabric.sqs.service import SqsService
 from sandbox.emulator.telemetry.service import Telemetry
 from tests.emulator.cloudformation.engine import Engine
@@ -428,3 +430,57 @@ def test_a_provisioned_global_table_begins_with_what_it_was_given(engine: Engine
     found = engine.account.client("dynamodb").describe_table(TableName=ids["Orders"])["Table"]
     given = found["ProvisionedThroughput"]
     assert (given["ReadCapacityUnits"], given["WriteCapacityUnits"]) == (7, 3)
+
+
+def pipe(batch: int = 1, text: str = "first") -> dict[str, Any]:
+    def allowed(**statement: Any) -> dict[str, Any]:
+        return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]}
+
+    trust = allowed(Principal={"Service": "pipes.amazonaws.com"}, Action="sts:AssumeRole")
+    rights = [{"PolicyName": "all", "PolicyDocument": allowed(Action="sqs:*", Resource="*")}]
+    return of(
+        Role=("IAM::Role", {"AssumeRolePolicyDocument": trust, "Policies": rights}),
+        In=("SQS::Queue", {"QueueName": "in"}),
+        Out=("SQS::Queue", {"QueueName": "out"}),
+        Pipe=(
+            "Pipes::Pipe",
+            {
+                "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]},
+                "Source": {"Fn::GetAtt": ["In", "Arn"]},
+                "SourceParameters": {"SqsQueueParameters": {"BatchSize": batch}},
+                "Target": {"Fn::GetAtt": ["Out", "Arn"]},
+                "TargetParameters": {"InputTemplate": f'{{"text": "{text}"}}'},
+                "Tags": {"team": text},
+            },
+        ),
+    )
+
+
+def test_a_pipe_between_queues(engine: Engine) -> None:
+    core = engine.account.core
+    queues = SqsService(core)
+    mappings = EventSourceMappings(core, RecordingFunctions(), queues.mailroom)
+    engine.account.add(queues.handlers())
+    engine.account.add(Pipes(core, queues.mailroom, mappings.streams).handlers())
+    sqs, client = engine.account.client("sqs"), engine.account.client("pipes")
+
+    def passed_on() -> list[str]:
+        sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName="in")["QueueUrl"], MessageBody="{}")
+        engine.settle()
+        url = sqs.get_queue_url(QueueName="out")["QueueUrl"]
+        found = sqs.receive_message(QueueUrl=url).get("Messages", [])
+        return [json.loads(each["Body"])["text"] for each in found]
+
+    ids = made(engine, pipe(), Capabilities=["CAPABILITY_IAM"])
+    assert client.describe_pipe(Name=ids["Pipe"])["CurrentState"] == "RUNNING"
+    assert passed_on() == ["first"]
+
+    engine.update(pipe(5, "second"), Capabilities=["CAPABILITY_IAM"])
+    assert engine.status() == "UPDATE_COMPLETE", engine.reasons()
+    told = client.describe_pipe(Name=ids["Pipe"])
+    assert told["SourceParameters"]["SqsQueueParameters"]["BatchSize"] == 5
+    assert told["Tags"]["team"] == "second"
+    assert passed_on() == ["second"]
+
+    removed(engine)
+    assert client.list_pipes()["Pipes"] == []
