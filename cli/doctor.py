@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.output import DONE, OUR_FAULT, out
+from sandbox.building.tools import development_kits
 from sandbox.emulator.functions.runtimes import EMULATED, find_runtimes, is_exact, language
 from sandbox.errors import SandboxError
 from sandbox.isolation import levels
@@ -49,7 +50,8 @@ class Finding:
 # What else there may be: (command and its question, what it is for).
 _TOOLS = (
     (("npm", "--version"), "functions in JavaScript: their AWS SDK and their builds"),
-    (("mvn", "--version"), "building functions in Java"),
+    (("mvn", "--version"), "building functions in Java with a pom.xml"),
+    (("gradle", "--version"), "building functions in Java with a build.gradle"),
     (("go", "version"), "building functions in Go"),
     (("git", "--version"), "submissions by git push"),
     (("aws", "--version"), "using a sandbox by hand"),
@@ -194,6 +196,11 @@ def _tried(part: str, name: str, attempt: Callable[[], str], *, needed: bool = T
 
 
 def _tools() -> Iterator[Finding]:
+    kits = development_kits(os.environ)
+    said = ", ".join(map(str, kits))
+    yield Finding(
+        "tools", "JDK", bool(kits), said, "" if kits else "install openjdk-21-jdk-headless or the newest"
+    )
     for question, purpose in _TOOLS:
         said = _ask(question)
         yield Finding(
@@ -211,7 +218,8 @@ def _ask(question: tuple[str, ...]) -> str | None:
     if done.returncode != 0:
         return None
     plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout or done.stderr)
-    return (plain.strip().splitlines() or [""])[0]
+    # Gradle frames its version.
+    return next((line for line in map(str.strip, plain.splitlines()) if line.strip("-")), "")
 
 
 def _quietly(_text: str) -> None:

@@ -64,19 +64,24 @@ def npm(environ: Mapping[str, str]) -> Tool:
     return Tool((*runs.argv, str(script)), version, home, shown)
 
 
-def jdk(environ: Mapping[str, str], runtime: str = "") -> Tool:
-    """The Java development kit of a runtime's version, else the next newer one, else the newest."""
+def development_kits(environ: Mapping[str, str]) -> dict[int, Path]:
+    """The Java development kits of this machine by feature release, oldest first."""
     places = [Path(environ["JAVA_HOME"])] if environ.get("JAVA_HOME") else []
     places += sorted(_JVMS.iterdir()) if _JVMS.is_dir() else []
     found = shutil.which("javac", path=environ.get("PATH", SYSTEM_PATH))
     places += [Path(found).resolve().parents[1]] if found else []
     kits = {place.resolve() for place in places if (place / "bin/javac").is_file()}
-    if not kits:
+    return dict(sorted((_java_version(str(kit)), kit) for kit in kits))
+
+
+def jdk(environ: Mapping[str, str], runtime: str = "") -> Tool:
+    """The Java development kit of a runtime's version, else the next newer one, else the newest."""
+    versions = development_kits(environ)
+    if not versions:
         raise EnvironmentFault(
             "Java functions can't be built here: install a development kit (package openjdk-21-jdk-headless"
             " or the newest there is)."
         )
-    versions = {_java_version(str(kit)): kit for kit in sorted(kits)}
     number = re.match(r"java(\d+)", runtime)
     fitting = [version for version in versions if number and version >= int(number[1])]
     home = versions[min(fitting) if fitting else max(versions)]
