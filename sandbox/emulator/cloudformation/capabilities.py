@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sandbox.emulator.calls import AwsError
+from sandbox.emulator.cloudformation.includes import includes
 from sandbox.emulator.cloudformation.template import Template
 
 _IAM = frozenset(
@@ -46,7 +47,7 @@ def unexpanded(template: Template, given: Sequence[str]) -> AwsError | None:
     """The refusal of running macros without somebody reviewing what they make."""
     return (
         _refusal(["CAPABILITY_AUTO_EXPAND"])
-        if template.transforms and "CAPABILITY_AUTO_EXPAND" not in given
+        if (template.transforms or includes(template.values)) and "CAPABILITY_AUTO_EXPAND" not in given
         else None
     )
 

@@ -17,12 +17,13 @@ from sandbox.emulator.cloudformation.dynamic import DynamicReferences
 from sandbox.emulator.cloudformation.errands import Errand
 from sandbox.emulator.cloudformation.errors import invalid
 from sandbox.emulator.cloudformation.execution import Attempt, StackOperation
+from sandbox.emulator.cloudformation.includes import Read
 from sandbox.emulator.cloudformation.nested import Nesting
 from sandbox.emulator.cloudformation.parameters import Parameters
 from sandbox.emulator.cloudformation.plan import Planner
 from sandbox.emulator.cloudformation.resources.base import ResourceProvider
 from sandbox.emulator.cloudformation.schemas import Schemas
-from sandbox.emulator.cloudformation.sources import read_template
+from sandbox.emulator.cloudformation.sources import read_part, read_template
 from sandbox.emulator.cloudformation.stacks import Stack, StackStore, Target
 from sandbox.emulator.cloudformation.template import Template
 from sandbox.emulator.cloudformation.transform import Macros
@@ -43,6 +44,7 @@ class Draft:
     given: list[Mapping[str, Any]]
     previous: Parameters | None
     read_stored: parameters.ReadStored
+    read_part: Read
 
 
 class Region:
@@ -102,7 +104,8 @@ class Region:
             ),
             disable_rollback=bool(params.get("DisableRollback", False)),
         )
-        return Draft(target, given, kept, read)
+        storage = self.client("s3", call.principal)
+        return Draft(target, given, kept, read, lambda location: read_part(location, storage))
 
     def process(self, draft: Draft) -> Target:
         """Run a draft's macros and check what they made.
@@ -111,7 +114,7 @@ class Region:
             AwsError: a macro or a check refuses it, or a capability is missing.
         """
         target = draft.target
-        processed = self._macros.run(target.template, target.parameters.values)
+        processed = self._macros.run(target.template, target.parameters.values, draft.read_part)
         if processed.parameters != target.template.parameters:
             bound = parameters.bind(processed.parameters, draft.given, draft.previous, draft.read_stored)
             target = replace(target, parameters=bound)

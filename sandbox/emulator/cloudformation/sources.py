@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from botocore.exceptions import ClientError
 
@@ -48,6 +48,17 @@ def fetch(url: str, storage: Any) -> bytes:
             f"S3 error: {error.response['Error'].get('Message', 'Access Denied')}\n{_MORE}"
         ) from None
     return body
+
+
+def read_part(location: str, storage: Any) -> str:
+    """The text that ``AWS::Include`` names, as ``s3://bucket/key`` or by a URL.
+
+    Raises:
+        AwsError: it can't be read.
+    """
+    if location.startswith("s3://"):
+        location = f"https://s3.amazonaws.com/{quote(location.removeprefix('s3://'))}"
+    return documents.check_stored(fetch(location, storage))
 
 
 def _location(url: str) -> tuple[str, str, str]:

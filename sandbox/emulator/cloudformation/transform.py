@@ -18,6 +18,7 @@ from samtranslator.translator.translator import Translator
 from samtranslator.utils.py27hash_fix import to_py27_compatible_template, undo_mark_unicode_str_in_template
 
 from sandbox.emulator.cloudformation.errors import invalid, not_emulated
+from sandbox.emulator.cloudformation.includes import INCLUDE, Read, included, includes
 from sandbox.emulator.cloudformation.loops import expand_loops
 from sandbox.emulator.cloudformation.template import LANGUAGE_EXTENSIONS, SERVERLESS, Template
 
@@ -37,18 +38,22 @@ class Macros:
     account_id: str
     region: str
 
-    def run(self, template: Template, parameters: Mapping[str, Any]) -> Template:
-        """The processed template; without transforms, the template itself.
+    def run(self, template: Template, parameters: Mapping[str, Any], read: Read | None = None) -> Template:
+        """The processed template; without transforms, the template itself. ``read`` is for what it includes.
 
         Raises:
             AwsError: a transform refuses the template, or is one we do not have.
         """
         names = template.transforms
-        unknown = [name for name in names if name not in (SERVERLESS, LANGUAGE_EXTENSIONS)]
+        unknown = [name for name in names if name not in (SERVERLESS, LANGUAGE_EXTENSIONS, INCLUDE)]
         if unknown:
             raise not_emulated(f"the transform {unknown[0]}")
         values: Any = template.values
+        if read is not None and (INCLUDE in names or includes(values)):
+            values = included(values, parameters, read)
         for name in names:
+            if name == INCLUDE:
+                continue
             values = (
                 self._serverless(values, parameters)
                 if name == SERVERLESS
