@@ -84,6 +84,7 @@ def grade(
             only=wanted,
             thorough=conditions and last and wanted is None,
             keep=keep and number == 0,
+            inspect=number == 0 and wanted is None,
         )
 
     if len(drawn) == 1:
@@ -141,9 +142,10 @@ def run_seed(
     only: frozenset[str] | None = None,
     thorough: bool = False,
     keep: bool = False,
+    inspect: bool = False,
 ) -> SeedRun:
     """One seed's run; what stays inconclusive is run again on a fresh account, up to twice."""
-    run = SeedRun(lab, checks, submission, seed, backend, progress, only, thorough, keep).run()
+    run = SeedRun(lab, checks, submission, seed, backend, progress, only, thorough, keep, inspect).run()
     for _ in range(RERUNS):
         open_ids = inconclusive_ids(run)
         if not open_ids:

@@ -324,21 +324,24 @@ class Sandbox:
 
     # --- rights
 
-    def judge_rights(self, *functions: str, points: float, each: float) -> Finding:
+    def judge_rights(
+        self, *functions: str, points: float, each: float, others: Mapping[str, str] | None = None
+    ) -> Finding:
         """Whether these functions' roles allow nothing beyond what the lab's ``@rights`` lets them have.
 
         The evaluator decides, on real resources and on any other of each type; each pair of action and
-        resource beyond the contract costs ``each`` of the check's ``points``.
+        resource beyond the contract costs ``each`` of the check's ``points``. ``others`` are ARNs of
+        resources that the learner has no business with, by what to call them.
         """
         assert self.rights is not None, "the lab declares @rights"
         declared = [(view.name, tuple(self.rights(self, view))) for view in map(self.function, functions)]
-        return judge_rights(self.inspector(), declared, points=points, each=each)
+        return judge_rights(self.inspector(others), declared, points=points, each=each)
 
-    def inspector(self) -> Inspector:
-        """Looks at the roles of this stack as they are now."""
+    def inspector(self, others: Mapping[str, str] | None = None) -> Inspector:
+        """Looks at the roles of this stack as they are now; ``others`` as for :meth:`judge_rights`."""
         declared = self.rights
         of = None if declared is None else lambda name: tuple(declared(self, self.function(name)))
-        return Inspector(self.account, self.stack.resources, self.template.source, of)
+        return Inspector(self.account, self.stack.resources, self.template.source, of, others)
 
     # --- faults and further stacks
 

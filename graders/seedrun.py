@@ -50,8 +50,8 @@ class SeedRun:
     """Grades a submission under one seed. Use it once.
 
     ``only`` limits the checks to these ids and what they build on. ``thorough`` also judges what takes
-    a second deployment and the deletion (G3, G4). ``squeeze`` limits the stack's roles to another run's
-    minimal policies.
+    a second deployment and the deletion (G3, G4). ``inspect`` looks at the stack's roles afterwards.
+    ``squeeze`` limits the roles to another run's minimal policies.
     """
 
     lab: Lab
@@ -63,6 +63,7 @@ class SeedRun:
     only: frozenset[str] | None = None
     thorough: bool = False
     keep: bool = False
+    inspect: bool = False
     squeeze: Squeeze | None = None
     results: dict[str, CheckResult] = field(default_factory=dict)
     phases: list[Phase] = field(default_factory=list)
@@ -112,7 +113,7 @@ class SeedRun:
             if sandbox is not None:
                 with self._squeezed(sandbox):
                     in_time = self._ask(sandbox)
-                if in_time and self.only is None:
+                if in_time and self.inspect:
                     self._inspect(sandbox)
                 if self.thorough and in_time:
                     self._clean_up(sandbox)

@@ -81,15 +81,20 @@ class Findings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "statements", tuple(self._statements()))
 
-    def find(self) -> tuple[RightsFinding, ...]:
+    @functools.cached_property
+    def found(self) -> tuple[RightsFinding, ...]:
         """The findings, in the order of the role's policies."""
         return tuple(found for statement in self.statements for found in self._of(statement))
 
-    def unused(self) -> Iterator[tuple[Statement, str, tuple[str, ...]]]:
+    @functools.cached_property
+    def unused(self) -> tuple[tuple[Statement, str, tuple[str, ...]], ...]:
         """Each action as written that allowed nothing in the run, with the real actions it stands for.
 
         Actions that no log could show, and those that the lab says are needed, are not among them.
         """
+        return tuple(self._look_for_unused())
+
+    def _look_for_unused(self) -> Iterator[tuple[Statement, str, tuple[str, ...]]]:
         for statement in self.statements:
             for written in statement.patterns or (f"all but {', '.join(self._excluded(statement))}",):
                 stands_for = self._stands_for(statement, written)
@@ -186,7 +191,7 @@ class Findings:
     def _unused(self, statement: Statement) -> RightsFinding | None:
         idle = [
             written
-            for each, written, _ in self.unused()
+            for each, written, _ in self.unused
             if each is statement and written in statement.patterns and written not in statement.wild_actions
         ]
         if not idle:

@@ -55,17 +55,24 @@ class Inspection:
 
 @dataclass
 class Inspector:
-    """Inspects the roles of one stack. ``template`` is the learner's, for places and patches."""
+    """Inspects the roles of one stack. ``template`` is the learner's, for places and patches.
+
+    ``others`` are ARNs, by what to call them, that the learner has no business with.
+    """
 
     account: Account
     resources: Sequence[Any]
     template: TemplateText | None = None
     rights_of: RightsOf | None = None
+    others: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         self.principals: Principals = read_principals(self.account)
         self.surroundings = Surroundings.of(
-            self.resources, account_id=self.account.account_id, region=self.account.region
+            self.resources,
+            account_id=self.account.account_id,
+            region=self.account.region,
+            others=self.others,
         )
         self.functions = self._functions()
         self.places = Places(self.template, tuple(self.resources)) if self.template is not None else None
@@ -117,7 +124,7 @@ class Inspector:
             functions,
             rights,
             seen,
-            tuple(self.placed(role, found) for found in looking.find()),
+            tuple(self.placed(role, found) for found in looking.found),
             Escalations(role, self.principals, running, self.surroundings).find(),
             tuple(_unused(looking)),
             wanted,
@@ -146,7 +153,7 @@ class Inspector:
         """All of a role's statements narrowed at once; empty when there is nothing to narrow."""
         if self.places is None or self.template is None:
             return ""
-        wrong = {(found.policy.name, found.index) for found in looking.find()}
+        wrong = {(found.policy.name, found.index) for found in looking.found}
         changes: dict[tuple[Any, ...], Change] = {}
         for statement in looking.statements:
             place = self.places.statement(role.name, statement.policy, statement.index)
@@ -236,7 +243,7 @@ _POLICIES: Mapping[str, tuple[str, Callable[[Any, Owned], str | None]]] = {
 
 
 def _unused(looking: Findings) -> Iterator[Mapping[str, Any]]:
-    for statement, written, stands_for in looking.unused():
+    for statement, written, stands_for in looking.unused:
         yield {
             "action": written,
             "resource": ", ".join(statement.resources) or "all but those named",

@@ -43,7 +43,7 @@ def document(
         "duration_s": round(duration_s, 3),
         "phases": [asdict(phase) for run in runs for phase in run.phases],
         "checks": [check_document(item) for item in results],
-        "iam": first.iam,
+        "iam": runs[0].iam,
         "cost": {},
         "submission_digest": submission_digest,
         "grader_digest": grader_digest,

@@ -649,7 +649,7 @@ def mapped_queues(sandbox: Sandbox, function: FunctionView) -> list[str]:
     return [str(item["EventSourceArn"]) for item in page["EventSourceMappings"]]
 
 
-@check(id="s1", points=10, dimension=SEC, visibility=V, needs={"IS"}, static=True)
+@check(id="s1", points=10, dimension=SEC, visibility=V, needs={"IS"}, static=True, after=rows_become_items)
 def the_function_may_do_its_work(sandbox: Sandbox) -> Finding:
     """The function's role allows what the contract lists, and nothing else."""
     return sandbox.judge_rights(*Intake.of(sandbox).functions, points=10, each=2)

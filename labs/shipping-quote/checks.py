@@ -497,7 +497,7 @@ def own_logs(sandbox: Sandbox, function: FunctionView) -> list[Right]:
     ]
 
 
-@check(id="s1", points=10, dimension=SEC, visibility=V, needs={"IS"}, static=True)
+@check(id="s1", points=10, dimension=SEC, visibility=V, needs={"IS"}, static=True, after=prices_are_exact)
 def the_role_only_writes_its_logs(sandbox: Sandbox) -> Finding:
     """The role may write to its own log group, and nothing else."""
     return sandbox.judge_rights(sandbox.output("QuoteFunctionArn"), points=10, each=2)

@@ -19,7 +19,7 @@ def looking(asking: Any, *decisions: dict[str, Any], rights: tuple[Right, ...] =
 def kinds(
     *statements: Any, used: tuple[dict[str, Any], ...] = (), rights: tuple[Right, ...] = ()
 ) -> list[str]:
-    return [found.kind for found in looking(role(*statements), *used, rights=rights).find()]
+    return [found.kind for found in looking(role(*statements), *used, rights=rights).found]
 
 
 GET = decision("dynamodb:GetItem", TABLE)
@@ -65,7 +65,7 @@ def test_what_a_log_can_not_show_is_not_unused() -> None:
     asking = role(allow(["s3:GetObject", "dynamodb:DescribeTable"], "*"))
     blind = evidence.Evidence(asking.arn, observable=lambda action: action != "s3:GetObject")
 
-    unused = [written for _, written, _ in Findings(asking, blind, around()).unused()]
+    unused = [written for _, written, _ in Findings(asking, blind, around()).unused]
 
     assert unused == ["dynamodb:DescribeTable"]
 
@@ -74,8 +74,8 @@ def test_rights_that_boundary_or_denies_take_away_are_not_granted() -> None:
     denied = role(allow("dynamodb:*", TABLE), deny("dynamodb:D*", "*"))
     bounded = role(allow("dynamodb:*", TABLE), boundary=document(allow("dynamodb:GetItem", "*")))
 
-    ((_, _, of_denied),) = looking(denied).unused()
-    ((_, _, of_bounded),) = looking(bounded).unused()
+    ((_, _, of_denied),) = looking(denied).unused
+    ((_, _, of_bounded),) = looking(bounded).unused
 
     assert "dynamodb:PutItem" in of_denied
     assert "dynamodb:DeleteItem" not in of_denied
@@ -89,7 +89,7 @@ def test_a_finding_has_the_evidence_and_the_narrower_statements() -> None:
         decision("logs:PutLogEvents", f"{GROUP}:log-stream:x"),
     )
 
-    first, _ = looking(role(allow("*", "*")), *used, rights=(right("s3:GetObject", f"{BUCKET}/in/*"),)).find()
+    first, _ = looking(role(allow("*", "*")), *used, rights=(right("s3:GetObject", f"{BUCKET}/in/*"),)).found
 
     assert first.kind == "wildcard_action"
     assert first.evidence == ("This run used logs:PutLogEvents (1 ×), s3:GetObject (2 ×) of it.",)
@@ -112,7 +112,7 @@ def test_a_use_rests_on_the_tightest_statement_that_allows_it() -> None:
     }
     record["authorisations"][0]["statements"].append({**power, "sid": "", "effect": "Allow"})
 
-    found, *_ = looking(both, record).find()
+    found, *_ = looking(both, record).found
 
     assert found.kind == "not_action"
     assert found.narrower == ()

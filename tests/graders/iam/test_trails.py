@@ -95,6 +95,6 @@ def test_what_could_not_be_seen_is_no_finding() -> None:
     asking = role(allow(["s3:GetObject", "s3:DeleteObject", "s3:ListBucket", "s3:GetBucketPolicy"], "*"))
     seen = Trail().evidence(ROLE, [event("s3", "ListObjectsV2", arn=BUCKET)])
 
-    unused = [written for _, written, _ in Findings(asking, seen, around()).unused()]
+    unused = [written for _, written, _ in Findings(asking, seen, around()).unused]
 
     assert unused == ["s3:GetBucketPolicy"]
