@@ -132,7 +132,7 @@ class Desk:
         wanted = {True: self.notify, False: self.others, None: self.notify + self.others}[notifying]
         return self.sandbox.random.choice([each for each in wanted if each != but])
 
-    def place(self, status: str = "", **more: Any) -> str:
+    def place(self, status: str = "", more: Mapping[str, Any] | None = None) -> str:
         """A new order; returns its id. It has a status that is not announced unless one is given."""
         random = self.sandbox.random
         order_id = f"{random.choice('ABCDEFGHK')}{random.getrandbits(44):011x}"
@@ -143,7 +143,9 @@ class Desk:
             "total": Decimal(random.randrange(100, 900_000)) / 100,
             "town": random.choice(TOWNS),
         }
-        written = {name: attribute(value) for name, value in (item | more).items() if value is not ...}
+        written = {
+            name: attribute(value) for name, value in {**item, **(more or {})}.items() if value is not ...
+        }
         self.sandbox.client("dynamodb").put_item(TableName=self.table, Item=written)
         return order_id
 
@@ -179,10 +181,10 @@ class Desk:
 
     def item(self, order_id: str) -> Mapping[str, Any] | None:
         """An order as the table has it."""
-        found = self.sandbox.client("dynamodb").get_item(
-            TableName=self.table, Key=self.key(order_id), ConsistentRead=True
-        )
-        return found.get("Item")
+        client = self.sandbox.client("dynamodb")
+        found = client.get_item(TableName=self.table, Key=self.key(order_id), ConsistentRead=True)
+        item: Mapping[str, Any] | None = found.get("Item")
+        return item
 
 
 def attribute(value: Any) -> dict[str, Any]:
@@ -514,7 +516,7 @@ def orders_arrive_as_plain_json(sandbox: Sandbox) -> Finding:
         "address": {"town": random.choice(TOWNS), "floor": -1, "door": {"code": f"0{random.randrange(999)}"}},
     }
     with subscriber(sandbox) as team:
-        order_id = desk.place(**values)
+        order_id = desk.place(more=values)
         change = desk.announce(order_id)
         sandbox.did("dynamodb:UpdateItem", f"{change}, an order with {', '.join(values)}")
         team.hears([change])
@@ -575,7 +577,7 @@ def deletions_are_not_announced(sandbox: Sandbox) -> Finding:
         changes = [desk.announce(desk.place()) for _ in range(3)]
         if expires:
             moment = int(sandbox.now().timestamp()) + 30
-            changes.append(desk.announce(desk.place(**{expires: moment})))
+            changes.append(desk.announce(desk.place(more={expires: moment})))
         control(not team.hears(changes), "orders that are changed before they are deleted are announced")
         mark = sandbox.mark()
         heard = len(team.listen())
@@ -715,8 +717,8 @@ def retries_are_bounded(sandbox: Sandbox) -> Finding:
 @rights
 def work_of_the_contract(sandbox: Sandbox, function: FunctionView) -> list[Right]:
     """What the contract lists; a failure's message may be sent though nothing fails for good."""
-    table_arn = Consumer.of(sandbox).stream_arn.split("/stream/")[0]
     here = f"{sandbox.region}:{sandbox.account_id}"
+    table_arn = f"arn:aws:dynamodb:{here}:table/{sandbox.output('OrdersTableName')}"
     group = f"arn:aws:logs:{here}:log-group:{function.log_group}"
     return [
         right(STREAM_READS, f"{table_arn}/stream/*", needed=True),
@@ -869,7 +871,7 @@ def a_corrupt_order_holds_nobody_back(sandbox: Sandbox) -> Finding:
     total = {"missing": ..., "text": "n/a", "null": None, "list": []}[sandbox.parameters["poison"]]
     place = sandbox.random.randrange(2, 8)
     with subscriber(sandbox) as team:
-        order_ids = [desk.place(**({"total": total} if turn == place else {})) for turn in range(10)]
+        order_ids = [desk.place(more={"total": total} if turn == place else None) for turn in range(10)]
         mark = sandbox.mark()
         # The stream fills while the function can't run, so that all ten come in one batch.
         with consumer.stopped():
