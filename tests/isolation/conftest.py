@@ -16,6 +16,22 @@ import pytest
 
 from sandbox.runtimes.prepared import prepare_python_runtime
 
+# What an environment started by an ordinary user is tried with at every change; everything in `make verify`.
+_AS_USER = ("other-processes", "planted-listeners", "memory", "tampering", "from_inside", "first_invocation")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave most of what is tried as a user, and at level 1, to the exhaustive run."""
+    for item in items:
+        if not item.path.is_relative_to(Path(__file__).parent) or not hasattr(item, "callspec"):
+            continue
+        parameters = item.callspec.params
+        as_user = parameters.get("isolated") == "user" and not any(each in item.name for each in _AS_USER)
+        if (as_user and os.geteuid() == 0) or parameters.get("lower") == 1:
+            item.add_marker(pytest.mark.slow)
+
+
 ROOT = Path(__file__).resolve().parents[2]
 HOME = Path(os.environ.get("COLDSTART_HOME", ROOT / "var"))
 _numbers = count(1)

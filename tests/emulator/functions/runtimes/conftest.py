@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,25 @@ from sandbox.isolation.client import SpawnerClient
 from settings import Settings
 from tests.emulator.functions.conftest import FunctionsAccount, authority, make_zip
 from tests.emulator.functions.runtimes.java_builds import built
+
+_HERE = Path(__file__).parent
+
+
+# Of each table of Java and Node.js, so many cases run with every change, and all in `make verify`.
+_CASES = 2
+_TABLES = ("test_java.py", "test_nodejs.py", "test_nodejs_streaming.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave most cases of the large tables to the exhaustive run."""
+    seen: Counter[tuple[Path, str]] = Counter()
+    for item in items:
+        if item.path.parent == _HERE and item.path.name in _TABLES and hasattr(item, "callspec"):
+            table = (item.path, item.originalname)  # type: ignore[attr-defined]
+            seen[table] += 1
+            if seen[table] > _CASES:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -386,6 +386,7 @@ def test_class_files_of_a_newer_java_are_refused(functions: LanguageAccount) -> 
     assert "class file version 143.0" in "\n".join(functions.logs())
 
 
+@pytest.mark.slow
 def test_the_sdk_reaches_the_account_as_the_functions_role(functions: LanguageAccount) -> None:
     region = functions.core.region
     s3 = functions.account.client("s3")
