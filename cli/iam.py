@@ -114,8 +114,7 @@ def _of_sandbox(name: str, patterns: tuple[str, ...]) -> list[dict[str, Any]]:
         account = kept.get(name)
     except NoSuchSandbox as error:
         stop(str(error), BAD_INPUT)
-    inspector = Inspector(account, (), rights_of=lambda _function: rules)
-    return [reporting.role_json(item) for item in inspector.every_role()]
+    return [reporting.role_json(item) for item in Inspector(account, ()).every_role(rules)]
 
 
 def _print(roles: list[dict[str, Any]]) -> None:

@@ -87,10 +87,10 @@ class Inspector:
             tuple(self.exposures()),
         )
 
-    def every_role(self) -> tuple[InspectedRole, ...]:
-        """All roles of the account, whichever stack they belong to, that did something or may."""
+    def every_role(self, rights: Sequence[Right] = ()) -> tuple[InspectedRole, ...]:
+        """All roles of the account, whichever stack they belong to; ``rights`` generalise names."""
         decisions = self.account.decisions()
-        return tuple(self._inspect(role, decisions) for role in self.principals.roles.values())
+        return tuple(self._inspect(role, decisions, rights) for role in self.principals.roles.values())
 
     def excess(self, role: Role, rights: Sequence[Right]) -> tuple[Excess, ...]:
         """The pairs beyond ``rights`` that a role's policies allow."""
@@ -109,11 +109,13 @@ class Inspector:
         """What a role did until now."""
         return evidences.of_role(role.arn, self.account.decisions())
 
-    def _inspect(self, role: Role, decisions: Iterable[Mapping[str, Any]]) -> InspectedRole:
+    def _inspect(
+        self, role: Role, decisions: Iterable[Mapping[str, Any]], more: Sequence[Right] = ()
+    ) -> InspectedRole:
         functions = tuple(
             str(item["FunctionName"]) for item in self.functions if item.get("Role") == role.arn
         )
-        rights = tuple(right for name in functions for right in self._rights(name))
+        rights = (*more, *(right for name in functions for right in self._rights(name)))
         seen = evidences.of_role(role.arn, decisions)
         looking = Findings(role, seen, self.surroundings, rights)
         wanted = needs(seen, rights)

@@ -229,3 +229,15 @@ def test_a_squeeze_speaks_of_the_names_of_the_other_run() -> None:
         "undone",
         "deleted",
     ]
+
+
+def test_rules_generalise_names_of_roles_that_no_function_runs_as(account: Account) -> None:
+    account.as_worker("dynamodb").put_item(TableName="orders-1", Item={"id": {"S": "1"}})
+    rules = [right("*", TABLE.replace("orders-1", "orders-*"))]
+
+    (found,) = Inspector(account, ()).every_role(rules)  # type: ignore[arg-type]
+
+    assert found.minimal["Statement"] == [
+        {"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": TABLE.replace("orders-1", "orders-*")}
+    ]
+    assert found.proof.holds
