@@ -18,7 +18,7 @@ from sandbox.isolation.client import SpawnerClient, start_spawner
 from sandbox.isolation.spec import IsolationLevel
 from sandbox.runtimes.prepared import prepare_python_runtime
 from settings import Settings
-from tests.emulator.functions.conftest import make_zip
+from tests.emulator.functions.conftest import authority, make_zip
 from tests.emulator.functions.runtimes.conftest import LanguageAccount
 from tests.emulator.functions.runtimes.java_builds import built, missing
 from tests.emulator.functions.runtimes.test_custom import SCRIPT, package
@@ -48,7 +48,9 @@ def landlock_socket() -> Iterator[Path]:
 def confined(account: Any, landlock_socket: Path, runtimes: Runtimes) -> Iterator[LanguageAccount]:
     """An account whose functions run at level 2."""
     spawner = SpawnerClient(landlock_socket)
-    service = FunctionService(account.core, spawner, account.gateway.application, runtimes=runtimes)
+    service = FunctionService(
+        account.core, spawner, account.gateway.application, runtimes=runtimes, authority=authority()
+    )
     account.add(service.handlers())
     yield LanguageAccount(account, service)
     service.close()
@@ -134,3 +136,12 @@ def test_a_missing_bootstrap_is_named_as_on_aws(confined: LanguageAccount) -> No
     assert told["errorMessage"].endswith(
         "Error: Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"
     )
+
+
+def test_there_is_no_authority_to_trust_where_ports_are_shared_with_the_machine(
+    confined: LanguageAccount,
+) -> None:
+    confined.create("import os\ndef handler(event, context):\n    return dict(os.environ)\n")
+    variables = confined.invoke()["Payload"]
+    assert variables["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
+    assert not {"AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"} & set(variables)
