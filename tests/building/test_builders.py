@@ -239,6 +239,7 @@ def test_maven_lays_out_classes_and_libraries(workshop: Workshop) -> None:
 
 
 @needs_maven
+@pytest.mark.slow
 def test_what_the_java_compiler_says_is_told_with_its_place(workshop: Workshop) -> None:
     files = {**JAVA, "src/main/java/shop/App.java": APP.replace("return s", "return t")}
 
