@@ -197,9 +197,9 @@ def _tried(part: str, name: str, attempt: Callable[[], str], *, needed: bool = T
 
 def _tools() -> Iterator[Finding]:
     kits = development_kits(os.environ)
-    said = ", ".join(map(str, kits))
+    versions = ", ".join(map(str, kits))
     yield Finding(
-        "tools", "JDK", bool(kits), said, "" if kits else "install openjdk-21-jdk-headless or the newest"
+        "tools", "JDK", bool(kits), versions, "" if kits else "install openjdk-21-jdk-headless or the newest"
     )
     for question, purpose in _TOOLS:
         said = _ask(question)
