@@ -24,6 +24,7 @@ _UNDERSCORED = re.compile(
     rb"^(x-amz-meta-[^:\s]*_[^:\s]*):[ \t]*(.*?)[ \t]*\r?$", re.MULTILINE | re.IGNORECASE
 )
 _IN_MEMORY_BYTES = 64 * 1024**2
+_NEVER_S = 1_000_000_000
 _CONNECTIONS_LIMIT = 4096
 
 
@@ -90,7 +91,8 @@ class Server:
             max_request_body_size=_BODY_LIMIT_BYTES,
             inbuf_overflow=_IN_MEMORY_BYTES,
             outbuf_overflow=_IN_MEMORY_BYTES,
-            channel_timeout=600,
+            # waitress tells idleness by the account's clock: a jump of it would cut every idle connection.
+            channel_timeout=_NEVER_S,
             # A client whose answers lie unread holds a connection for each; select() ends at 1,024.
             connection_limit=_CONNECTIONS_LIMIT,
             asyncore_use_poll=True,
