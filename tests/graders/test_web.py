@@ -1,4 +1,4 @@
-"""Web requests of checks: what is sent arrives as it is, and nobody but the stack's own addresses is asked."""
+"""Web requests of checks: what is sent arrives as it is, and only the stack's own addresses are asked."""
 
 from __future__ import annotations
 
