@@ -25,12 +25,16 @@ log = structlog.get_logger()
 
 @dataclass(order=True, slots=True)
 class WorkItem:
-    """Something to do at ``due`` (seconds since the epoch, account time)."""
+    """Something to do at ``due`` (seconds since the epoch, account time).
+
+    What ``observes`` only looks at the account, so nobody needs to wait for it.
+    """
 
     due: float
     order: int
     label: str = field(compare=False)
     action: Callable[[], None] = field(compare=False, repr=False)
+    observes: bool = field(compare=False, default=False)
     cancelled: bool = field(compare=False, default=False)
 
 
@@ -39,7 +43,7 @@ class Settled:
     """What :meth:`WorkQueue.settle` or :meth:`WorkQueue.advance` found.
 
     ``settled`` is true when nothing runs and nothing is due; ``running`` names what still does.
-    ``next_due`` is the account time of the earliest future item, if any.
+    ``next_due`` is the account time of the earliest future item that does more than observe, if any.
     """
 
     settled: bool
@@ -89,14 +93,16 @@ class WorkQueue:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def submit(self, action: Callable[[], None], *, label: str, delay_s: float = 0.0) -> WorkItem:
+    def submit(
+        self, action: Callable[[], None], *, label: str, delay_s: float = 0.0, observes: bool = False
+    ) -> WorkItem:
         """Do ``action`` once the account's clock is ``delay_s`` seconds further.
 
         ``label`` is what a person reads when the account does not settle. Never blocks, so
         producers may call it while they hold the dispatch lock.
         """
         with self._changed:
-            item = WorkItem(self._clock.time() + delay_s, next(self._order), label, action)
+            item = WorkItem(self._clock.time() + delay_s, next(self._order), label, action, observes)
             heapq.heappush(self._heap, item)
             self._changed.notify_all()
         return item
@@ -175,12 +181,12 @@ class WorkQueue:
         return not self._running and (upcoming is None or upcoming.due > self._clock.time())
 
     def _report(self, *, settled: bool) -> Settled:
-        upcoming = self._peek()
+        coming = (item.due for item in self._heap if not (item.cancelled or item.observes))
         return Settled(
             settled=settled,
             now=self._clock.time(),
             running=tuple(sorted(self._running)),
-            next_due=upcoming.due if upcoming is not None else None,
+            next_due=min(coming, default=None),
         )
 
     def _dispatch(self) -> None:

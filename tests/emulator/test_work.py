@@ -86,6 +86,14 @@ def test_settled_says_when_the_next_thing_is_due(clock: VirtualClock, work: Work
     assert work.settle(5).next_due is None
 
 
+def test_what_only_observes_is_done_on_the_way_and_nobody_waits_for_it(work: WorkQueue) -> None:
+    seen: list[str] = []
+    work.submit(lambda: seen.append("looked"), label="look", delay_s=60, observes=True)
+    assert work.settle(5).next_due is None
+    assert work.advance(120).settled
+    assert seen == ["looked"]
+
+
 def test_what_breaks_is_told_and_the_rest_goes_on(work: WorkQueue, told: list[tuple[str, str]]) -> None:
     done = threading.Event()
 

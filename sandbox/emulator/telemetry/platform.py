@@ -46,7 +46,7 @@ class PlatformMetrics:
 
     def start(self) -> None:
         """Begin to sample; call once the account's work has started."""
-        self._core.work.submit(self._tick, label="metrics of states", delay_s=_TICK_S)
+        self._core.work.submit(self._tick, label="metrics of states", delay_s=_TICK_S, observes=True)
 
     def _tick(self) -> None:
         for account_id, partitions in list(sqs_backends.items()):
