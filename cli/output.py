@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
-import structlog
 from rich.console import Console
 
 from curriculum.errors import CurriculumError, ManifestInvalid
 from graders.errors import GradersError, UnknownCheck
 from sandbox.errors import BadSubmission, SandboxError
+from sandbox.logs import log_to_stderr
 
 DONE = 0
 NOT_PASSED = 1
@@ -22,7 +21,7 @@ BAD_INPUT = 2
 OUR_FAULT = 3
 
 # What is logged is no result either: with --json stdout holds one document.
-structlog.configure(logger_factory=lambda *_args: structlog.PrintLogger(sys.stderr))
+log_to_stderr()
 progress = Console(stderr=True, highlight=False)
 out = Console(highlight=False, soft_wrap=False)
 

@@ -71,8 +71,10 @@ def _serve(options: argparse.Namespace, ready: IO[bytes]) -> NoReturn:
     from sandbox.emulator.gateway.authority import open_authority
     from sandbox.isolation.client import SpawnerClient, StartingSpawner
     from sandbox.isolation.spec import IsolationLevel
+    from sandbox.logs import log_to_stderr
     from sandbox.supervisor import places
 
+    log_to_stderr()
     if options.owner is not None and os.getppid() != options.owner:
         os._exit(0)
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
