@@ -53,6 +53,15 @@ class Stack:
         """The physical id of a resource, or None when the stack has no such resource."""
         return next((item.physical_id for item in self.resources if item.logical_id == logical_id), None)
 
+    def of_type(self, kind: str) -> list[str]:
+        """The physical ids of its resources of one type, e.g. ``AWS::Lambda::Function``."""
+        return [item.physical_id for item in self.resources if item.type == kind]
+
+    @property
+    def functions(self) -> list[str]:
+        """The names of its functions."""
+        return self.of_type("AWS::Lambda::Function")
+
 
 class Stacks(Protocol):
     """Deploys the submission; a check reaches it through :class:`Sandbox` only."""
@@ -211,11 +220,24 @@ class Sandbox:
         with renew_environments(self.client("lambda"), target, variables):
             yield
 
-    # --- buckets and metrics
+    # --- buckets, queues, metrics and alarms
 
     def bucket(self, name: str) -> Bucket:
         """A bucket: who hears of uploads to it, and how well it is closed."""
         return Bucket(self.account, name, self.invoke)
+
+    def queue_arn(self, url: str) -> str:
+        """The ARN of a queue."""
+        page = self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        return str(page["Attributes"]["QueueArn"])
+
+    def alarm_state(self, name: str) -> str:
+        """``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``, of metric alarms and composite ones.
+
+        Raises:
+            ResourceNotFound: there is no such alarm.
+        """
+        return telemetry.alarm_state(self.account, name)
 
     def metric_sums(self, namespace: str, metric: str) -> dict[str, float]:
         """A metric's sums over the last hours, by its dimensions as JSON."""
@@ -305,6 +327,20 @@ class Sandbox:
     def logs(self, group: str, since: Mark | None = None) -> list[LogEvent]:
         """The events of a log group, oldest first; empty when there is no such group."""
         return telemetry.logs(self.account, group, since)
+
+    def log_groups(self) -> dict[str, int]:
+        """The days that each log group of the account keeps its events, 0 for ever, by name."""
+        return telemetry.log_groups(self.account)
+
+    def log_group_faults(self, functions: Iterable[str]) -> list[str]:
+        """Those log groups of functions that are not the template's, or don't keep events 1 to 90 days."""
+        kept, declared = self.log_groups(), self.stack.of_type("AWS::Logs::LogGroup")
+        groups = [self.function(name).log_group for name in functions]
+        return [
+            f"{group}: not in the template, or not kept 1 to 90 days"
+            for group in groups
+            if group not in declared or not 1 <= kept.get(group, 0) <= 90
+        ]
 
     # --- evidence
 

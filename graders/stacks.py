@@ -9,6 +9,7 @@ from typing import Any
 from graders.backend import Backend
 from graders.evidence.aws import is_missing
 from graders.sandbox import Stack, StackResource
+from graders.telemetry import log_groups
 from graders.template import Template
 from sandbox.account import Account
 from sandbox.errors import DeploymentFailed
@@ -62,13 +63,13 @@ class RunStacks:
         ]
         groups = [
             f"AWS::Logs::LogGroup {name}"
-            for name in sorted(log_groups(self.account) - stack.log_groups_before)
+            for name in sorted(log_groups(self.account).keys() - stack.log_groups_before)
             if any(name.endswith(f"/{owner}") for owner in _names(stack)) or name in _names(stack)
         ]
         return tuple(dict.fromkeys(kept + groups))
 
     def _deploy(self, name: str) -> Stack:
-        groups = log_groups(self.account)
+        groups = frozenset(log_groups(self.account))
         found = self.backend.deploy(self.account, self.package, name, self.parameters)
         return Stack(
             name=found.stack_name,
@@ -95,17 +96,6 @@ class RunStacks:
         except Exception as error:  # narrowed at once: a bucket that is gone is empty
             if not is_missing(error):
                 raise
-
-
-def log_groups(account: Account) -> frozenset[str]:
-    """The names of all log groups in the account."""
-    client = account.client("logs")
-    page = client.describe_log_groups()
-    found = {item["logGroupName"] for item in page["logGroups"]}
-    while page.get("nextToken"):
-        page = client.describe_log_groups(nextToken=page["nextToken"])
-        found |= {item["logGroupName"] for item in page["logGroups"]}
-    return frozenset(found)
 
 
 def _values(body: Any) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from graders.errors import ResourceNotFound
 from graders.evidence.aws import is_missing
 from graders.functions import FunctionView
 from sandbox.account import Account
@@ -99,6 +100,33 @@ def logs(account: Account, group: str, since: Mark | None) -> list[LogEvent]:
         if is_missing(error):
             return []
         raise
+
+
+def log_groups(account: Account) -> dict[str, int]:
+    """The days that each log group of the account keeps its events, 0 for ever, by name."""
+    client = account.client("logs")
+    arguments: dict[str, str] = {}
+    found: dict[str, int] = {}
+    while True:
+        page = client.describe_log_groups(**arguments)
+        found |= {item["logGroupName"]: int(item.get("retentionInDays") or 0) for item in page["logGroups"]}
+        if not page.get("nextToken"):
+            return found
+        arguments["nextToken"] = page["nextToken"]
+
+
+def alarm_state(account: Account, name: str) -> str:
+    """The state of a metric alarm or a composite one.
+
+    Raises:
+        ResourceNotFound: there is no such alarm.
+    """
+    page = account.client("cloudwatch").describe_alarms(
+        AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+    )
+    for item in (*page.get("MetricAlarms", ()), *page.get("CompositeAlarms", ())):
+        return str(item["StateValue"])
+    raise ResourceNotFound(f"There is no alarm `{name}`.", look=("Outputs in template.yaml",))
 
 
 def metric_sums(account: Account, namespace: str, metric: str) -> dict[str, float]:

@@ -107,11 +107,8 @@ class TemplateText:
 
     def replace(self, path: tuple[str, ...], key: str, *, wrap: str = "{}") -> Edit:
         """An edit that puts the location of artefact ``key`` where ``path`` has its value now."""
-        node: yaml.Node = self.root
-        for step in path:
-            pair = _pair(node, step)
-            assert pair is not None, path
-            node = pair[1]
+        node = self.node(*path)
+        assert node is not None, path
         before, after = wrap.split("{}")
         end = node.end_mark.index
         # A plain scalar may end where a comment or the next key begins; keep that white space.
@@ -120,12 +117,7 @@ class TemplateText:
 
     def insert(self, path: tuple[str, ...], name: str, key: str, *, wrap: str = "{}") -> Edit | None:
         """An edit that adds property ``name`` to the mapping at ``path``; None if it isn't a mapping."""
-        node: yaml.Node = self.root
-        for step in path:
-            pair = _pair(node, step)
-            if pair is None:
-                return None
-            node = pair[1]
+        node = self.node(*path)
         if not isinstance(node, yaml.MappingNode) or not node.value:
             return None
         first = node.value[0][0].start_mark

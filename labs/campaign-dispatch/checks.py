@@ -61,7 +61,6 @@ SETTLE_S = 8
 VISIBILITY_FACTOR = 6
 RECEIVES = range(3, 11)
 AGE_S = (60, 3_600)
-RETENTION_DAYS = (1, 90)
 
 
 # --- the seed
@@ -829,7 +828,7 @@ def work_of_the_contract(sandbox: Sandbox, function: FunctionView) -> list[Right
     dispatch = Dispatch.of(sandbox)
     here = f"{sandbox.region}:{sandbox.account_id}"
     group = f"arn:aws:logs:{here}:log-group:{function.log_group}"
-    tables = [item.physical_id for item in sandbox.stack.resources if item.type == "AWS::DynamoDB::Table"]
+    tables = sandbox.stack.of_type("AWS::DynamoDB::Table")
     queue_keys = [arn for arn in (key_of(queue) for queue in (dispatch.queue, dispatch.dead)) if arn]
     provider_arn = sandbox.partner("mail").arn
     return [
@@ -860,12 +859,7 @@ def key_of(queue: Queue) -> str:
 @check(id="s1", points=8, dimension=SEC, visibility=V, needs={"IS"}, static=True)
 def the_worker_may_do_its_work(sandbox: Sandbox) -> Finding:
     """The worker's role allows what the contract lists, and nothing else."""
-    return sandbox.judge_rights(*functions(sandbox), points=8, each=2)
-
-
-def functions(sandbox: Sandbox) -> list[str]:
-    """The names of the stack's functions."""
-    return [item.physical_id for item in sandbox.stack.resources if item.type == "AWS::Lambda::Function"]
+    return sandbox.judge_rights(*sandbox.stack.functions, points=8, each=2)
 
 
 @check(id="s2", points=4, dimension=SEC, visibility=N, needs={"CF"}, static=True)
@@ -920,16 +914,16 @@ def somebody_is_woken_up(sandbox: Sandbox) -> Finding:
     dispatch, marketing = Dispatch.of(sandbox), Marketing.of(sandbox)
     name = sandbox.output("DlqAlarmName")
     dispatch.quiet()
-    calm = sandbox.eventually(lambda: state(sandbox, name) != "ALARM", ALARM_S)
+    calm = sandbox.eventually(lambda: sandbox.alarm_state(name) != "ALARM", ALARM_S)
     sandbox.advance(ALARM_S)
-    before = state(sandbox, name)
+    before = sandbox.alarm_state(name)
     sandbox.saw("cloudwatch:DescribeAlarms", f"{name}: {before} while {dispatch.dead.name} is empty")
     dispatch.queue.send([(marketing.poison("a field is missing"), marketing.key())])
     sandbox.did("sqs:SendMessage", "1 broken message")
     buried = sandbox.eventually(lambda: dispatch.dead.holds() > 0, RETRIES_S)
-    rang = sandbox.eventually(lambda: state(sandbox, name) == "ALARM", ALARM_S) if buried else False
+    rang = sandbox.eventually(lambda: sandbox.alarm_state(name) == "ALARM", ALARM_S) if buried else False
     dispatch.saw_queues()
-    sandbox.saw("cloudwatch:DescribeAlarms", f"{name}: {state(sandbox, name)}")
+    sandbox.saw("cloudwatch:DescribeAlarms", f"{name}: {sandbox.alarm_state(name)}")
     faults = age_alarm_faults(sandbox, dispatch.queue.name)
     for fault in faults:
         sandbox.saw("cloudwatch:DescribeAlarms", fault)
@@ -960,22 +954,6 @@ def somebody_is_woken_up(sandbox: Sandbox) -> Finding:
             look="AWS::CloudWatch::Alarm",
         )
     return passed("A dead letter raised the alarm, and the age of messages is watched.")
-
-
-def state(sandbox: Sandbox, alarm: str) -> str:
-    """An alarm's state.
-
-    Raises:
-        ResourceNotFound: there is no such alarm.
-    """
-    page = sandbox.client("cloudwatch").describe_alarms(
-        AlarmNames=[alarm], AlarmTypes=["MetricAlarm", "CompositeAlarm"]
-    )
-    for item in (*page.get("MetricAlarms", ()), *page.get("CompositeAlarms", ())):
-        return str(item["StateValue"])
-    raise ResourceNotFound(
-        f"There is no alarm `{alarm}`.", look=("AWS::CloudWatch::Alarm and the output DlqAlarmName",)
-    )
 
 
 def age_alarm_faults(sandbox: Sandbox, queue: str) -> list[str]:
@@ -1017,13 +995,7 @@ def only_this_queue_buries_here(sandbox: Sandbox) -> Finding:
         faults.append(f"{dispatch.dead.name} may be the dead-letter queue of any queue")
     elif allowed.get("sourceQueueArns") != [dispatch.queue.arn()]:
         faults.append(f"{dispatch.dead.name} takes dead letters of {allowed.get('sourceQueueArns')}")
-    page = sandbox.client("logs").describe_log_groups()["logGroups"]
-    days = {item["logGroupName"]: item.get("retentionInDays") for item in page}
-    declared = {item.physical_id for item in sandbox.stack.resources if item.type == "AWS::Logs::LogGroup"}
-    for name in functions(sandbox):
-        group = sandbox.function(name).log_group
-        if group not in declared or not RETENTION_DAYS[0] <= (days.get(group) or 0) <= RETENTION_DAYS[1]:
-            faults.append(f"{group}: not in the template, or not kept 1 to 90 days")
+    faults += sandbox.log_group_faults(sandbox.stack.functions)
     for fault in faults:
         sandbox.saw("configuration", fault)
     if faults:

@@ -222,13 +222,6 @@ class Intake:
         results = sandbox.outputs.get("ResultsBucketName") or bucket
         return cls(sandbox, bucket, results, sandbox.output("InvoicesTableName"))
 
-    @property
-    def functions(self) -> list[str]:
-        """The names of the stack's functions."""
-        return [
-            item.physical_id for item in self.sandbox.stack.resources if item.type == "AWS::Lambda::Function"
-        ]
-
     def upload(self, file: File) -> None:
         """Put a file into the bucket, as a supplier does."""
         self.sandbox.client("s3").put_object(Bucket=self.bucket, Key=file.key, Body=file.body)
@@ -274,7 +267,9 @@ class Intake:
 
     def invocations(self, since: Mark) -> int:
         """How often the most invoked function of the stack ran since a moment."""
-        return max((len(self.sandbox.invocations(name, since)) for name in self.functions), default=0)
+        return max(
+            (len(self.sandbox.invocations(name, since)) for name in self.sandbox.stack.functions), default=0
+        )
 
     def stored(self, file: File, budget_s: float = 10.0) -> bool:
         """Whether a file's items and summary are there in time; says what is in the evidence."""
@@ -357,7 +352,9 @@ def rows_become_items(sandbox: Sandbox) -> Finding:
     if intake.stored(file):
         return passed(f"{len(file.rows)} rows became {len(file.rows)} items, total {file.total}.")
     count = intake.invocations(mark)
-    sandbox.saw("invocations", f"{count} of {', '.join(intake.functions) or 'no function'}", since=mark)
+    sandbox.saw(
+        "invocations", f"{count} of {', '.join(sandbox.stack.functions) or 'no function'}", since=mark
+    )
     faults = intake.faults(file, intake.items(file), intake.result("processed", file))
     intake.quiet()
     if not count:
@@ -597,7 +594,7 @@ def denied_writes(intake: Intake) -> Iterator[None]:
     """No function of the stack may write to a table."""
     actions = ["dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:PartiQL*"]
     with ExitStack() as faults:
-        for name in intake.functions:
+        for name in intake.sandbox.stack.functions:
             faults.enter_context(intake.sandbox.fault("deny", function=name, actions=actions))
         yield
 
@@ -624,7 +621,7 @@ def work_of_the_contract(sandbox: Sandbox, function: FunctionView) -> list[Right
     bucket, results = f"arn:aws:s3:::{intake.bucket}", f"arn:aws:s3:::{intake.results}"
     here = f"{sandbox.region}:{sandbox.account_id}"
     group = f"arn:aws:logs:{here}:log-group:{function.log_group}"
-    failures = queue_arn(sandbox, sandbox.output("FailureQueueUrl"))
+    failures = sandbox.queue_arn(sandbox.output("FailureQueueUrl"))
     sources = mapped_queues(sandbox, function)
     return [
         right("s3:GetObject", f"{bucket}/incoming/*"),
@@ -652,13 +649,7 @@ def mapped_queues(sandbox: Sandbox, function: FunctionView) -> list[str]:
 @check(id="s1", points=10, dimension=SEC, visibility=V, needs={"IS"}, static=True, after=rows_become_items)
 def the_function_may_do_its_work(sandbox: Sandbox) -> Finding:
     """The function's role allows what the contract lists, and nothing else."""
-    return sandbox.judge_rights(*Intake.of(sandbox).functions, points=10, each=2)
-
-
-def queue_arn(sandbox: Sandbox, url: str) -> str:
-    """A queue's ARN."""
-    found = sandbox.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-    return str(found["Attributes"]["QueueArn"])
+    return sandbox.judge_rights(*sandbox.stack.functions, points=10, each=2)
 
 
 @check(id="s2", points=5, dimension=SEC, visibility=N, needs={"CF"}, static=True)
@@ -733,13 +724,7 @@ def only_this_bucket_may_call(sandbox: Sandbox) -> Finding:
             faults.append(f"{target.name} hears of {told}, expected `incoming/*.csv`")
         if not bucket.admits_only_this_bucket(target):
             faults.append(f"{target.name}: what lets S3 call it names no bucket and account")
-    page = sandbox.client("logs").describe_log_groups()["logGroups"]
-    days = {item["logGroupName"]: item.get("retentionInDays") for item in page}
-    declared = {item.physical_id for item in sandbox.stack.resources if item.type == "AWS::Logs::LogGroup"}
-    for function in intake.functions:
-        group = sandbox.function(function).log_group
-        if group not in declared or not 1 <= (days.get(group) or 0) <= 90:
-            faults.append(f"{group}: not in the template, or not kept 1 to 90 days")
+    faults += sandbox.log_group_faults(sandbox.stack.functions)
     for fault in faults:
         sandbox.saw("configuration", fault)
     if faults:
@@ -769,9 +754,9 @@ def a_long_file_arrives_whole(sandbox: Sandbox) -> Finding:
         sandbox.settle(timeout_s=60.0)
     count = intake.count() - before
     summary = intake.result("processed", file)
-    runs = [run for name in intake.functions for run in sandbox.invocations(name, mark)]
+    runs = [run for name in sandbox.stack.functions for run in sandbox.invocations(name, mark)]
     needed_s = slowness_s(sandbox, rows, mark)
-    limit_s = max((sandbox.function(name).timeout_s for name in intake.functions), default=0)
+    limit_s = max((sandbox.function(name).timeout_s for name in sandbox.stack.functions), default=0)
     sandbox.saw("dynamodb:Scan", f"{count:,} items more than before")
     sandbox.saw("s3:GetObject", f"processed/{file.name}.json: {summary or 'not there'}")
     sandbox.saw(

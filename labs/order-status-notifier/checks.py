@@ -267,7 +267,7 @@ def subscriber(sandbox: Sandbox) -> Iterator[Subscriber]:
     sqs, sns = sandbox.client("sqs"), sandbox.client("sns")
     name = f"team-{sandbox.random.getrandbits(48):012x}.fifo"
     url = sqs.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
-    arn = queue_arn(sandbox, url)
+    arn = sandbox.queue_arn(url)
     statement = {
         "Effect": "Allow",
         "Principal": {"Service": "sns.amazonaws.com"},
@@ -330,7 +330,7 @@ class Consumer:
     def refused(self) -> Iterator[None]:
         """No function of the stack may publish."""
         with ExitStack() as faults:
-            for name in functions(self.sandbox):
+            for name in self.sandbox.stack.functions:
                 faults.enter_context(self.sandbox.fault("deny", function=name, actions=["sns:Publish"]))
             yield
 
@@ -359,11 +359,6 @@ class Consumer:
         self.sandbox.advance(RETRIES_S)
 
 
-def functions(sandbox: Sandbox) -> list[str]:
-    """The names of the stack's functions."""
-    return [item.physical_id for item in sandbox.stack.resources if item.type == "AWS::Lambda::Function"]
-
-
 def as_event(record: Mapping[str, Any], stream_arn: str) -> dict[str, Any]:
     """A record of the stream as Lambda hands it to a function."""
     moment = record["dynamodb"]["ApproximateCreationDateTime"].timestamp()
@@ -375,12 +370,6 @@ def as_event(record: Mapping[str, Any], stream_arn: str) -> dict[str, Any]:
         )
     )
     return found
-
-
-def queue_arn(sandbox: Sandbox, url: str) -> str:
-    """A queue's ARN."""
-    found = sandbox.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-    return str(found["Attributes"]["QueueArn"])
 
 
 def listed(changes: Sequence[Any], most: int = 3) -> str:
@@ -724,7 +713,7 @@ def work_of_the_contract(sandbox: Sandbox, function: FunctionView) -> list[Right
         right(STREAM_READS, f"{table_arn}/stream/*", needed=True),
         right("dynamodb:ListStreams", ["*", f"{table_arn}/stream/*"]),
         right("sns:Publish", sandbox.output("NotificationsTopicArn")),
-        right("sqs:SendMessage", queue_arn(sandbox, sandbox.output("FailureQueueUrl")), needed=True),
+        right("sqs:SendMessage", sandbox.queue_arn(sandbox.output("FailureQueueUrl")), needed=True),
         right(["logs:CreateLogStream", "logs:PutLogEvents"], f"{group}:*", needed=True),
         right("logs:CreateLogGroup", [group, f"{group}:*"]),
     ]
@@ -733,7 +722,7 @@ def work_of_the_contract(sandbox: Sandbox, function: FunctionView) -> list[Right
 @check(id="s1", points=10, dimension=SEC, visibility=V, needs={"IS"}, static=True)
 def the_function_may_do_its_work(sandbox: Sandbox) -> Finding:
     """The function's role allows what the contract lists, and nothing else."""
-    return sandbox.judge_rights(*functions(sandbox), points=10, each=10)
+    return sandbox.judge_rights(*sandbox.stack.functions, points=10, each=10)
 
 
 @check(id="i1", points=7, dimension=IAC, visibility=V, needs={"CF", "SE"}, after=a_change_is_announced_once)
@@ -751,13 +740,7 @@ def inserts_do_not_invoke(sandbox: Sandbox) -> Finding:
     for name in consumer.functions:
         if count := len(sandbox.invocations(name, mark)):
             faults.append(f"{len(placed)} new orders led to {count} invocations of {name.rsplit(':', 1)[-1]}")
-    page = sandbox.client("logs").describe_log_groups()["logGroups"]
-    days = {item["logGroupName"]: item.get("retentionInDays") for item in page}
-    declared = {item.physical_id for item in sandbox.stack.resources if item.type == "AWS::Logs::LogGroup"}
-    for function in functions(sandbox):
-        group = sandbox.function(function).log_group
-        if group not in declared or not 1 <= (days.get(group) or 0) <= 90:
-            faults.append(f"{group}: not in the template, or not kept 1 to 90 days")
+    faults += sandbox.log_group_faults(sandbox.stack.functions)
     for fault in faults:
         sandbox.saw("configuration", fault)
     if faults:
@@ -778,13 +761,13 @@ def the_alarm_tells_of_waiting_changes(sandbox: Sandbox) -> Finding:
     with subscriber(sandbox) as team:
         team.hears([desk.announce()])
         sandbox.advance(ALARM_S)
-        idle = alarm_state(sandbox, name)
+        idle = sandbox.alarm_state(name)
         sandbox.saw("cloudwatch:DescribeAlarms", f"{idle} after {ALARM_S // 60} minutes without changes")
         with consumer.stopped():
             changes = [desk.announce() for _ in range(3)]
             sandbox.did("lambda:PutFunctionConcurrency", f"0, then {len(changes)} changes")
-            rang = sandbox.eventually(lambda: alarm_state(sandbox, name) == "ALARM", ALARM_S)
-            state = alarm_state(sandbox, name)
+            rang = sandbox.eventually(lambda: sandbox.alarm_state(name) == "ALARM", ALARM_S)
+            state = sandbox.alarm_state(name)
             sandbox.saw("cloudwatch:DescribeAlarms", f"{state} while the function can't run")
         team.hears(changes, RETRIES_S)
     if idle != "OK":
@@ -802,17 +785,6 @@ def the_alarm_tells_of_waiting_changes(sandbox: Sandbox) -> Finding:
             hint="A function that does not run has no errors; its stream grows older.",
         )
     return passed("The alarm is OK while idle and rings when changes wait.")
-
-
-def alarm_state(sandbox: Sandbox, name: str) -> str:
-    """An alarm's state; raises ResourceNotFound when there is none."""
-    page = sandbox.client("cloudwatch").describe_alarms(
-        AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"]
-    )
-    found = [*page.get("MetricAlarms", ()), *page.get("CompositeAlarms", ())]
-    if not found:
-        raise ResourceNotFound(f"There is no alarm `{name}`.", look=("Outputs in template.yaml",))
-    return str(found[0]["StateValue"])
 
 
 @check(id="r2", points=8, dimension=RES, visibility=H, needs={"IE", "SE"}, after=a_change_is_announced_once)

@@ -284,11 +284,6 @@ def as_kept(event: Mapping[str, Any]) -> tuple[Any, ...]:
     return (event["id"], event["type"], event["orderId"], event["currency"], str(event["amount"]))
 
 
-def functions(sandbox: Sandbox) -> list[str]:
-    """The names of the stack's functions."""
-    return [item.physical_id for item in sandbox.stack.resources if item.type == "AWS::Lambda::Function"]
-
-
 def worked(sandbox: Sandbox, count: int) -> list[str]:
     """Send good events; what went wrong with them."""
     provider, ledger = Provider.of(sandbox), Ledger.of(sandbox)
@@ -522,7 +517,7 @@ def role_of(sandbox: Sandbox, function: str) -> str:
 
 def one_for_each_role(sandbox: Sandbox) -> list[str]:
     """A function of each role: what is done to a role is done once, however many have it."""
-    return list({role_of(sandbox, name): name for name in functions(sandbox)}.values())
+    return list({role_of(sandbox, name): name for name in sandbox.stack.functions}.values())
 
 
 def table_key(sandbox: Sandbox) -> str:
@@ -541,7 +536,7 @@ def key_arn(sandbox: Sandbox, key_id: str) -> str:
 @check(id="s1", points=ROLES_POINTS, dimension=SEC, visibility=V, needs={"IS"}, static=True)
 def roles_keep_to_the_budget(sandbox: Sandbox) -> Finding:
     """Each function has a role of its own, which allows what the contract lists and nothing else."""
-    names = functions(sandbox)
+    names = sandbox.stack.functions
     judged = sandbox.judge_rights(*names, points=ROLES_POINTS, each=LOST_PER_PAIR)
     roles = [role_of(sandbox, name) for name in names]
     shared = sorted({role for role in roles if roles.count(role) > 1})
@@ -591,7 +586,7 @@ def bounded(sandbox: Sandbox) -> Iterator[None]:
     """Every role of a function may do what the budget of its functions says, and nothing else."""
     iam = sandbox.client("iam")
     allowed: dict[str, list[Right]] = {}
-    for name in functions(sandbox):
+    for name in sandbox.stack.functions:
         allowed.setdefault(role_of(sandbox, name), []).extend(
             work_of_the_contract(sandbox, sandbox.function(name))
         )
@@ -620,7 +615,7 @@ def bounded(sandbox: Sandbox) -> Iterator[None]:
 def renewed(sandbox: Sandbox) -> Iterator[None]:
     """Every function starts anew, and remembers nothing."""
     with ExitStack() as undo:
-        for name in functions(sandbox):
+        for name in sandbox.stack.functions:
             undo.enter_context(sandbox.new_environments(name))
         yield
 
@@ -761,14 +756,14 @@ def places(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
     for item in stack.get("Outputs", ()):
         yield f"the stack's output {item['OutputKey']}", str(item.get("OutputValue", ""))
     yield "the template", sandbox.template.text() + sandbox.template.text(original=False)
-    for name in functions(sandbox):
+    for name in sandbox.stack.functions:
         view = sandbox.function(name)
         for variable, value in view.variables.items():
             yield f"the environment variable {variable} of {name}", value
     for path, body in sandbox.files.items():
         yield f"the file {path}", body.decode("utf-8", "replace")
     yield from plain_parameters(sandbox)
-    for group in log_groups(sandbox):
+    for group in sandbox.log_groups():
         yield f"the log group {group}", "\n".join(event.message for event in sandbox.logs(group))
 
 
@@ -782,12 +777,6 @@ def plain_parameters(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
                 yield f"the parameter {item['Name']}", value
 
 
-def log_groups(sandbox: Sandbox) -> list[str]:
-    """The names of all log groups of the account."""
-    pages = sandbox.client("logs").get_paginator("describe_log_groups").paginate()
-    return [item["logGroupName"] for page in pages for item in page["logGroups"]]
-
-
 @check(id="s5", points=8, dimension=SEC, visibility=N, needs={"LG", "CF"}, after=good_events_are_kept)
 def data_has_a_key_and_no_witness(sandbox: Sandbox) -> Finding:
     """Table and secret have a key of the account's own, and no log holds a card number."""
@@ -798,7 +787,7 @@ def data_has_a_key_and_no_witness(sandbox: Sandbox) -> Finding:
         if fault := key_fault(sandbox, arn):
             faults.append(f"{owner}: {fault}")
     card = sandbox.parameters["card"]
-    for group in log_groups(sandbox):
+    for group in sandbox.log_groups():
         told = [
             event for event in sandbox.logs(group) if card in re.sub(r"(?<=\d)[ -](?=\d)", "", event.message)
         ]
@@ -849,16 +838,7 @@ _ACCOUNT = re.compile(r"\d{12}")
 def the_template_fits_any_account(sandbox: Sandbox) -> Finding:
     """ARNs name no account or region, logs expire, and THREATS.json tells what was removed."""
     faults = [f"`{arn}` names an account or a region" for arn in sorted(set(pinned(sandbox)))]
-    days = {
-        item["logGroupName"]: item.get("retentionInDays")
-        for page in sandbox.client("logs").get_paginator("describe_log_groups").paginate()
-        for item in page["logGroups"]
-    }
-    declared = {item.physical_id for item in sandbox.stack.resources if item.type == "AWS::Logs::LogGroup"}
-    for name in functions(sandbox):
-        group = sandbox.function(name).log_group
-        if group not in declared or not 1 <= (days.get(group) or 0) <= 90:
-            faults.append(f"{group}: not in the template, or not kept 1 to 90 days")
+    faults += sandbox.log_group_faults(sandbox.stack.functions)
     faults += threats(sandbox)
     for fault in faults[:4]:
         sandbox.saw("template.yaml and THREATS.json", fault)

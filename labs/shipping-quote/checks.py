@@ -512,11 +512,8 @@ def logs_expire(sandbox: Sandbox) -> Finding:
     sandbox.invoke(arn, Book.of(sandbox).request())
     sandbox.did("lambda:Invoke", "one quote")
     written = sandbox.eventually(lambda: sandbox.logs(group, since=mark), budget_s=10)
-    declared = [item.physical_id for item in sandbox.stack.resources if item.type == "AWS::Logs::LogGroup"]
-    page = sandbox.client("logs").describe_log_groups(logGroupNamePrefix=group)
-    days = next(
-        (item.get("retentionInDays") for item in page["logGroups"] if item["logGroupName"] == group), None
-    )
+    declared = sandbox.stack.of_type("AWS::Logs::LogGroup")
+    days = sandbox.log_groups().get(group, 0)
     sandbox.saw("logs:FilterLogEvents", f"{len(written)} events in {group}")
     sandbox.saw("logs:DescribeLogGroups", f"{group}: retention {days or 'for ever'}")
     sandbox.saw("cloudformation:ListStackResources", f"log groups: {', '.join(declared) or 'none'}")
@@ -528,7 +525,7 @@ def logs_expire(sandbox: Sandbox) -> Finding:
         )
     if not written:
         return failed("The function wrote nothing to its log group.", look=f"log group {group}")
-    if days is None or not 1 <= days <= 90:
+    if not 1 <= days <= 90:
         return failed(
             f"The log group keeps its events {f'{days} days' if days else 'for ever'}.",
             expected="1 to 90 days",

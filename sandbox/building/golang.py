@@ -12,9 +12,9 @@ from pathlib import Path
 from sandbox.building import tools, words
 from sandbox.building.isolated import HOME, REGISTRY_URL, RESULT, Files, Job, Step
 from sandbox.building.operator import go_upstreams, go_variables
-from sandbox.building.registry import CachedRegistry, Registry
+from sandbox.building.registry import Registry
 from sandbox.building.tools import Tool
-from sandbox.building.workshop import Wanted, Workshop, limit_reached, needs_registry
+from sandbox.building.workshop import Wanted, Workshop, needs_registry
 from sandbox.errors import BadSubmission, EnvironmentFault
 
 _CACHE = f"{HOME}/go-build"
@@ -106,25 +106,19 @@ class _Go:
             registry=self._registry(),
             limits=self.workshop.limits,
         )
-        outcome = self.workshop.run(job)
-        if outcome.status != 0:
-            raise limit_reached(self.wanted, outcome, job.limits) or self._refused(outcome.output)
+        made = self.workshop.build(self.wanted, job, self._refused)
         # Of a package that is not main, the compiler writes an archive.
-        if outcome.made.get("bootstrap", b"")[:4] != b"\x7fELF":
+        if made.get("bootstrap", b"")[:4] != b"\x7fELF":
             raise BadSubmission(
                 f"`{self.wanted.logical}` was built, and there is no program: `{self.wanted.folder or '.'}`"
                 " is not a package main.",
                 where=self.wanted.where,
                 what_to_do="Give CodeUri the folder of `package main` with its `func main`.",
             )
-        return outcome.made
+        return made
 
     def _registry(self) -> Registry | None:
-        upstreams = go_upstreams(self.workshop.environ)
-        cache = self.workshop.cache / "registry"
-        return self.workshop.registry(
-            CachedRegistry("Go module", upstreams, _CONSTANT, cache, self.workshop.environ)
-        )
+        return self.workshop.registry("Go module", go_upstreams(self.workshop.environ), _CONSTANT)
 
     def _packages(self) -> tuple[Path, ...]:
         """Compiled packages to start from: the standard library, and the modules that are imported.
@@ -173,7 +167,7 @@ class _Go:
         found = self.workshop.seed(kind, parts, make)
         return () if found is None else (found,)
 
-    def _refused(self, output: str) -> Exception:
+    def _refused(self, output: str) -> BadSubmission | EnvironmentFault:
         lines = [line for line in words.masked(output) if not _NOISE.match(line)]
         text = words.told(lines)
         newer = _TOO_OLD.search(text)

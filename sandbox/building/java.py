@@ -12,9 +12,8 @@ import re
 from sandbox.building import tools, words
 from sandbox.building.isolated import HOME, REGISTRY_URL, RESULT, SOURCE, Files, Job, Step
 from sandbox.building.operator import maven_upstreams
-from sandbox.building.registry import CachedRegistry
 from sandbox.building.tools import Tool
-from sandbox.building.workshop import Wanted, Workshop, limit_reached, needs_registry
+from sandbox.building.workshop import Wanted, Workshop, needs_registry
 from sandbox.errors import BadSubmission, EnvironmentFault
 
 _CONSTANT = re.compile(r"(?<!-SNAPSHOT)\.(jar|pom|module|war|aar|zip)(\.(sha1|sha256|sha512|md5|asc))?$")
@@ -145,19 +144,10 @@ class _Java:
             files=files,
             shown=self.tool.shown,
             steps=steps,
-            registry=CachedRegistry(
-                "Maven",
-                maven_upstreams(self.workshop.environ),
-                _CONSTANT,
-                self.workshop.cache / "registry",
-                self.workshop.environ,
-            ),
+            registry=self.workshop.registry("Maven", maven_upstreams(self.workshop.environ), _CONSTANT),
             limits=self.workshop.limits,
         )
-        outcome = self.workshop.run(job)
-        if outcome.status != 0:
-            raise limit_reached(self.wanted, outcome, job.limits) or self._refused(outcome.output)
-        return outcome.made
+        return self.workshop.build(self.wanted, job, self._refused)
 
     def _maven(self) -> Step:
         settings = f"{HOME}/settings.xml"
@@ -178,7 +168,7 @@ class _Java:
         says = f"building {self.wanted.logical} with Gradle"
         return Step((*argv, "coldstartLayout"), self.environment, says)
 
-    def _refused(self, output: str) -> Exception:
+    def _refused(self, output: str) -> BadSubmission | EnvironmentFault:
         lines = words.masked(output)
         noise = _MAVEN_NOISE if self.manifest == "pom.xml" else _GRADLE_NOISE
         kept = [line.removeprefix("[ERROR] ") for line in lines if not noise.match(line)]

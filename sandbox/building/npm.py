@@ -15,9 +15,8 @@ from typing import Any
 from sandbox.building import tools, words
 from sandbox.building.isolated import HOME, REGISTRY_URL, RESULT, SOURCE, Files, Job, Step
 from sandbox.building.operator import npm_upstreams
-from sandbox.building.registry import CachedRegistry
 from sandbox.building.tools import Tool
-from sandbox.building.workshop import Wanted, Workshop, limit_reached, needs_registry
+from sandbox.building.workshop import Wanted, Workshop, needs_registry
 from sandbox.errors import BadSubmission
 
 _CONSTANT = re.compile(r"/-/[^/]+\.tgz$")
@@ -172,19 +171,10 @@ class _Npm:
             shown=self.tool.shown,
             steps=steps,
             result=result,
-            registry=CachedRegistry(
-                "npm",
-                npm_upstreams(self.workshop.environ),
-                _CONSTANT,
-                self.workshop.cache / "registry",
-                self.workshop.environ,
-            ),
+            registry=self.workshop.registry("npm", npm_upstreams(self.workshop.environ), _CONSTANT),
             limits=self.workshop.limits,
         )
-        outcome = self.workshop.run(job)
-        if outcome.status != 0:
-            raise limit_reached(self.wanted, outcome, job.limits) or self._refused(outcome.output)
-        return outcome.made
+        return self.workshop.build(self.wanted, job, self._refused)
 
     def _refused(self, output: str) -> BadSubmission:
         # What follows a line of node's own is the stack of esbuild's starter.

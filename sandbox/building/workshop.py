@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,8 @@ from typing import Any
 
 from sandbox.building import isolated, keeping
 from sandbox.building.isolated import Files, Job, Limits, Outcome, is_program
-from sandbox.building.registry import Registry
+from sandbox.building.operator import Upstream
+from sandbox.building.registry import CachedRegistry, Registry
 from sandbox.errors import BadSubmission, EnvironmentFault
 from sandbox.isolation.frames import read_frames, write_end, write_frame
 
@@ -115,9 +117,27 @@ class Workshop:
             raise EnvironmentFault(outcome.trouble)
         return outcome
 
-    def registry(self, made: Registry) -> Registry | None:
-        """A registry, where the lab allows it."""
-        return made if self.registries else None
+    def build(
+        self, wanted: Wanted, job: Job, refused: Callable[[str], BadSubmission | EnvironmentFault]
+    ) -> Files:
+        """What a build makes; when it fails, ``refused`` says what its output means.
+
+        Raises:
+            BadSubmission: it used too much, or ``refused`` says so.
+            EnvironmentFault: as :meth:`run`, or ``refused`` says so.
+        """
+        outcome = self.run(job)
+        if outcome.status != 0:
+            raise _limit_reached(wanted, outcome, job.limits) or refused(outcome.output)
+        return outcome.made
+
+    def registry(
+        self, name: str, upstreams: tuple[Upstream, ...], constant: re.Pattern[str]
+    ) -> Registry | None:
+        """A registry with what it gave before kept here, where the lab allows it."""
+        if not self.registries:
+            return None
+        return CachedRegistry(name, upstreams, constant, self.cache / "registry", self.environ)
 
     @contextlib.contextmanager
     def _alone(self, key: str) -> Iterator[None]:
@@ -129,7 +149,7 @@ class Workshop:
             yield
 
 
-def limit_reached(wanted: Wanted, outcome: Outcome, limits: Limits) -> BadSubmission | None:
+def _limit_reached(wanted: Wanted, outcome: Outcome, limits: Limits) -> BadSubmission | None:
     """What a learner is told when a build was ended for what it used."""
     used = {
         "time": f"was not finished after {limits.time_s:g} s",

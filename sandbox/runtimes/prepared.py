@@ -10,7 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sandbox.errors import EnvironmentFault
@@ -67,6 +67,30 @@ def install_once(
     return place
 
 
+def run_installer(
+    language: str, command: list[str], *, folder: Path | None = None, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run what fetches a runtime's packages; whether it could is for the caller to see.
+
+    Raises:
+        EnvironmentFault: it was not finished in :data:`INSTALL_TIMEOUT_S` seconds.
+    """
+    try:
+        return subprocess.run(
+            command,
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise EnvironmentFault(
+            f"Installing the {language} runtime took longer than {INSTALL_TIMEOUT_S:.0f} s."
+        ) from None
+
+
 def _to_stderr(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -76,19 +100,7 @@ def _install(target: Path) -> None:
     command += ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--quiet"]
     command += ["--root-user-action", "ignore", "--target", str(target), "-r", str(LOCK)]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    try:
-        done = subprocess.run(
-            command,
-            env=environment | {"PIP_USER": "0"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_TIMEOUT_S,
-        )
-    except subprocess.TimeoutExpired:
-        raise EnvironmentFault(
-            f"Installing the Python runtime took longer than {INSTALL_TIMEOUT_S:.0f} s."
-        ) from None
+    done = run_installer("Python", command, environ=environment | {"PIP_USER": "0"})
     if done.returncode != 0:
         words = (done.stderr.strip() or done.stdout.strip()).splitlines()[-3:]
         raise EnvironmentFault(f"The Python runtime can't be installed: {' '.join(words)}")

@@ -6,16 +6,14 @@ import functools
 import hashlib
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from sandbox.errors import EnvironmentFault
-from sandbox.runtimes.prepared import install_once
+from sandbox.runtimes.prepared import install_once, run_installer
 
 SOURCE = Path(__file__).with_name("nodejs")
-INSTALL_TIMEOUT_S = 300.0
 RETRY_AFTER_S = 600.0
 _DESCRIPTIONS = ("package.json", "package-lock.json")
 Say = Callable[[str], None]
@@ -96,19 +94,7 @@ def _install_packages(work: Path) -> None:
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
     # Without a network this fails at once instead of holding up every start.
     command += ["--fetch-retries=0", "--loglevel=error"]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=work,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_TIMEOUT_S,
-        )
-    except subprocess.TimeoutExpired:
-        raise EnvironmentFault(
-            f"Installing the Node.js runtime took longer than {INSTALL_TIMEOUT_S:.0f} s."
-        ) from None
+    done = run_installer("Node.js", command, folder=work)
     if done.returncode != 0:
         raise EnvironmentFault(f"The Node.js runtime can't be installed: {_reason(done.stderr)}.")
     for path in (work / "node_modules").rglob("*"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from sandbox.emulator.calls import AwsError
+from sandbox.emulator.calls import AwsError, Call
 
 LATEST = "$LATEST"
 
@@ -71,4 +71,18 @@ def parse(reference: str, *, account_id: str, region: str, qualifier: str = "") 
         region=found["region"] or region,
         name=found["name"],
         qualifier=inside or qualifier,
+    )
+
+
+def of(call: Call) -> FunctionName:
+    """Which function an API call is about, by its ``FunctionName`` and ``Qualifier``.
+
+    Raises:
+        AwsError: as :func:`parse`.
+    """
+    return parse(
+        call.params["FunctionName"],
+        account_id=call.account_id,
+        region=call.region,
+        qualifier=call.params.get("Qualifier") or "",
     )

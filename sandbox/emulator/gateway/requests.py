@@ -111,6 +111,15 @@ class HttpRequest:
         return made
 
 
+def raw_path(environ: Mapping[str, Any]) -> str:
+    """The path of a WSGI environment as it was sent, percent-encoded and without query."""
+    target = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or "").partition("?")[0]
+    if target.startswith("/"):
+        return target
+    # Without the request line as sent, what WSGI decoded is the best there is.
+    return str(environ.get("PATH_INFO", "/")).encode("latin-1").decode(errors="replace")
+
+
 def read_environ(environ: Mapping[str, Any], environment_id: str = "") -> HttpRequest:
     """The request of a WSGI environment, its body read whole."""
     headers = {

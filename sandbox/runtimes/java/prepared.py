@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import platform
 import shutil
-import subprocess
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -16,9 +15,8 @@ from sandbox.runtimes.java.archive import make_archive
 from sandbox.runtimes.java.artifacts import LOCK, NATIVE, Artifact, locked
 from sandbox.runtimes.java.command import command
 from sandbox.runtimes.java.installations import JavaInstallation
-from sandbox.runtimes.prepared import install_once
+from sandbox.runtimes.prepared import install_once, run_installer
 
-INSTALL_TIMEOUT_S = 300.0
 # Bump when what is put into the folder changes.
 _LAYOUT = 5
 _COPY_PLUGIN = "3.6.1"
@@ -101,19 +99,7 @@ def _fetch(artifacts: list[Artifact], library: Path) -> None:
         plugin = f"org.apache.maven.plugins:maven-dependency-plugin:{_COPY_PLUGIN}:copy-dependencies"
         call = [maven, "--batch-mode", "--quiet", "--no-transfer-progress", plugin]
         call += [f"-DoutputDirectory={library}", "-DexcludeTransitive=true"]
-        try:
-            done = subprocess.run(
-                call,
-                cwd=work,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=INSTALL_TIMEOUT_S,
-            )
-        except subprocess.TimeoutExpired:
-            raise EnvironmentFault(
-                f"Installing the Java runtime took longer than {INSTALL_TIMEOUT_S:.0f} s."
-            ) from None
+        done = run_installer("Java", call, folder=Path(work))
         if done.returncode != 0:
             words = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("[ERROR]")]
             said = " ".join(words[:2]) or (done.stderr or done.stdout).strip()[-300:]

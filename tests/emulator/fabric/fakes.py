@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox.emulator.calls import Call
 from sandbox.emulator.functions.contract import InvokeOutcome
 
 
@@ -58,6 +59,20 @@ class RecordingFunctions:
         self._record(function, payload, "async", options)
         return str(uuid.uuid4())
 
+    def answer_call(self, call: Call) -> dict[str, Any]:
+        """What the API operation ``Invoke`` answers, for those who invoke through it."""
+        outcome = self.invoke(
+            call.params["FunctionName"],
+            call.params.get("Payload") or b"{}",
+            source="api",
+            account_id=call.account_id,
+            region=call.region,
+        )
+        made: dict[str, Any] = {"StatusCode": outcome.status, "Payload": outcome.payload}
+        if outcome.function_error:
+            made["FunctionError"] = outcome.function_error
+        return made | {"ExecutedVersion": "$LATEST"}
+
     def _record(self, function: str, payload: bytes, kind: str, options: dict[str, Any]) -> Any:
         event = json.loads(payload)
         with self._lock:
@@ -73,6 +88,34 @@ class RecordingFunctions:
                 )
             )
         return event
+
+
+def create_role(account: Any, name: str, service: str, *actions: str, **conditions: Any) -> str:
+    """A role that a service may assume and that may do ``actions``, by default everything; its ARN."""
+    iam = account.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    if conditions:
+        trust["Condition"] = conditions
+    made = iam.create_role(
+        RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )
+    allow = {"Effect": "Allow", "Action": list(actions) or "*", "Resource": "*"}
+    iam.put_role_policy(
+        RoleName=name,
+        PolicyName="allow",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]}),
+    )
+    return str(made["Role"]["Arn"])
+
+
+def take_bodies(sqs: Any, url: str) -> list[str]:
+    """The bodies of everything that can be received from a queue; it is deleted."""
+    found = []
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        for message in messages:
+            found.append(str(message["Body"]))
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return found
 
 
 def create_function(account: Any, name: str, *, timeout_s: int = 3) -> str:

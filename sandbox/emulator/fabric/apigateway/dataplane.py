@@ -43,7 +43,7 @@ from sandbox.emulator.fabric.apigateway.requests import (
     read_request,
 )
 from sandbox.emulator.functions.contract import Functions, InvokeOutcome
-from sandbox.emulator.gateway.requests import HttpRequest, read_environ
+from sandbox.emulator.gateway.requests import HttpRequest, raw_path, read_environ
 
 _HOST = re.compile(r"([a-z0-9]+)\.execute-api(?:\.([a-z0-9-]+))?\.(?:amazonaws\.com|localhost)")
 _PATH = re.compile(r"/_aws/execute-api/([a-z0-9]+)(/.*)?")
@@ -377,10 +377,7 @@ class DataPlane:
 
 def _address(environ: Mapping[str, Any]) -> tuple[str, str]:
     """Which API is meant, and the percent-encoded path at it."""
-    target = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or "").partition("?")[0]
-    if not target.startswith("/"):
-        # Without the request line as sent, what WSGI decoded is the best there is.
-        target = str(environ.get("PATH_INFO", "/")).encode("latin-1").decode(errors="replace")
+    target = raw_path(environ)
     by_path = _PATH.fullmatch(target)
     if by_path:
         path = by_path[2] or "/"

@@ -225,12 +225,7 @@ class FunctionConfigurations:
         return {}
 
     def _name(self, call: Call) -> FunctionName:
-        return names.parse(
-            call.params["FunctionName"],
-            account_id=call.account_id,
-            region=call.region,
-            qualifier=call.params.get("Qualifier") or "",
-        )
+        return names.of(call)
 
     def _unqualified(self, call: Call) -> FunctionName:
         name = self._name(call)

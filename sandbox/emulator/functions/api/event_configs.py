@@ -100,12 +100,7 @@ class EventInvokeConfigs:
         return {"FunctionEventInvokeConfigs": [_answer(key, kept) for key, kept in found]}
 
     def _name(self, call: Call) -> FunctionName:
-        name = names.parse(
-            call.params["FunctionName"],
-            account_id=call.account_id,
-            region=call.region,
-            qualifier=call.params.get("Qualifier") or "",
-        )
+        name = names.of(call)
         with self._core.dispatch_lock:
             self._store.find(name)
         return name.at(name.qualifier or LATEST)

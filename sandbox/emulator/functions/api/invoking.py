@@ -124,12 +124,7 @@ class InvokeApi:
 
     @staticmethod
     def _name(call: Call) -> FunctionName:
-        return names.parse(
-            call.params["FunctionName"],
-            account_id=call.account_id,
-            region=call.region,
-            qualifier=call.params.get("Qualifier") or "",
-        )
+        return names.of(call)
 
 
 def _refusal(outcome: InvokeOutcome) -> AwsError:

@@ -88,12 +88,7 @@ class Permissions:
 
     @staticmethod
     def _name(call: Call) -> FunctionName:
-        name = names.parse(
-            call.params["FunctionName"],
-            account_id=call.account_id,
-            region=call.region,
-            qualifier=call.params.get("Qualifier") or "",
-        )
+        name = names.of(call)
         if name.qualifier == LATEST:
             raise AwsError(
                 "InvalidParameterValueException", "We currently do not support adding policies for $LATEST."

@@ -160,12 +160,7 @@ class FunctionUrls:
 
     @staticmethod
     def _name(call: Call) -> FunctionName:
-        name = names.parse(
-            call.params["FunctionName"],
-            account_id=call.account_id,
-            region=call.region,
-            qualifier=call.params.get("Qualifier") or "",
-        )
+        name = names.of(call)
         if name.qualifier == LATEST:
             return name.at("")
         if name.qualifier and not _QUALIFIER.fullmatch(name.qualifier):

@@ -28,7 +28,7 @@ from sandbox.emulator.functions.names import FunctionName
 from sandbox.emulator.functions.streaming import Chunk, ResponseStream
 from sandbox.emulator.functions.urls.access import UrlAccess
 from sandbox.emulator.functions.urls.configs import FunctionUrl, FunctionUrls
-from sandbox.emulator.gateway.requests import read_environ
+from sandbox.emulator.gateway.requests import raw_path, read_environ
 
 _HOST = re.compile(r"([a-z0-9]+)\.lambda-url\.(?:[a-z0-9-]+\.on\.aws|localhost)")
 _PATH = re.compile(r"/_aws/lambda-url/([a-z0-9]+)(/.*)?")
@@ -180,9 +180,7 @@ class UrlDataPlane:
 
 def _address(environ: Mapping[str, Any]) -> tuple[str, str]:
     """Which address is meant, and the decoded path at it."""
-    target = str(environ.get("RAW_URI") or environ.get("REQUEST_URI") or "").partition("?")[0]
-    if not target.startswith("/"):
-        target = str(environ.get("PATH_INFO", "/")).encode("latin-1").decode(errors="replace")
+    target = raw_path(environ)
     by_path = _PATH.fullmatch(target)
     if by_path:
         return by_path[1], unquote(by_path[2] or "/", errors="replace")

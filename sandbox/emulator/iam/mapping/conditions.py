@@ -38,6 +38,11 @@ def tags(asked: Asked) -> dict[str, ContextValue]:
     return context
 
 
+def _named(asked: Asked, keys: Mapping[str, str]) -> dict[str, ContextValue]:
+    """The condition keys of those members that were given as text; ``keys`` are by member."""
+    return {key: asked.text(member) for member, key in keys.items() if asked.text(member)}
+
+
 def _lambda(asked: Asked) -> dict[str, ContextValue]:
     found: dict[str, ContextValue] = {}
     if "EventSourceMapping" in asked.operation:
@@ -45,14 +50,12 @@ def _lambda(asked: Asked) -> dict[str, ContextValue]:
         arn = function_arn(asked, name) if name else asked.find("mapping-function", asked.text("UUID"))
         if arn:
             found["lambda:FunctionArn"] = arn
-    for member, key in (
-        ("Principal", "lambda:Principal"),
-        ("FunctionUrlAuthType", "lambda:FunctionUrlAuthType"),
-    ):
-        if asked.text(member):
-            found[key] = asked.text(member)
-    if asked.text("AuthType"):
-        found["lambda:FunctionUrlAuthType"] = asked.text("AuthType")
+    keys = {
+        "Principal": "lambda:Principal",
+        "FunctionUrlAuthType": "lambda:FunctionUrlAuthType",
+        "AuthType": "lambda:FunctionUrlAuthType",
+    }
+    found |= _named(asked, keys)
     if asked.texts("Layers"):
         found["lambda:Layer"] = asked.texts("Layers")
     network = asked.params.get("VpcConfig") or {}
@@ -69,7 +72,7 @@ def _kms(asked: Asked) -> dict[str, ContextValue]:
         found[f"kms:EncryptionContext:{name}"] = str(value)
     if context:
         found["kms:EncryptionContextKeys"] = list(context)
-    names = {
+    keys = {
         "EncryptionAlgorithm": "kms:EncryptionAlgorithm",
         "SigningAlgorithm": "kms:SigningAlgorithm",
         "MessageType": "kms:MessageType",
@@ -77,7 +80,7 @@ def _kms(asked: Asked) -> dict[str, ContextValue]:
         "KeySpec": "kms:DataKeySpec" if "DataKey" in asked.operation else "kms:KeySpec",
         "KeyUsage": "kms:KeyUsage",
     }
-    found |= {key: asked.text(name) for name, key in names.items() if asked.text(name)}
+    found |= _named(asked, keys)
     if asked.text("KeyId").removeprefix("arn:").rpartition(":")[2].startswith("alias/"):
         found["kms:RequestAlias"] = "alias/" + asked.text("KeyId").rpartition("alias/")[2]
     if asked.operation == "ScheduleKeyDeletion":
@@ -88,21 +91,20 @@ def _kms(asked: Asked) -> dict[str, ContextValue]:
 
 
 def _sns(asked: Asked) -> dict[str, ContextValue]:
-    names = {"Protocol": "sns:Protocol", "Endpoint": "sns:Endpoint"}
-    return {key: asked.text(name) for name, key in names.items() if asked.text(name)}
+    return _named(asked, {"Protocol": "sns:Protocol", "Endpoint": "sns:Endpoint"})
 
 
 def _cloudwatch(asked: Asked) -> dict[str, ContextValue]:
     found: dict[str, ContextValue] = {}
-    if asked.operation == "PutMetricData" and asked.text("Namespace"):
-        found["cloudwatch:namespace"] = asked.text("Namespace")
+    if asked.operation == "PutMetricData":
+        found |= _named(asked, {"Namespace": "cloudwatch:namespace"})
     if asked.texts("AlarmActions"):
         found["cloudwatch:AlarmActions"] = asked.texts("AlarmActions")
     return found
 
 
 def _secretsmanager(asked: Asked) -> dict[str, ContextValue]:
-    names = {
+    keys = {
         "SecretId": "secretsmanager:SecretId",
         "VersionId": "secretsmanager:VersionId",
         "Name": "secretsmanager:Name",
@@ -110,9 +112,7 @@ def _secretsmanager(asked: Asked) -> dict[str, ContextValue]:
         "Description": "secretsmanager:Description",
         "RotationLambdaARN": "secretsmanager:RotationLambdaARN",
     }
-    found: dict[str, ContextValue] = {
-        key: asked.text(name) for name, key in names.items() if asked.text(name)
-    }
+    found = _named(asked, keys)
     if asked.operation == "GetSecretValue":
         # The version that one gets without asking for another.
         found["secretsmanager:VersionStage"] = asked.text("VersionStage") or "AWSCURRENT"
@@ -150,27 +150,25 @@ def _iam(asked: Asked) -> dict[str, ContextValue]:
 
 
 def _sts(asked: Asked) -> dict[str, ContextValue]:
-    found: dict[str, ContextValue] = {}
-    for member, key in (("ExternalId", "sts:ExternalId"), ("RoleSessionName", "sts:RoleSessionName")):
-        if asked.text(member):
-            found[key] = asked.text(member)
-    if asked.text("SourceIdentity"):
-        found["sts:SourceIdentity"] = asked.text("SourceIdentity")
+    keys = {
+        "ExternalId": "sts:ExternalId",
+        "RoleSessionName": "sts:RoleSessionName",
+        "SourceIdentity": "sts:SourceIdentity",
+    }
+    found = _named(asked, keys)
     if asked.texts("TransitiveTagKeys"):
         found["sts:TransitiveTagKeys"] = asked.texts("TransitiveTagKeys")
     return found
 
 
 def _cloudformation(asked: Asked) -> dict[str, ContextValue]:
-    names = {
+    keys = {
         "RoleARN": "cloudformation:RoleArn",
         "TemplateURL": "cloudformation:TemplateUrl",
         "StackPolicyURL": "cloudformation:StackPolicyUrl",
         "ChangeSetName": "cloudformation:ChangeSetName",
     }
-    found: dict[str, ContextValue] = {
-        key: asked.text(name) for name, key in names.items() if asked.text(name)
-    }
+    found = _named(asked, keys)
     if asked.texts("ResourceTypes"):
         found["cloudformation:ResourceTypes"] = asked.texts("ResourceTypes")
     return found

@@ -10,7 +10,7 @@ import pytest
 from sandbox.emulator.fabric.apigateway.templates import Input, render
 from sandbox.emulator.fabric.sqs import SqsService
 from tests.emulator.fabric.apigateway.conftest import HttpAnswer, Web, proxy_uri
-from tests.emulator.fabric.fakes import RecordingFunctions
+from tests.emulator.fabric.fakes import RecordingFunctions, create_role
 
 
 @pytest.mark.parametrize(
@@ -72,23 +72,7 @@ class Mapped:
         return self.web(url, method="POST", headers={"Content-Type": kind}, body=data)
 
     def role(self, *actions: str) -> str:
-        iam = self.account.client("iam")
-        trust = {
-            "Effect": "Allow",
-            "Principal": {"Service": "apigateway.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-        made = iam.create_role(
-            RoleName="api",
-            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
-        )
-        allow = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
-        iam.put_role_policy(
-            RoleName="api",
-            PolicyName="call",
-            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]}),
-        )
-        return str(made["Role"]["Arn"])
+        return create_role(self.account, "api", "apigateway.amazonaws.com", *actions)
 
 
 @pytest.fixture
@@ -184,7 +168,7 @@ def test_a_table_behind_an_action_and_a_refusal(mapped: Mapped) -> None:
     )
     assert mapped.post(url, {}).status == 200
     assert dynamodb.get_item(TableName="orders", Key={"id": {"S": "7"}})["Item"] == {"id": {"S": "7"}}
-    mapped.account.client("iam").delete_role_policy(RoleName="api", PolicyName="call")
+    mapped.account.client("iam").delete_role_policy(RoleName="api", PolicyName="allow")
     refused = mapped.post(url, {})
     assert refused.status == 500
     assert "is not authorized to perform: dynamodb:PutItem" in refused.json()["failed"]

@@ -10,7 +10,7 @@ import pytest
 from sandbox.emulator.fabric.eventbridge.targets import DeliveryFailed
 from sandbox.emulator.fabric.stepfunctions import StepFunctions
 from tests.emulator.fabric.eventbridge.conftest import Bus
-from tests.emulator.fabric.fakes import create_function
+from tests.emulator.fabric.fakes import create_function, create_role
 
 
 def test_a_function_gets_the_event_in_its_envelope(account: Any, bus: Bus) -> None:
@@ -244,20 +244,7 @@ def test_topics_get_messages(account: Any, bus: Bus) -> None:
 
 def _role(bus: Any, *actions: str, service: str = "events.amazonaws.com") -> str:
     """A role that ``service`` may assume and that may do ``actions``."""
-    iam = bus.account.client("iam")
-    trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
-    name = f"role-{service.split('.')[0]}"
-    made = iam.create_role(
-        RoleName=name,
-        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
-    )
-    allow = {"Effect": "Allow", "Action": list(actions) or "*", "Resource": "*"}
-    iam.put_role_policy(
-        RoleName=name,
-        PolicyName="allow",
-        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]}),
-    )
-    return str(made["Role"]["Arn"])
+    return create_role(bus.account, f"role-{service.split('.')[0]}", service, *actions)
 
 
 def test_a_state_machine_is_started_in_the_targets_role(bus: Any) -> None:

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.emulator.calls import Call
 from sandbox.emulator.fabric.mappings import EventSourceMappings
 from sandbox.emulator.fabric.pipes import Pipes
 from sandbox.emulator.fabric.pipes.inputs import transform
 from sandbox.emulator.fabric.sqs import SqsService
-from tests.emulator.fabric.fakes import RecordingFunctions, create_function
+from tests.emulator.fabric.fakes import RecordingFunctions, create_function, create_role, take_bodies
 
 
 class Plumbing:
@@ -26,41 +25,11 @@ class Plumbing:
         account.add(queues.handlers())
         mappings = EventSourceMappings(account.core, self.functions, queues.mailroom)
         account.add(Pipes(account.core, queues.mailroom, mappings.streams).handlers())
-        account.add({("lambda", "Invoke"): self._invoke})
+        account.add({("lambda", "Invoke"): self.functions.answer_call})
         self.client = account.client("pipes")
         self.sqs = account.client("sqs")
         self.function = create_function(account, "worker")
-        self.role = self._role()
-
-    def _invoke(self, call: Call) -> dict[str, Any]:
-        outcome = self.functions.invoke(
-            call.params["FunctionName"],
-            call.params.get("Payload") or b"{}",
-            source="api",
-            account_id=call.account_id,
-            region=call.region,
-        )
-        made: dict[str, Any] = {"StatusCode": outcome.status, "Payload": outcome.payload}
-        return made | ({"FunctionError": outcome.function_error} if outcome.function_error else {})
-
-    def _role(self) -> str:
-        iam = self.account.client("iam")
-        trust = {
-            "Effect": "Allow",
-            "Principal": {"Service": "pipes.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-        made = iam.create_role(
-            RoleName="pipe",
-            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
-        )
-        allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-        iam.put_role_policy(
-            RoleName="pipe",
-            PolicyName="all",
-            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]}),
-        )
-        return str(made["Role"]["Arn"])
+        self.role = create_role(account, "pipe", "pipes.amazonaws.com")
 
     def queue(self, name: str) -> tuple[str, str]:
         url = self.sqs.create_queue(QueueName=name)["QueueUrl"]
@@ -72,12 +41,7 @@ class Plumbing:
         return str(made["Arn"])
 
     def bodies(self, url: str) -> list[Any]:
-        found = []
-        while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-            for message in messages:
-                found.append(json.loads(message["Body"]))
-                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return found
+        return [json.loads(body) for body in take_bodies(self.sqs, url)]
 
 
 @pytest.fixture

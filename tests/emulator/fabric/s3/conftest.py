@@ -11,7 +11,7 @@ import pytest
 from sandbox.emulator.fabric.s3 import Notifications
 from sandbox.emulator.fabric.sns import Sns
 from sandbox.emulator.fabric.sqs import SqsService
-from tests.emulator.fabric.fakes import RecordingFunctions, create_function
+from tests.emulator.fabric.fakes import RecordingFunctions, create_function, take_bodies
 
 BUCKET_ARN = "arn:aws:s3:::uploads"
 
@@ -75,12 +75,7 @@ class Bench:
 
     def bodies(self, url: str) -> list[Any]:
         """The messages of a queue, parsed; they are deleted."""
-        found = []
-        while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-            for message in messages:
-                found.append(json.loads(message["Body"]))
-                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return found
+        return [json.loads(body) for body in take_bodies(self.sqs, url)]
 
     def records(self) -> list[Any]:
         """The records that functions were invoked with."""

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from sandbox.emulator.fabric.scheduler import Scheduler
 from sandbox.emulator.fabric.sqs import SqsService
+from tests.emulator.fabric.fakes import create_role, take_bodies
 
 
 class Plan:
@@ -25,23 +26,8 @@ class Plan:
         self.role = self.make_role("scheduler.amazonaws.com")
 
     def make_role(self, service: str, **conditions: Any) -> str:
-        trust = {
-            "Effect": "Allow",
-            "Principal": {"Service": service},
-            "Action": "sts:AssumeRole",
-            **({"Condition": conditions} if conditions else {}),
-        }
-        made = self.account.client("iam").create_role(
-            RoleName=f"for-{service.split('.')[0]}-{len(conditions)}",
-            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
-        )
-        policy = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
-        self.account.client("iam").put_role_policy(
-            RoleName=made["Role"]["RoleName"],
-            PolicyName="send",
-            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [policy]}),
-        )
-        return str(made["Role"]["Arn"])
+        name = f"for-{service.split('.')[0]}-{len(conditions)}"
+        return create_role(self.account, name, service, "sqs:SendMessage", **conditions)
 
     def make_queue(self, name: str) -> tuple[str, str]:
         url = self.sqs.create_queue(QueueName=name)["QueueUrl"]
@@ -56,12 +42,7 @@ class Plan:
 
     def bodies(self, url: str = "") -> list[str]:
         """Everything in a queue, taken out."""
-        url, found = url or self.queue, []
-        while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-            for message in messages:
-                found.append(message["Body"])
-                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return found
+        return take_bodies(self.sqs, url or self.queue)
 
     def outcomes(self) -> list[str]:
         return [event.outcome for event in self.account.events("delivery")]

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.emulator.calls import Call
 from sandbox.emulator.fabric.sqs import SqsService
 from sandbox.emulator.fabric.stepfunctions import StepFunctions
-from tests.emulator.fabric.fakes import RecordingFunctions, create_function
+from tests.emulator.fabric.fakes import RecordingFunctions, create_function, create_role
 
 
 class Machines:
@@ -23,42 +22,10 @@ class Machines:
         account.add(SqsService(account.core).handlers())
         self.service = StepFunctions(account.core)
         account.add(self.service.handlers())
-        account.add({("lambda", "Invoke"): self._invoke})
+        account.add({("lambda", "Invoke"): self.functions.answer_call})
         self.client = account.client("stepfunctions")
         self.function = create_function(account, "worker")
-        self.role = self._role()
-
-    def _invoke(self, call: Call) -> dict[str, Any]:
-        outcome = self.functions.invoke(
-            call.params["FunctionName"],
-            call.params.get("Payload") or b"{}",
-            source="api",
-            account_id=call.account_id,
-            region=call.region,
-        )
-        made: dict[str, Any] = {"StatusCode": outcome.status, "Payload": outcome.payload}
-        if outcome.function_error:
-            made["FunctionError"] = outcome.function_error
-        return made | {"ExecutedVersion": "$LATEST"}
-
-    def _role(self) -> str:
-        iam = self.account.client("iam")
-        trust = {
-            "Effect": "Allow",
-            "Principal": {"Service": "states.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-        made = iam.create_role(
-            RoleName="machines",
-            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
-        )
-        allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-        iam.put_role_policy(
-            RoleName="machines",
-            PolicyName="all",
-            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]}),
-        )
-        return str(made["Role"]["Arn"])
+        self.role = create_role(account, "machines", "states.amazonaws.com")
 
     def make(
         self, states: Mapping[str, Any], name: str = "orders", kind: str = "STANDARD", **definition: Any
