@@ -34,6 +34,7 @@ from sandbox.emulator.fabric.mappings.service import EventSourceMappings
 from sandbox.emulator.fabric.pipes import Pipes
 from sandbox.emulator.fabric.s3.notifications import Notifications
 from sandbox.emulator.fabric.scheduler import Scheduler
+from sandbox.emulator.fabric.secretsmanager import Secrets
 from sandbox.emulator.fabric.sns.service import Sns
 from sandbox.emulator.fabric.sqs.service import SqsService
 from sandbox.emulator.fabric.stepfunctions import StepFunctions
@@ -163,6 +164,7 @@ class EmulatedAccount:
             Expiry(self.core),
             apis,
             pools,
+            Secrets(self.core, self.functions),
             formation,
         ):
             self.gateway.add(service.handlers())
