@@ -38,6 +38,7 @@ from sandbox.emulator.fabric.secretsmanager import Secrets
 from sandbox.emulator.fabric.sns.service import Sns
 from sandbox.emulator.fabric.sqs.service import SqsService
 from sandbox.emulator.fabric.stepfunctions import StepFunctions
+from sandbox.emulator.fabric.web import Web
 from sandbox.emulator.faults import Faults
 from sandbox.emulator.functions.runtimes import Runtimes
 from sandbox.emulator.functions.service import FunctionService
@@ -142,7 +143,8 @@ class EmulatedAccount:
         self.events = EventBridge(self.core, self.functions, queues.mailroom)
         mappings = EventSourceMappings(self.core, self.functions, queues.mailroom)
         self._telemetry = Telemetry(self.core, self.functions, queues.mailroom, self.events)
-        apis = ApiGateway(self.core, self.functions, self.gateway.keys)
+        web = Web(self.gateway.application(), self.core.gateway_port)
+        apis = ApiGateway(self.core, self.functions, self.gateway.keys, web)
         pools = UserPools(self.core, self.functions)
         by_name = self._spawner.level >= IsolationLevel.NAMESPACES
         formation = CloudFormation(self.core, by_name=by_name)

@@ -77,7 +77,7 @@ class Messages:
             message=text,
             medium=medium,
             destination=address,
-            reason=reason,
+            purpose=reason,
             user=user.username,
             **({"mail_subject": words["emailSubject"]} if by_mail else {}),
         )

@@ -127,9 +127,7 @@ class Triggers:
             f"{trigger} invocation failed due to error Socket timeout while invoking Lambda function.",
         )
 
-    def _note(
-        self, place: Place, event: Mapping[str, Any], function: str, outcome: str, message: str
-    ) -> None:
+    def _note(self, place: Place, event: Mapping[str, Any], function: str, outcome: str, reason: str) -> None:
         pool = place.pool
         self._core.timeline.add(
             "delivery",
@@ -140,7 +138,7 @@ class Triggers:
             trigger=event["triggerSource"],
             function=function,
             user=event["userName"],
-            message=message,
+            **({"reason": reason} if reason else {}),
         )
 
 

@@ -109,7 +109,7 @@ class Rotations:
             step=step,
             function=rotation.function,
             version=rotation.token,
-            message=why,
+            **({"reason": why} if why else {}),
         )
 
 

@@ -128,7 +128,7 @@ def test_what_failed_stays_pending_and_is_tried_again(vault: Vault) -> None:
     assert vault.stages()[token] == ["AWSPENDING"]
     failure = vault.account.events("delivery")[-1]
     assert (failure.outcome, failure.detail["step"]) == ("RotationFailed", "setSecret")
-    assert "setSecret does not work" in failure.detail["message"]
+    assert "setSecret does not work" in failure.detail["reason"]
     assert refused(vault.rotate)[1] == (
         "A previous rotation isn't complete. That rotation will be reattempted."
     )
