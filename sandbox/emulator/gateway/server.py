@@ -24,6 +24,7 @@ _UNDERSCORED = re.compile(
     rb"^(x-amz-meta-[^:\s]*_[^:\s]*):[ \t]*(.*?)[ \t]*\r?$", re.MULTILINE | re.IGNORECASE
 )
 _IN_MEMORY_BYTES = 64 * 1024**2
+_RECEIVE_BYTES = 64 * 1024  # waitress takes 8 KiB at a time, with a turn of its loop for each
 _NEVER_S = 1_000_000_000
 _CONNECTIONS_LIMIT = 4096
 
@@ -89,6 +90,7 @@ class Server:
             ident="Coldstart",
             url_scheme=scheme,
             max_request_body_size=_BODY_LIMIT_BYTES,
+            recv_bytes=_RECEIVE_BYTES,
             inbuf_overflow=_IN_MEMORY_BYTES,
             outbuf_overflow=_IN_MEMORY_BYTES,
             # waitress tells idleness by the account's clock: a jump of it would cut every idle connection.
