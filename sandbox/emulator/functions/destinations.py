@@ -151,7 +151,7 @@ class Destinations:
             target=arn,
             condition=result.condition,
             request_id=result.invocation.request_id,
-            message=message,
+            **({"reason": f"target refused: {message or outcome}"} if outcome != "ok" else {}),
         )
 
 

@@ -96,9 +96,13 @@ class Notifications:
         if wanted is None or (call is not None and event != _CAUSED_BY.get(call.operation, event)):
             return
         change = self._describe(event, bucket, state)
-        for rule in wanted.rules:
-            if rule.wants(event, state.key):
-                self._submit(bucket, rule, change.name, events.notification(change, rule.id))
+        chosen = [rule for rule in wanted.rules if rule.wants(event, state.key)]
+        for rule in chosen:
+            self._submit(bucket, rule, change.name, events.notification(change, rule.id))
+        if wanted.rules and not chosen and not wanted.event_bridge:
+            self._note(
+                bucket, change.name, change.object.key, "filtered", reason=_why_unwanted(wanted, change)
+            )
         if wanted.event_bridge and events.knows_bus_event(change):
             self._core.work.submit(
                 lambda: self._put(change.owner, change.region, events.bus_event(change)),
@@ -184,16 +188,22 @@ class Notifications:
         if not reason:
             self._hand_over(bucket, rule, message)
         records = message.get("Records")
+        key = records[0]["s3"]["object"]["key"] if records else ""
+        if reason:
+            self._note(bucket, event, key, "refused", target=str(target), reason=f"target refused: {reason}")
+        else:
+            self._note(bucket, event, key, "ok", target=str(target))
+
+    def _note(self, bucket: FakeBucket, event: str, key: str, outcome: str, **detail: str) -> None:
         self._core.timeline.add(
             "delivery",
             f"s3:{bucket.name}",
             account_id=bucket.account_id,
             region=bucket.region_name,
-            outcome="refused" if reason else "ok",
+            outcome=outcome,
             event=event,
-            key=records[0]["s3"]["object"]["key"] if records else "",
-            target=str(target),
-            **({"reason": reason} if reason else {}),
+            key=key,
+            **detail,
         )
 
     def _hand_over(self, bucket: FakeBucket, rule: Rule, message: dict[str, Any]) -> None:
@@ -214,6 +224,14 @@ class Notifications:
             principal = principals.service(_SERVICE, target.account_id)
             client = self._core.clients.client("sns", region=target.region, principal=principal)
             client.publish(TopicArn=str(target), Message=text, Subject="Amazon S3 Notification")
+
+
+def _why_unwanted(wanted: Configuration, change: Change) -> str:
+    heard = [rule for rule in wanted.rules if rule.hears(change.event)]
+    if not heard:
+        return f"no notification of the bucket is for {change.event}"
+    filters = ", ".join(f"{rule.prefix or ''}*{rule.suffix or ''}" for rule in heard)
+    return f"the key does not match the filters for {change.event}: {filters}"
 
 
 def _request_id(call: Call | None) -> str:

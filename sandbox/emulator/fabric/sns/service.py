@@ -79,13 +79,16 @@ class Sns:
         )
         policy, scope = subscription._filter_policy, subscription.attributes.get("FilterPolicyScope")
         if policy and not passes(policy, scope or "MessageAttributes", published):
-            self._report(subscription, notification, "filtered")
+            where = "body" if scope == "MessageBody" else "attributes"
+            why = f"the subscription's filter policy does not match the message's {where}"
+            self._report(subscription, notification, "filtered", why)
             return
         label = f"sns:{topic.name} → {subscription.protocol}:{subscription.endpoint}"
         if not topic.fifo_topic:
             self._core.work.submit(lambda: self._deliver(subscription, notification), label=label)
         elif self._is_repeated(topic, published):
-            self._report(subscription, notification, "deduplicated")
+            why = "the topic took a message with this deduplication id in the last five minutes"
+            self._report(subscription, notification, "deduplicated", why)
         else:
             lane = self._lanes.setdefault(subscription.arn, _Lane())
             lane.waiting.append(notification)
@@ -183,7 +186,10 @@ class Sns:
         """
         policy = json.loads(subscription.attributes.get("RedrivePolicy") or "{}")
         queue_arn = policy.get("deadLetterTargetArn", "")
-        if not queue_arn or self._refusal(queue_arn, notification):
+        if not queue_arn:
+            return
+        if refusal := self._refusal(queue_arn, notification):
+            self._report(subscription, notification, "failed", f"its dead-letter queue refused: {refusal}")
             return
         attributes = {
             "RequestID": {"DataType": "String", "StringValue": notification.published.id},
