@@ -7,6 +7,7 @@ import datetime as dt
 import io
 import itertools
 import json
+import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -94,9 +95,9 @@ class World:
         self._undo: list[Callable[[], Any]] = []
         self._ledger = self.queue()
         self.dead = self.queue()
-        self.works = self._function("works", {})
-        self.takes = self._function("takes", {})
-        self.fails = self._function("fails", {"FAILS": "1"}, DeadLetterConfig={"TargetArn": self.dead.arn})
+        self.works = self.function("works", {})
+        self.takes = self.function("takes", {})
+        self.fails = self.function("fails", {"FAILS": "1"}, DeadLetterConfig={"TargetArn": self.dead.arn})
         self._undo.clear()
         self._began = 0
 
@@ -248,6 +249,13 @@ class World:
         quiet = self.account.advance(seconds)
         assert quiet.settled, quiet
 
+    def wait_for(self, holds: Callable[[], bool], timeout_s: float = 20.0) -> bool:
+        """Whether something holds within so many seconds."""
+        until = time.monotonic() + timeout_s
+        while not (found := holds()) and time.monotonic() < until:
+            time.sleep(0.02)
+        return found
+
     def ledger(self) -> list[Any]:
         """The events that functions were given since the last look, in order."""
         self.settle()
@@ -317,10 +325,11 @@ class World:
         iam.attach_role_policy(RoleName="triggers", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
         return str(made["Role"]["Arn"])
 
-    def _function(self, name: str, variables: dict[str, str], **settings: Any) -> str:
+    def function(self, name: str, variables: dict[str, str], *, code: str = _CODE, **settings: Any) -> str:
+        """A function that services may invoke; its ARN."""
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w") as zipped:
-            zipped.writestr("app.py", _CODE)
+            zipped.writestr("app.py", code)
         api = self.client("lambda")
         made = api.create_function(
             FunctionName=name,

@@ -83,6 +83,8 @@ class PlatformMetrics:
         else:
             sets.append({"FunctionName": name, "Resource": name})
         for names in sets:
+            if event.outcome == "RecursiveInvocationException":
+                self._put(event, "AWS/Lambda", "RecursiveInvocationsDropped", 1, "Count", **names)
             if event.outcome in _THROTTLES:
                 self._put(event, "AWS/Lambda", "Throttles", 1, "Count", **names)
                 continue

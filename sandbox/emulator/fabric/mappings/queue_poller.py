@@ -15,6 +15,7 @@ from sandbox.emulator.fabric.mappings.consumers import Consumer, batch_failed_as
 from sandbox.emulator.fabric.mappings.model import Polled, QueueSettings
 from sandbox.emulator.fabric.mappings.records import Received
 from sandbox.emulator.fabric.sqs import Mailroom
+from sandbox.emulator.functions import recursion
 from sandbox.emulator.functions.contract import InvokeOutcome
 from sandbox.emulator.work import WorkItem
 
@@ -176,12 +177,11 @@ class SqsPoller:
         return passed
 
     def _invoke(self, batch: _Batch) -> None:
-        headers = {each.trace_header for each in batch.messages}
         try:
             outcome = self._consumer.invoke(
                 batch.payload,
                 f"sqs:{self._mapping.source.name}",
-                headers.pop() if len(headers) == 1 else "",
+                recursion.of_batch(each.trace_header for each in batch.messages),
             )
         except Exception:
             self._free_slot()
