@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from sandbox.emulator.functions.environments import Ended, ExecutionEnvironment,
 from sandbox.emulator.functions.failures import Failure
 from sandbox.emulator.functions.fleet import Fleet
 from sandbox.emulator.functions.logs import PROVISIONED, InvocationLog, LogWriter, Usage
+from sandbox.emulator.functions.recursion import continued
 from sandbox.emulator.functions.runtime_api import Event
 from sandbox.emulator.functions.store import FunctionVersion, Target
 from sandbox.emulator.functions.timing import Spent, duration_ms
@@ -161,7 +161,7 @@ class Executor:
             payload=invocation.payload or b"{}",
             deadline_ms=int((VirtualClock.wall_time() + limit_s) * 1000),
             function_arn=target.name.qualified_arn,
-            trace_header=invocation.trace_header or new_trace_header(sampled=version.tracing == "Active"),
+            trace_header=continued(invocation.trace_header, target.name, sampled=version.tracing == "Active"),
             client_context=invocation.client_context,
         )
         sink = invocation.sink
@@ -274,9 +274,3 @@ class Executor:
             memory_mb=usage.memory_mb,
             output_bytes_dropped=run.dropped_bytes,
         )
-
-
-def new_trace_header(*, sampled: bool) -> str:
-    """A trace of its own, for an event that came without one."""
-    root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
-    return f"Root={root};Parent={secrets.token_hex(8)};Sampled={int(sampled)}"

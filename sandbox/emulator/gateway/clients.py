@@ -14,7 +14,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError, ParamValidationError
 
-from sandbox.emulator.calls import AwsError, Call, Principal
+from sandbox.emulator.calls import AwsError, Call, Principal, traced
 from sandbox.emulator.gateway import cbor
 from sandbox.emulator.gateway.requests import HttpAnswer, HttpRequest
 
@@ -155,6 +155,7 @@ def _read_prepared(request: Any) -> HttpRequest:
         body = body.read()
     if isinstance(body, str):
         body = body.encode()
+    headers = traced(headers)
     headers.setdefault("host", parts.netloc)
     headers["content-length"] = str(len(body))
     return HttpRequest(request.method, parts.path or "/", parts.query, headers, bytes(body))

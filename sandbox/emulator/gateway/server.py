@@ -39,6 +39,9 @@ class _Parser(HTTPRequestParser):
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
+        if not self.chunked and not self.content_length:
+            # There is nothing to go on with: waitress would wait for a body that has arrived already.
+            self.expect_continue = False
         self.underscored = {
             name.decode("latin-1").lower(): value.decode("latin-1")
             for name, value in _UNDERSCORED.findall(header_plus)

@@ -56,6 +56,7 @@ class Function:
             "FunctionName",
             "LoggingConfig",
             "PackageType",
+            "RecursiveLoop",
             "ReservedConcurrentExecutions",
             "Tags",
         }
@@ -66,7 +67,9 @@ class Function:
         functions = context.client("lambda")
         name = properties.get("FunctionName") or context.unique_name(64)
         reserved = properties.get("ReservedConcurrentExecutions")
-        settings = omit(properties, "Code", "FunctionName", "ReservedConcurrentExecutions", "Tags")
+        settings = omit(
+            properties, "Code", "FunctionName", "RecursiveLoop", "ReservedConcurrentExecutions", "Tags"
+        )
         made = call(
             functions,
             "CreateFunction",
@@ -75,9 +78,11 @@ class Function:
             Code=_code(properties),
             Tags=tags(context, properties.get("Tags")),
         )
-        if reserved is not None:
-            with or_else(lambda: functions.delete_function(FunctionName=name)):
+        with or_else(lambda: functions.delete_function(FunctionName=name)):
+            if reserved is not None:
                 _reserve(functions, name, reserved)
+            if "RecursiveLoop" in properties:
+                _let_loop(functions, name, properties)
         return _function(made["FunctionName"], made["FunctionArn"])
 
     def update(
@@ -91,6 +96,8 @@ class Function:
             call(functions, "UpdateFunctionConfiguration", settings, FunctionName=physical_id)
         if changed(old, new, "ReservedConcurrentExecutions"):
             _reserve(functions, physical_id, new.get("ReservedConcurrentExecutions"))
+        if changed(old, new, "RecursiveLoop"):
+            _let_loop(functions, physical_id, new)
         arn = functions.get_function_configuration(FunctionName=physical_id)["FunctionArn"]
         current = functions.list_tags(Resource=arn).get("Tags") or {}
         wanted = tags(context, new.get("Tags"))
@@ -144,6 +151,11 @@ def _reserve(functions: Any, name: str, reserved: Any) -> None:
     else:
         settings = {"ReservedConcurrentExecutions": reserved}
         call(functions, "PutFunctionConcurrency", settings, FunctionName=name)
+
+
+def _let_loop(functions: Any, name: str, properties: Mapping[str, Any]) -> None:
+    wanted = {"RecursiveLoop": properties.get("RecursiveLoop") or "Terminate"}
+    call(functions, "PutFunctionRecursionConfig", wanted, FunctionName=name)
 
 
 class Version:
