@@ -28,6 +28,7 @@ from sandbox.emulator.core import AccountCore
 from sandbox.emulator.dynamodb.batches import BatchWrites
 from sandbox.emulator.dynamodb.expiry import Expiry
 from sandbox.emulator.fabric.apigateway.service import ApiGateway
+from sandbox.emulator.fabric.codedeploy import CodeDeploy
 from sandbox.emulator.fabric.eventbridge.service import EventBridge
 from sandbox.emulator.fabric.mappings.service import EventSourceMappings
 from sandbox.emulator.fabric.pipes import Pipes
@@ -157,6 +158,7 @@ class EmulatedAccount:
             self.events,
             Scheduler(self.core),
             StepFunctions(self.core, self.events),
+            CodeDeploy(self.core, self.events),
             self._telemetry,
             Expiry(self.core),
             apis,

@@ -23,6 +23,7 @@ from sandbox.emulator.cloudformation.parameters import Parameters
 from sandbox.emulator.cloudformation.plan import Planner
 from sandbox.emulator.cloudformation.resources.base import ResourceProvider
 from sandbox.emulator.cloudformation.schemas import Schemas
+from sandbox.emulator.cloudformation.shifts import Shifts
 from sandbox.emulator.cloudformation.sources import read_part, read_template
 from sandbox.emulator.cloudformation.stacks import Stack, StackStore, Target
 from sandbox.emulator.cloudformation.template import Template
@@ -57,11 +58,13 @@ class Region:
         name: str,
         providers: Mapping[str, ResourceProvider],
         callbacks: Callbacks,
+        shifts: Shifts,
     ) -> None:
         self.core = core
         self.attempts: dict[str, Attempt] = {}
         """Updates of nested stacks that wait for their parent's to come out well, by stack id."""
         self._callbacks = callbacks
+        self._shifts = shifts
         self.store = StackStore(account_id, name)
         schemas = Schemas(name)
         self.place = Workplace(core, schemas, providers)
@@ -150,7 +153,7 @@ class Region:
 
     def operation(self, stack: Stack, actor: Principal, errand: Errand) -> StackOperation:
         """An operation on a stack, done by ``actor`` during an errand."""
-        backstage = Backstage(self._callbacks, errand, Nesting(self, stack, actor, errand))
+        backstage = Backstage(self._callbacks, errand, Nesting(self, stack, actor, errand), self._shifts)
         return StackOperation(self.store, stack, Worker(self.place, stack, actor, backstage))
 
     def check_role(self, role_arn: str, principal: Principal) -> None:
