@@ -33,6 +33,10 @@ from sandbox.emulator.iam.enforcement import trusts
 
 log = structlog.get_logger()
 
+# How long a call that starts an operation waits for its end. The clients' waiters look at once and then
+# sleep for up to half a minute, so an operation of a moment would cost them that.
+_PATIENCE_S = 3.0
+
 NOTHING = Target("", Template({}), Template({}), Parameters())
 
 
@@ -128,7 +132,7 @@ class Region:
     def start(
         self, stack: Stack, principal: Principal, label: str, operate: Callable[[StackOperation], None]
     ) -> None:
-        """Run an operation on a stack in the account's own time."""
+        """Run an operation on a stack in the account's own time; return early if that is a moment."""
         errand = Errand(self.core.work, self.core.clock.time, f"cloudformation: {label} {stack.name}")
         if stack.status == "CREATE_IN_PROGRESS" and stack.timeout_minutes:
             errand.deadline = self.core.clock.time() + 60 * stack.timeout_minutes
@@ -147,6 +151,7 @@ class Region:
                     self.tell(stack)
 
         errand.begin(run)
+        errand.paused.wait(_PATIENCE_S)
 
     def operation(self, stack: Stack, actor: Principal, errand: Errand) -> StackOperation:
         """An operation on a stack, done by ``actor`` during an errand."""
