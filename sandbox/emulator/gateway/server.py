@@ -47,9 +47,6 @@ class _Parser(HTTPRequestParser):
             name.decode("latin-1").lower(): value.decode("latin-1")
             for name, value in _UNDERSCORED.findall(header_plus)
         }
-        # Told to go on, a client with an empty body has nothing to send, and waitress would wait for it.
-        if self.body_rcv is None:
-            self.expect_continue = False
 
 
 class _Task(WSGITask):
