@@ -206,10 +206,15 @@ ENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "AWS::ApiGatewayV2::Api": ("AWS::ApiGatewayV2::Api", {"Name": "shop", "ProtocolType": "HTTP"}),
     "AWS::DynamoDB::Table": ("AWS::Serverless::SimpleTable", {}),
     "AWS::Events::EventBus": ("AWS::Events::EventBus", {"Name": "shop"}),
+    "AWS::Events::Rule": ("AWS::Events::Rule", {"EventPattern": {"source": ["shop"]}}),
     "AWS::Lambda::Function": ("AWS::Serverless::Function", function()["Properties"]),
     "AWS::S3::Bucket": ("AWS::S3::Bucket", {}),
     "AWS::SNS::Topic": ("AWS::SNS::Topic", {}),
     "AWS::SQS::Queue": ("AWS::SQS::Queue", {}),
+    "AWS::StepFunctions::StateMachine": (
+        "AWS::Serverless::StateMachine",
+        {"Definition": {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}},
+    ),
 }
 REST = {
     "swagger": "2.0",
@@ -226,14 +231,44 @@ REST = {
 
 
 def connectors() -> list[tuple[str, str]]:
-    """The pairs that a connector can join, as far as templates can hold both here."""
+    """The pairs that a connector can join, as far as templates can hold both here.
+
+    A rule that needs a role has it with its targets, and so is no source by itself.
+    """
     found = shipped("model/connector_profiles/profiles.json")["Permissions"]
     return [
         (source, target)
         for source, targets in found.items()
-        for target in targets
+        for target, profile in targets.items()
         if {source, target} <= ENDS.keys()
+        and (source, profile["Type"]) != ("AWS::Events::Rule", "AWS_IAM_ROLE_MANAGED_POLICY")
     ]
+
+
+def test_a_function_may_do_what_its_connector_says(functions: Any, engine: Engine) -> None:
+    code = """
+import boto3
+
+def handler(event, context):
+    table = boto3.client("dynamodb")
+    table.put_item(TableName="orders", Item={"id": {"S": "1"}})
+    return sorted(table.get_item(TableName="orders", Key={"id": {"S": "1"}})["Item"])
+"""
+    shop = {"InlineCode": code, "FunctionName": "shop", "MemorySize": 1769}
+    table = {"Type": "AWS::Serverless::SimpleTable", "Properties": {"TableName": "orders"}}
+
+    def template(*permissions: str) -> dict[str, Any]:
+        joined = {"Properties": {"Destination": {"Id": "Orders"}, "Permissions": list(permissions)}}
+        resource = {"Type": "AWS::Serverless::Function", "Properties": shop, "Connectors": {"Orders": joined}}
+        return serverless(Shop=resource, Orders=table)
+
+    deploy(engine, template("Read"))
+    assert (
+        "not authorized to perform: dynamodb:PutItem"
+        in functions.invoke(name="shop")["Payload"]["errorMessage"]
+    )
+    deploy(engine, template("Read", "Write"), update=True)
+    assert functions.invoke(name="shop")["Payload"] == ["id"]
 
 
 @pytest.mark.parametrize(("source", "target"), connectors())
