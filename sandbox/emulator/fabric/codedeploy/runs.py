@@ -248,6 +248,8 @@ class Runs:
             back = bool(wanted.get("enabled")) and why.occasion in (wanted.get("events") or ())
         way_back = self._way_back(shelf, deployment) if back else None
         if way_back is not None:
+            # Whoever hears of the end finds the way back.
+            shelf.deployments[way_back.id] = way_back
             deployment.rollback_info = {
                 "rollbackDeploymentId": way_back.id,
                 "rollbackMessage": f"The deployment {way_back.id} rolls back {deployment.id}.",
