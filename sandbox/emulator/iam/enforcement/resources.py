@@ -210,6 +210,11 @@ def _secret_arn(name: str, account_id: str, region: str) -> str | None:
     return str(secret.arn) if secret is not None else None
 
 
+def _rotation_function(name: str, account_id: str, region: str) -> str | None:
+    secret = secretsmanager_backends[account_id][region].secrets.get(name)
+    return str(getattr(secret, "rotation_lambda_arn", "")) or None
+
+
 def _key_arn(name: str, account_id: str, region: str) -> str | None:
     parts = name.split(":", 5)
     if len(parts) == 6:
@@ -250,6 +255,7 @@ _FACTS: Mapping[str, Find] = {
     "user": _user_arn,
     "group": _group_arn,
     "secret": _secret_arn,
+    "secret-rotation": _rotation_function,
     "key": _key_arn,
     "ciphertext": _ciphertext_key,
     "kinesis-iterator": _stream_of_iterator,
