@@ -31,6 +31,7 @@ from sandbox.emulator.fabric.apigateway.service import ApiGateway
 from sandbox.emulator.fabric.eventbridge.service import EventBridge
 from sandbox.emulator.fabric.mappings.service import EventSourceMappings
 from sandbox.emulator.fabric.pipes import Pipes
+from sandbox.emulator.fabric.s3 import listings
 from sandbox.emulator.fabric.s3.notifications import Notifications
 from sandbox.emulator.fabric.scheduler import Scheduler
 from sandbox.emulator.fabric.sns.service import Sns
@@ -166,6 +167,7 @@ class EmulatedAccount:
         self.gateway.data_planes.append(apis)
         self.gateway.data_planes.append(formation.callbacks)
         self.gateway.data_planes.append(self.functions.addresses(self.gateway.keys))
+        listings.obey(self.faults)
         batches = BatchWrites(self.core, self.faults)
         self.gateway.wire_handlers["dynamodb", "BatchWriteItem"] = batches.answer
         self._server: server.Server | None = None
