@@ -386,17 +386,28 @@ class Sandbox:
     # --- rights
 
     def judge_rights(
-        self, *functions: str, points: float, each: float, others: Mapping[str, str] | None = None
+        self,
+        *functions: str,
+        points: float,
+        each: float,
+        others: Mapping[str, str] | None = None,
+        roles: Mapping[str, Sequence[Right]] | None = None,
     ) -> Finding:
         """Whether these functions' roles allow nothing beyond what the lab's ``@rights`` lets them have.
 
         The evaluator decides, on real resources and on any other of each type; each pair of action and
         resource beyond the contract costs ``each`` of the check's ``points``. ``others`` are ARNs of
-        resources that the learner has no business with, by what to call them.
+        resources that the learner has no business with, by what to call them. ``roles`` are the rights
+        of roles that are no function's, such as a schedule's, by their ARNs.
         """
         assert self.rights is not None, "the lab declares @rights"
-        declared = [(view.name, tuple(self.rights(self, view))) for view in map(self.function, functions)]
-        return judge_rights(self.inspector(others), declared, points=points, each=each)
+        inspector = self.inspector(others)
+        declared = [
+            (inspector.role_of(view.name), tuple(self.rights(self, view)))
+            for view in map(self.function, functions)
+        ]
+        declared += [(inspector.principals.role(arn), tuple(rights)) for arn, rights in (roles or {}).items()]
+        return judge_rights(inspector, declared, points=points, each=each)
 
     def inspector(self, others: Mapping[str, str] | None = None) -> Inspector:
         """Looks at the roles of this stack as they are now; ``others`` as for :meth:`judge_rights`."""
