@@ -18,7 +18,7 @@ from benchmarks.figures import Bench
 from sandbox.providers.emulated import EmulatedProvider
 from settings import Settings
 
-TOPICS = ("accounts", "invocations", "gradings", "commands", "runtimes", "iam")
+TOPICS = ("accounts", "invocations", "deliveries", "gradings", "commands", "runtimes", "iam")
 
 
 def main(topics: list[str]) -> None:

@@ -226,10 +226,11 @@ def events(name: str | None, since: int, follow: bool, as_json: bool) -> None:
 
 
 def _line(event: dict[str, Any]) -> str:
-    detail = " ".join(
+    reason = f"{event['detail']['reason']}  " if event["detail"].get("reason") else ""
+    detail = reason + " ".join(
         f"{key}={value if isinstance(value, str) else json.dumps(value)}"
         for key, value in event["detail"].items()
-        if value not in (None, "", [], {})
+        if value not in (None, "", [], {}) and key != "reason"
     )
     outcome = "" if event["outcome"] == "ok" else f" [{event['outcome']}]"
     clock = event["at"][11:23]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -55,6 +56,33 @@ class Call:
 
 # The call this thread answers: whatever moto does meanwhile happens because of it.
 current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)
+
+
+_TRACE_HEADER = "x-amzn-trace-id"
+_current_trace: ContextVar[str] = ContextVar("current_trace", default="")
+
+
+def trace_header() -> str:
+    """The trace that this thread works for: that of the call it answers, or of what it delivers."""
+    call = current_call.get()
+    return call.headers.get(_TRACE_HEADER, "") if call is not None else _current_trace.get()
+
+
+@contextmanager
+def tracing(header: str) -> Iterator[None]:
+    """Calls made in here belong to this trace, as those that a function makes through an SDK."""
+    before = _current_trace.set(header)
+    try:
+        yield
+    finally:
+        _current_trace.reset(before)
+
+
+def traced(headers: dict[str, str]) -> dict[str, str]:
+    """Headers of a call as an SDK would send them: with the trace."""
+    if header := _current_trace.get():
+        headers.setdefault(_TRACE_HEADER, header)
+    return headers
 
 
 class AwsError(Exception):

@@ -28,10 +28,12 @@ from sandbox.emulator.core import AccountCore
 from sandbox.emulator.dynamodb.batches import BatchWrites
 from sandbox.emulator.dynamodb.expiry import Expiry
 from sandbox.emulator.fabric.apigateway.service import ApiGateway
+from sandbox.emulator.fabric.codedeploy import CodeDeploy
 from sandbox.emulator.fabric.cognito import UserPools
 from sandbox.emulator.fabric.eventbridge.service import EventBridge
 from sandbox.emulator.fabric.mappings.service import EventSourceMappings
 from sandbox.emulator.fabric.pipes import Pipes
+from sandbox.emulator.fabric.s3 import listings
 from sandbox.emulator.fabric.s3.notifications import Notifications
 from sandbox.emulator.fabric.scheduler import Scheduler
 from sandbox.emulator.fabric.secretsmanager import Secrets
@@ -109,8 +111,8 @@ class EmulatedAccount:
         clock = VirtualClock()
         lock = threading.RLock()
         timeline = Timeline(clock.now)
-        self.gateway = Gateway(clock, timeline, lock)
         self.faults = Faults()
+        self.gateway = Gateway(clock, timeline, lock, faults=self.faults)
         self._learner = self.gateway.root_keys(options.account_id)
         self._grader = self.gateway.root_keys(options.account_id)
         self._fixture = self.gateway.root_keys(options.fixture_account_id)
@@ -162,6 +164,7 @@ class EmulatedAccount:
             self.events,
             Scheduler(self.core),
             StepFunctions(self.core, self.events),
+            CodeDeploy(self.core, self.events),
             self._telemetry,
             Expiry(self.core),
             apis,
@@ -174,6 +177,7 @@ class EmulatedAccount:
         self.gateway.data_planes.append(pools.pages)
         self.gateway.data_planes.append(formation.callbacks)
         self.gateway.data_planes.append(self.functions.addresses(self.gateway.keys))
+        listings.obey(self.faults)
         batches = BatchWrites(self.core, self.faults)
         self.gateway.wire_handlers["dynamodb", "BatchWriteItem"] = batches.answer
         self._server: server.Server | None = None

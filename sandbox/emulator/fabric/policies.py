@@ -43,13 +43,13 @@ def refusal(core: AccountCore, target: str, delivery: Delivery) -> str:
         resource = _find(arn)
         if resource is None:
             return f"{target} does not exist"
-        kind = _KINDS[arn.service]
-        if not _may(core, delivery, _ACTIONS[arn.service], target, resource_policy(target)):
-            return f"{kind} policy does not allow {delivery.service}"
+        kind, action = _KINDS[arn.service], _ACTIONS[arn.service]
+        if not _may(core, delivery, action, target, resource_policy(target)):
+            return f"no permission {action}: {kind} policy does not allow {delivery.service}"
         key = _key_arn(arn, str(getattr(resource, "kms_master_key_id", "") or ""))
         for action in _KEY_ACTIONS if key else ():
             if not _may(core, delivery, action, key, resource_policy(key)):
-                return f"key policy of the {kind} does not allow {delivery.service}"
+                return f"no permission {action}: key policy of the {kind} does not allow {delivery.service}"
     return ""
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from sandbox.emulator.calls import AwsError
 from sandbox.emulator.core import AccountCore
+from sandbox.emulator.functions import recursion
 from sandbox.emulator.functions.contract import InvokeOutcome
 from sandbox.emulator.functions.destinations import Destinations, Result
 from sandbox.emulator.functions.execution import Invocation
@@ -93,6 +94,8 @@ class AsyncInvocations:
         outcome = self._run(queued.name, queued.invocation)
         if outcome.status == 404:
             self._lost(queued, AwsError(outcome.error_code, outcome.payload.decode(), 404))
+        elif outcome.error_code == recursion.REFUSAL:
+            self._conclude(target, queued, config, recursion.REFUSAL, outcome)
         elif outcome.status >= 400:
             self._refused(target, queued, config, outcome)
         else:

@@ -11,12 +11,14 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sandbox.emulator.calls import tracing
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.functions.contract import InvokeOutcome
 from sandbox.emulator.functions.credentials import role_principal
 from sandbox.emulator.functions.execution import Invocation
 from sandbox.emulator.functions.logs import timestamp
 from sandbox.emulator.functions.names import LATEST, FunctionName
+from sandbox.emulator.functions.recursion import continued
 from sandbox.emulator.functions.store import FunctionVersion
 
 SERVICES = frozenset({"sqs", "sns", "lambda", "events"})
@@ -133,7 +135,8 @@ class Destinations:
         client = self._core.clients.client(service, region=region, principal=role_principal(result.version))
         outcome, message = "ok", ""
         try:
-            answer = getattr(client, operation)(**parameters)
+            with tracing(continued(result.invocation.trace_header, result.name)):
+                answer = getattr(client, operation)(**parameters)
             if answer.get("FailedEntryCount"):
                 outcome = answer["Entries"][0].get("ErrorCode", "failed")
                 message = answer["Entries"][0].get("ErrorMessage", "")
@@ -151,7 +154,7 @@ class Destinations:
             target=arn,
             condition=result.condition,
             request_id=result.invocation.request_id,
-            message=message,
+            **({"reason": f"target refused: {message or outcome}"} if outcome != "ok" else {}),
         )
 
 

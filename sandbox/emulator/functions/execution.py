@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from sandbox.emulator.functions.environments import Ended, ExecutionEnvironment,
 from sandbox.emulator.functions.failures import Failure
 from sandbox.emulator.functions.fleet import Fleet
 from sandbox.emulator.functions.logs import PROVISIONED, InvocationLog, LogWriter, Usage
+from sandbox.emulator.functions.recursion import continued
 from sandbox.emulator.functions.runtime_api import Event
 from sandbox.emulator.functions.store import FunctionVersion, Target
 from sandbox.emulator.functions.timing import Spent, duration_ms
@@ -57,6 +57,7 @@ class _Run:
     log: InvocationLog
     began: float
     environment: ExecutionEnvironment | None = None
+    log_refusal: str | None = None
     init_ms: float | None = None
     duration_ms: float = 0.0
     wall_ms: float = 0.0
@@ -150,6 +151,7 @@ class Executor:
     def _invoke(self, run: _Run, target: Target, invocation: Invocation) -> None:
         environment, version = run.environment, run.version
         assert environment is not None
+        run.log_refusal = self._logs.refusal(version, environment.log_stream)
         # What printed while nothing was asked of it, before it froze, was taken with the last invocation.
         run.log.start(invocation.request_id)
         spent_s = (
@@ -161,7 +163,7 @@ class Executor:
             payload=invocation.payload or b"{}",
             deadline_ms=int((VirtualClock.wall_time() + limit_s) * 1000),
             function_arn=target.name.qualified_arn,
-            trace_header=invocation.trace_header or new_trace_header(sampled=version.tracing == "Active"),
+            trace_header=continued(invocation.trace_header, target.name, sampled=version.tracing == "Active"),
             client_context=invocation.client_context,
         )
         sink = invocation.sink
@@ -214,7 +216,9 @@ class Executor:
 
     def _write(self, run: _Run) -> None:
         assert run.environment is not None
-        self._logs.write(run.version, run.environment.log_stream, run.log.unwritten())
+        self._logs.write(
+            run.version, run.environment.log_stream, run.log.unwritten(), refusal=run.log_refusal
+        )
 
     def _take_output(self, run: _Run) -> None:
         assert run.environment is not None
@@ -274,9 +278,3 @@ class Executor:
             memory_mb=usage.memory_mb,
             output_bytes_dropped=run.dropped_bytes,
         )
-
-
-def new_trace_header(*, sampled: bool) -> str:
-    """A trace of its own, for an event that came without one."""
-    root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
-    return f"Root={root};Parent={secrets.token_hex(8)};Sampled={int(sampled)}"

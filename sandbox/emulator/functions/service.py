@@ -25,6 +25,7 @@ from sandbox.emulator.functions.execution import INIT_LIMIT_S, Executor, Invocat
 from sandbox.emulator.functions.fleet import EnvironmentGateway, Fleet, Serve, Throttled
 from sandbox.emulator.functions.names import FunctionName
 from sandbox.emulator.functions.provisioned import Provisions
+from sandbox.emulator.functions.recursion import RecursionConfigs
 from sandbox.emulator.functions.runtimes import Runtimes
 from sandbox.emulator.functions.runtimes.python import PythonRuntime
 from sandbox.emulator.functions.store import FunctionStore
@@ -68,6 +69,7 @@ class FunctionService:
         self._executor = Executor(core, self._fleet, init_limit_s=init_limit_s)
         self._configs = EventInvokeConfigs(core, self._store)
         self._urls = FunctionUrls(core, self._store)
+        self._recursion = RecursionConfigs(self._store)
         self._provisions = Provisions(core, self._store, self._fleet, self._executor.prepare)
         self._asynchronous = AsyncInvocations(core, self._store, self._configs, self.run)
         self._apis = (
@@ -79,6 +81,7 @@ class FunctionService:
             Permissions(core, self._store),
             self._configs,
             self._urls,
+            self._recursion,
         )
         self._pool: ThreadPoolExecutor | None = None
         self._pool_lock = threading.Lock()
@@ -100,6 +103,7 @@ class FunctionService:
         self._configs.forget(name)
         self._urls.forget(name)
         self._provisions.forget(name)
+        self._recursion.forget(name)
 
     def _moved(self, alias: FunctionName, version: str) -> None:
         """An alias points elsewhere: what is kept ready for it follows."""
@@ -156,6 +160,7 @@ class FunctionService:
         """Run one invocation now, in this thread."""
         with self._core.work.in_flight(f"lambda {name.name}"):
             try:
+                self._recursion.check(name, invocation.trace_header)
                 target = self._store.resolve(name)
                 with self._fleet.slot(target):
                     return self._executor.run(target, invocation)

@@ -14,7 +14,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError, ParamValidationError
 
-from sandbox.emulator.calls import AwsError, Call, Principal
+from sandbox.emulator.calls import AwsError, Call, Principal, traced
 from sandbox.emulator.gateway import cbor
 from sandbox.emulator.gateway.requests import HttpAnswer, HttpRequest
 
@@ -45,7 +45,8 @@ def _session() -> Any:
         metadata = model.get("metadata", {})
         if cbor.PROTOCOL in metadata.get("protocols", ()):
             # In process there is nothing to win by a protocol that moto does not speak.
-            return {**model, "metadata": {**metadata, "protocol": "query", "protocols": ["query"]}}
+            plain = "query" if "query" in metadata["protocols"] else "json"
+            return {**model, "metadata": {**metadata, "protocol": plain, "protocols": [plain]}}
         return model
 
     loader.load_service_model = load_service_model
@@ -155,6 +156,7 @@ def _read_prepared(request: Any) -> HttpRequest:
         body = body.read()
     if isinstance(body, str):
         body = body.encode()
+    headers = traced(headers)
     headers.setdefault("host", parts.netloc)
     headers["content-length"] = str(len(body))
     return HttpRequest(request.method, parts.path or "/", parts.query, headers, bytes(body))

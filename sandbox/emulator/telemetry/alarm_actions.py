@@ -84,7 +84,7 @@ class AlarmActions:
             outcome="failed" if why else "ok",
             target=arn,
             state=alarm.state.value,
-            message=why,
+            **({"reason": f"target refused: {why}"} if why else {}),
         )
 
     def _notify(self, alarm: Alarm, before: AlarmState, arn: str) -> str:

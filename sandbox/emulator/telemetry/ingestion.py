@@ -183,7 +183,7 @@ class LogIngestion:
             region=stream.region,
             outcome=outcome,
             target=arn,
-            message=why,
+            **({"reason": f"target refused: {why}"} if why else {}),
         )
 
     def _to_stream(self, stream: Any, subscription: Any, arn: str, packed: bytes, source_arn: str) -> str:

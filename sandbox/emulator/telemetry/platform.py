@@ -17,6 +17,14 @@ from sandbox.emulator.telemetry.series import MetricKey, MetricStore, dimensions
 from sandbox.emulator.timeline import TimelineEvent
 
 _TICK_S = 60.0
+# What came of a notification; each is counted once, also one that then goes to a dead-letter queue.
+_NOTIFICATIONS = {
+    "ok": "NumberOfNotificationsDelivered",
+    "refused": "NumberOfNotificationsFailed",
+    "filtered": "NumberOfNotificationsFilteredOut",
+    "dead-lettered": "NumberOfNotificationsRedrivenToDlq",
+    "failed": "NumberOfNotificationsFailedToRedriveToDlq",
+}
 _THROTTLES = frozenset(
     {
         "ReservedFunctionConcurrentInvocationLimitExceeded",
@@ -75,6 +83,8 @@ class PlatformMetrics:
         else:
             sets.append({"FunctionName": name, "Resource": name})
         for names in sets:
+            if event.outcome == "RecursiveInvocationException":
+                self._put(event, "AWS/Lambda", "RecursiveInvocationsDropped", 1, "Count", **names)
             if event.outcome in _THROTTLES:
                 self._put(event, "AWS/Lambda", "Throttles", 1, "Count", **names)
                 continue
@@ -133,14 +143,12 @@ class PlatformMetrics:
         if source == "events":
             self._rule(event, name)
         elif source == "sns":
-            failed = event.outcome in ("failed", "dead-lettered")
-            metric = "NumberOfNotificationsFailed" if failed else "NumberOfNotificationsDelivered"
-            if event.outcome == "filtered":
-                metric = "NumberOfNotificationsFilteredOut"
-            self._put(event, "AWS/SNS", metric, 1, "Count", TopicName=name)
+            metric = _NOTIFICATIONS.get(event.outcome)
+            if metric is not None:
+                self._put(event, "AWS/SNS", metric, 1, "Count", TopicName=name)
         elif source == "apigateway":
             self._api_request(event, name)
-        elif "age_ms" in event.detail:
+        elif "age_ms" in event.detail and ":function:" in event.detail["target"]:
             function = str(event.detail["target"]).split(":")[6]
             age = event.detail["age_ms"]
             self._put(event, "AWS/Lambda", "IteratorAge", age, "Milliseconds", FunctionName=function)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.emulator.cloudformation.resources import inline_code
+from sandbox.emulator.cloudformation.resources import aliases, inline_code
 from sandbox.emulator.cloudformation.resources.base import Physical, ResourceContext, ResourceFailed
 from sandbox.emulator.cloudformation.resources.convert import (
     call,
@@ -56,6 +56,7 @@ class Function:
             "FunctionName",
             "LoggingConfig",
             "PackageType",
+            "RecursiveLoop",
             "ReservedConcurrentExecutions",
             "Tags",
         }
@@ -66,7 +67,9 @@ class Function:
         functions = context.client("lambda")
         name = properties.get("FunctionName") or context.unique_name(64)
         reserved = properties.get("ReservedConcurrentExecutions")
-        settings = omit(properties, "Code", "FunctionName", "ReservedConcurrentExecutions", "Tags")
+        settings = omit(
+            properties, "Code", "FunctionName", "RecursiveLoop", "ReservedConcurrentExecutions", "Tags"
+        )
         made = call(
             functions,
             "CreateFunction",
@@ -75,9 +78,11 @@ class Function:
             Code=_code(properties),
             Tags=tags(context, properties.get("Tags")),
         )
-        if reserved is not None:
-            with or_else(lambda: functions.delete_function(FunctionName=name)):
+        with or_else(lambda: functions.delete_function(FunctionName=name)):
+            if reserved is not None:
                 _reserve(functions, name, reserved)
+            if "RecursiveLoop" in properties:
+                _let_loop(functions, name, properties)
         return _function(made["FunctionName"], made["FunctionArn"])
 
     def update(
@@ -91,6 +96,8 @@ class Function:
             call(functions, "UpdateFunctionConfiguration", settings, FunctionName=physical_id)
         if changed(old, new, "ReservedConcurrentExecutions"):
             _reserve(functions, physical_id, new.get("ReservedConcurrentExecutions"))
+        if changed(old, new, "RecursiveLoop"):
+            _let_loop(functions, physical_id, new)
         arn = functions.get_function_configuration(FunctionName=physical_id)["FunctionArn"]
         current = functions.list_tags(Resource=arn).get("Tags") or {}
         wanted = tags(context, new.get("Tags"))
@@ -144,6 +151,11 @@ def _reserve(functions: Any, name: str, reserved: Any) -> None:
     else:
         settings = {"ReservedConcurrentExecutions": reserved}
         call(functions, "PutFunctionConcurrency", settings, FunctionName=name)
+
+
+def _let_loop(functions: Any, name: str, properties: Mapping[str, Any]) -> None:
+    wanted = {"RecursiveLoop": properties.get("RecursiveLoop") or "Terminate"}
+    call(functions, "PutFunctionRecursionConfig", wanted, FunctionName=name)
 
 
 class Version:
@@ -230,11 +242,15 @@ class Alias:
     def update(
         self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
     ) -> Physical:
-        routing = _routing(new)
-        if changed(old, new, "RoutingConfig") and not routing:
-            routing = {"RoutingConfig": {"AdditionalVersionWeights": {}}}
-        settings = {"Description": "", **omit(new, "RoutingConfig", _PROVISIONED), **routing}
         functions = context.client("lambda")
+        settings = {"Description": "", **omit(new, "RoutingConfig", _PROVISIONED)}
+        plan = context.update_policy.get(aliases.POLICY)
+        if plan and changed(old, new, "FunctionVersion"):
+            aliases.shift(context, plan, old, new)
+            del settings["FunctionVersion"]
+        elif changed(old, new, "RoutingConfig", "FunctionVersion"):
+            # Without weights of its own it also gives up those of a deployment that stopped half way.
+            settings |= {"RoutingConfig": {"AdditionalVersionWeights": {}}, **_routing(new)}
         call(functions, "UpdateAlias", settings)
         if old.get(_PROVISIONED) or new.get(_PROVISIONED):
             _provision(functions, new["FunctionName"], new["Name"], new.get(_PROVISIONED))

@@ -385,6 +385,7 @@ class DataPlane:
             status=answer.status,
             latency_ms=exchange.latency_ms,
             function=exchange.function,
+            **({"reason": answer.error or f"answered {answer.status}"} if answer.status >= 400 else {}),
         )
         if stage.log_destination:
             self._logs.write(exchange, answer)

@@ -49,12 +49,20 @@ class Buses:
                     self._archive(backend, rule, event)
                 else:
                     self._send(rule, event, hops)
-        if not rules:
-            self._note_unmatched(account_id, region, bus_name, event, missing=bus is None)
+        if bus is None:
+            self._note(
+                account_id, region, bus_name, event, "no such event bus", f"there is no bus {bus_name}"
+            )
+        elif not rules:
+            why = _why_unmatched(list(bus.rules.values()))
+            self._note(account_id, region, bus_name, event, "no rule matched", why)
         return len(rules)
 
     def _send(self, rule: Rule, event: Mapping[str, Any], hops: int = 0) -> None:
         name = RuleName(rule.name, rule.arn, rule.event_bus_name, rule.account_id, rule.region_name)
+        if not rule.targets:
+            why = f"rule {rule.name} matched, and has no target"
+            self._note(rule.account_id, rule.region_name, rule.event_bus_name, event, "no target", why)
         for target in rule.targets:
             self._courier.send(name, dict(target), event, hops)
 
@@ -79,15 +87,22 @@ class Buses:
             raise DeliveryFailed("EVENT_LOOP_DETECTED", "the event goes round between event buses")
         self.put(arn.account_id, arn.region, name, event, hops + 1)
 
-    def _note_unmatched(
-        self, account_id: str, region: str, bus_name: str, event: Mapping[str, Any], *, missing: bool
+    def _note(
+        self,
+        account_id: str,
+        region: str,
+        bus_name: str,
+        event: Mapping[str, Any],
+        outcome: str,
+        reason: str,
     ) -> None:
         self._core.timeline.add(
             "delivery",
             f"events:{bus_name}",
             account_id=account_id,
             region=region,
-            outcome="no such event bus" if missing else "no rule matched",
+            outcome=outcome,
+            reason=reason,
             event_id=event.get("id", ""),
             event_bus=bus_name,
             source=event.get("source", ""),
@@ -123,6 +138,15 @@ def find_bus(account_id: str, region: str, name: str | None) -> EventBus | None:
 def bus_name(given: str | None) -> str:
     """A bus's name, given as name, ARN or not at all."""
     return (given or "default").split("event-bus/")[-1]
+
+
+def _why_unmatched(rules: list[Rule]) -> str:
+    patterns = [rule for rule in rules if rule.event_pattern.dump()]
+    if not patterns:
+        return "the bus has no rule with a pattern"
+    disabled = [rule.name for rule in patterns if rule.state == "DISABLED"]
+    switched_off = f"; disabled: {', '.join(disabled)}" if disabled else ""
+    return f"none of the bus's {len(patterns)} patterns matches{switched_off}"
 
 
 def _matches(rule: Rule, event: Mapping[str, Any]) -> bool:

@@ -64,14 +64,14 @@ class Courier:
             elif self._core.clock.time() + wait_s - delivery.since > oldest_s:
                 exhausted = "MaximumEventAgeInSeconds"
             else:
-                self._note(delivery, "retry", retries, error=failure.code, message=failure.message)
+                self._note(delivery, "retry", retries, **_why(delivery, failure, f", again in {wait_s:g} s"))
                 self._plan(delivery, retries=retries + 1, delay_s=wait_s)
                 return
         self._give_up(delivery, retries, failure, exhausted)
 
     def _give_up(self, delivery: Delivery, retries: int, failure: DeliveryFailed, exhausted: str) -> None:
         queue_arn = (delivery.target.get("DeadLetterConfig") or {}).get("Arn")
-        detail = {"error": failure.code, "message": failure.message}
+        detail = _why(delivery, failure, f", {exhausted} is reached" if exhausted else "")
         if not queue_arn:
             self._note(delivery, "failed", retries, **detail)
             return
@@ -87,7 +87,8 @@ class Courier:
         try:
             self._targets.dead_letter(queue_arn, delivery.text, attributes, delivery.rule)
         except DeliveryFailed as second:
-            self._note(delivery, "failed", retries, **detail, dead_letter_error=second.message)
+            lost = f"{detail['reason']}; its dead-letter queue refused, too: {second.message}"
+            self._note(delivery, "failed", retries, **{**detail, "reason": lost})
             return
         self._note(delivery, "dead-lettered", retries, **detail, dead_letter_queue=queue_arn)
 
@@ -118,3 +119,9 @@ class Courier:
             retries=retries,
             **detail,
         )
+
+
+def _why(delivery: Delivery, failure: DeliveryFailed, then: str) -> dict[str, str]:
+    """What the timeline says of a delivery that failed."""
+    reason = f"rule {delivery.rule.name} matched, target refused: {failure.message}{then}"
+    return {"error": failure.code, "reason": reason}

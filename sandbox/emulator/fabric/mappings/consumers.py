@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import uuid
 from typing import Any, Protocol
@@ -34,6 +35,25 @@ class Consumer(Protocol):
 
     def context(self, condition: str, invoked: int, outcome: InvokeOutcome | None) -> dict[str, Any]:
         """What an on-failure destination is told beside the batch."""
+
+
+def refused_as(outcome: InvokeOutcome) -> str:
+    """Why a batch did not reach who was to take it."""
+    try:
+        told = json.loads(outcome.payload)
+    except ValueError:
+        told = {}
+    message = told.get("Message") or told.get("errorMessage") if isinstance(told, dict) else ""
+    return f"target refused: {outcome.error_code or outcome.status}{f': {message}' if message else ''}"
+
+
+def batch_failed_as(outcome: InvokeOutcome, failed: int, of: int) -> str:
+    """Why a batch, or a part of it, has to be tried again."""
+    if outcome.status >= 300:
+        return refused_as(outcome)
+    if outcome.function_error:
+        return "the function failed"
+    return f"the function reported {failed} of {of} as failed"
 
 
 class FunctionConsumer:

@@ -101,7 +101,7 @@ def send(
         source=f"mapping:{mapping.uuid}",
         target=arn,
         condition=discarded.reason.value,
-        message=message,
+        **({"reason": f"target refused: {message or outcome}"} if outcome != "ok" else {}),
     )
 
 

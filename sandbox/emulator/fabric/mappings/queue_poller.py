@@ -11,10 +11,11 @@ from moto.sqs.models import Queue
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.mappings import records
 from sandbox.emulator.fabric.mappings.access import RoleAccess
-from sandbox.emulator.fabric.mappings.consumers import Consumer
+from sandbox.emulator.fabric.mappings.consumers import Consumer, batch_failed_as, refused_as
 from sandbox.emulator.fabric.mappings.model import Polled, QueueSettings
 from sandbox.emulator.fabric.mappings.records import Received
 from sandbox.emulator.fabric.sqs import Mailroom
+from sandbox.emulator.functions import recursion
 from sandbox.emulator.functions.contract import InvokeOutcome
 from sandbox.emulator.work import WorkItem
 
@@ -120,7 +121,7 @@ class SqsPoller:
     def _blocked(self, refusal: str) -> None:
         """The function's role may not receive: the messages stay, and Lambda keeps trying."""
         self._mapping.last_result = f"PROBLEM: {refusal}"
-        self._report("AccessDenied", ())
+        self._report("AccessDenied", (), reason=refusal)
         self._core.work.submit(self.wake, label=self._label("retry after refusal"), delay_s=_BACKOFF_LIMIT_S)
 
     def _window_is_over(self, available: int) -> bool:
@@ -172,16 +173,15 @@ class SqsPoller:
         for each in dropped:
             self._mailroom.delete(queue, each.receipt)
         if dropped:
-            self._report("filtered", dropped)
+            self._report("filtered", dropped, reason="no filter pattern matches; the message is deleted")
         return passed
 
     def _invoke(self, batch: _Batch) -> None:
-        headers = {each.trace_header for each in batch.messages}
         try:
             outcome = self._consumer.invoke(
                 batch.payload,
                 f"sqs:{self._mapping.source.name}",
-                headers.pop() if len(headers) == 1 else "",
+                recursion.of_batch(each.trace_header for each in batch.messages),
             )
         except Exception:
             self._free_slot()
@@ -194,7 +194,7 @@ class SqsPoller:
 
     def _retry(self, batch: _Batch, outcome: InvokeOutcome) -> None:
         """Lambda keeps trying a batch it could not place, while the messages stay hidden."""
-        self._report("throttled", batch.messages, outcome)
+        self._report("throttled", batch.messages, outcome, reason=refused_as(outcome))
         delay_s = min(2.0**batch.attempt, _BACKOFF_LIMIT_S)
         if self._stopped or self._core.clock.time() + delay_s >= batch.visible_at:
             self._free_slot()
@@ -209,13 +209,16 @@ class SqsPoller:
             reports = self._mapping.settings.reports_failures
             failed = records.failed_ids(outcome.payload, ids) if reports else []
         done = [each for each in batch.messages if each.id not in failed]
-        if done and self._access.refusal("DeleteMessage"):
+        refusal = self._access.refusal("DeleteMessage") if done else ""
+        if refusal:
             done = []  # They come back when they are visible again.
+            self._report("AccessDenied", batch.messages, reason=refusal)
         for each in batch.messages:
             if each in done:
                 self._mailroom.delete(batch.queue, each.receipt)
         result = "ok" if not failed else "failed" if len(failed) == len(ids) else "partial"
-        self._report(result, batch.messages, outcome, failed)
+        why = "" if not failed else batch_failed_as(outcome, len(failed), len(ids))
+        self._report(result, batch.messages, outcome, failed, reason=why)
 
     def _report(
         self,
@@ -223,6 +226,7 @@ class SqsPoller:
         messages: Sequence[Received],
         outcome: InvokeOutcome | None = None,
         failed: Sequence[str] = (),
+        reason: str = "",
     ) -> None:
         detail: dict[str, object] = (
             {}
@@ -242,5 +246,6 @@ class SqsPoller:
             target=self._consumer.arn,
             mapping=self._mapping.uuid,
             messages=[each.id for each in messages],
+            **({"reason": reason} if reason else {}),
             **detail,
         )

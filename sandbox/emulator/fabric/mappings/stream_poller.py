@@ -11,7 +11,7 @@ from typing import Any
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.mappings import records
 from sandbox.emulator.fabric.mappings.access import RoleAccess
-from sandbox.emulator.fabric.mappings.consumers import Consumer
+from sandbox.emulator.fabric.mappings.consumers import Consumer, batch_failed_as, refused_as
 from sandbox.emulator.fabric.mappings.discarded import Discarded, Reason, send
 from sandbox.emulator.fabric.mappings.model import Polled, StartingPosition, StreamSettings
 from sandbox.emulator.fabric.streams import Record, Shard, Stream, Streams
@@ -138,6 +138,7 @@ class StreamPoller:
         refusal = self._access.refusal("GetRecords")
         if refusal:
             self._mapping.last_result = f"PROBLEM: {refusal}"
+            self._report("AccessDenied", (), reason=refusal)
             self._core.work.submit(
                 self.wake, label=self._label("retry after refusal"), delay_s=_BACKOFF_LIMIT_S
             )
@@ -183,7 +184,7 @@ class StreamPoller:
             wanted = records.wanted(each.fields, self._mapping.patterns, "data")
             (passed if wanted else dropped).append(each)
         if dropped:
-            self._report("filtered", dropped)
+            self._report("filtered", dropped, reason="no filter pattern matches")
         with self._lock:
             for each in passed:
                 digest = hashlib.md5(each.partition.encode(), usedforsecurity=False).digest()
@@ -238,7 +239,7 @@ class StreamPoller:
         if outcome.status >= 300:
             # The function never saw it: tried until the records are too old, whatever the quota of retries.
             self._mapping.last_result = f"PROBLEM: {outcome.error_code or 'Function call failed'}"
-            self._report("throttled", batch.records, outcome)
+            self._report("throttled", batch.records, outcome, reason=refused_as(outcome))
             again = replace(batch, refused=batch.refused + 1)
             self._retry(lane, [again], _backoff(again.refused))
             return
@@ -247,7 +248,8 @@ class StreamPoller:
     def _finish(self, lane: _Lane, batch: _Batch, outcome: InvokeOutcome) -> None:
         left = self._left(batch, outcome)
         result = "ok" if not left else "failed" if left == batch.records else "partial"
-        self._report(result, batch.records, outcome, left)
+        why = {"reason": batch_failed_as(outcome, len(left), len(batch.records))} if left else {}
+        self._report(result, batch.records, outcome, left, **why)
         self._mapping.last_result = "OK" if not left else "PROBLEM: Function call failed"
         if not left:
             self._go_on(lane)

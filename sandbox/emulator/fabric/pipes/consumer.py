@@ -79,12 +79,13 @@ class PipeConsumer:
     def invoke(self, payload: bytes, source: str, trace_header: str = "") -> InvokeOutcome:
         """Filtered events in, enriched, to the target."""
         definition, request_id = self._definition(), str(uuid.uuid4())
-        events: list[Any] = json.loads(payload)["Records"]
+        events = [_flat(record) for record in json.loads(payload)["Records"]]
         try:
             events = self._enriched(definition, events)
             answer = self._delivered(definition, events)
         except _Failed as failure:
-            self._note(definition, "failed", error=failure.code, message=failure.message)
+            why = f"target refused: {failure.message or failure.code}"
+            self._note(definition, "failed", error=failure.code, reason=why)
             body = json.dumps({"errorType": failure.code, "errorMessage": failure.message}).encode()
             if failure.throttled:
                 return InvokeOutcome(429, body, error_code=failure.code, request_id=request_id)
@@ -168,7 +169,9 @@ class PipeConsumer:
                 FunctionName=definition.target, InvocationType="Event", Payload=json.dumps(made).encode()
             )
             return b"null"
-        return json.dumps(self._function(definition.target, made)).encode()
+        answer = self._function(definition.target, made)
+        # Anything but an object can't name messages: it is an answer that nobody reads.
+        return json.dumps(answer if isinstance(answer, dict) else None).encode()
 
     def to_machine(self, definition: Definition, events: list[Any], made: list[Any]) -> bytes:
         """One execution for all events."""
@@ -256,6 +259,14 @@ _TARGETS: dict[str, Callable[[PipeConsumer, Definition, list[Any], list[Any]], b
     "events": PipeConsumer.to_bus,
     "kinesis": PipeConsumer.to_stream,
 }
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    """An event as Pipes passes it on: what Kinesis tells stands beside what Lambda adds to it.
+
+    Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-kinesis.html
+    """
+    return {**record.pop("kinesis", {}), **record}
 
 
 def _refused(error: ClientError) -> _Failed:

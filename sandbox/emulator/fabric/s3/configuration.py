@@ -61,8 +61,11 @@ class Rule:
 
     def wants(self, event: str, key: str) -> bool:
         """Whether a change is for this rule."""
-        heard = any(_covers(wanted, event) for wanted in self.events)
-        return heard and key.startswith(self.prefix) and key.endswith(self.suffix)
+        return self.hears(event) and key.startswith(self.prefix) and key.endswith(self.suffix)
+
+    def hears(self, event: str) -> bool:
+        """Whether a kind of change is for this rule, whatever the key."""
+        return any(_covers(wanted, event) for wanted in self.events)
 
     def overlaps(self, other: Rule) -> bool:
         """Whether one change could be for both."""

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from moto.s3.models import FakeBucket, s3_backends
 
-from sandbox.emulator.calls import AwsError, Call, Handlers, current_call
+from sandbox.emulator.calls import AwsError, Call, Handlers, current_call, trace_header, tracing
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import policies, principals
 from sandbox.emulator.fabric.policies import Delivery
@@ -96,9 +96,14 @@ class Notifications:
         if wanted is None or (call is not None and event != _CAUSED_BY.get(call.operation, event)):
             return
         change = self._describe(event, bucket, state)
-        for rule in wanted.rules:
-            if rule.wants(event, state.key):
-                self._submit(bucket, rule, change.name, events.notification(change, rule.id))
+        chosen = [rule for rule in wanted.rules if rule.wants(event, state.key)]
+        for rule in chosen:
+            message = events.notification(change, rule.id)
+            self._submit(bucket, rule, change.name, message, change.trace_header)
+        if wanted.rules and not chosen and not wanted.event_bridge:
+            self._note(
+                bucket, change.name, change.object.key, "filtered", reason=_why_unwanted(wanted, change)
+            )
         if wanted.event_bridge and events.knows_bus_event(change):
             self._core.work.submit(
                 lambda: self._put(change.owner, change.region, events.bus_event(change)),
@@ -170,33 +175,44 @@ class Notifications:
             caller.account_id if caller is not None else bucket.account_id,
             _request_id(call),
             (call.headers.get("x-forwarded-for") if call is not None else None) or "127.0.0.1",
+            trace_header(),
         )
 
-    def _submit(self, bucket: FakeBucket, rule: Rule, event: str, message: dict[str, Any]) -> None:
+    def _submit(
+        self, bucket: FakeBucket, rule: Rule, event: str, message: dict[str, Any], trace: str = ""
+    ) -> None:
         self._core.work.submit(
-            lambda: self._deliver(bucket, rule, event, message),
+            lambda: self._deliver(bucket, rule, event, message, trace),
             label=f"s3:{bucket.name} → {rule.target.service}:{rule.target.name}",
         )
 
-    def _deliver(self, bucket: FakeBucket, rule: Rule, event: str, message: dict[str, Any]) -> None:
+    def _deliver(
+        self, bucket: FakeBucket, rule: Rule, event: str, message: dict[str, Any], trace: str
+    ) -> None:
         target = rule.target
         reason = self._refusal(bucket, str(target))
         if not reason:
-            self._hand_over(bucket, rule, message)
+            self._hand_over(bucket, rule, message, trace)
         records = message.get("Records")
+        key = records[0]["s3"]["object"]["key"] if records else ""
+        if reason:
+            self._note(bucket, event, key, "refused", target=str(target), reason=f"target refused: {reason}")
+        else:
+            self._note(bucket, event, key, "ok", target=str(target))
+
+    def _note(self, bucket: FakeBucket, event: str, key: str, outcome: str, **detail: str) -> None:
         self._core.timeline.add(
             "delivery",
             f"s3:{bucket.name}",
             account_id=bucket.account_id,
             region=bucket.region_name,
-            outcome="refused" if reason else "ok",
+            outcome=outcome,
             event=event,
-            key=records[0]["s3"]["object"]["key"] if records else "",
-            target=str(target),
-            **({"reason": reason} if reason else {}),
+            key=key,
+            **detail,
         )
 
-    def _hand_over(self, bucket: FakeBucket, rule: Rule, message: dict[str, Any]) -> None:
+    def _hand_over(self, bucket: FakeBucket, rule: Rule, message: dict[str, Any], trace: str) -> None:
         target, text = rule.target, json.dumps(message, separators=(",", ":"), ensure_ascii=False)
         if target.service == "lambda":
             self._functions.invoke_async(
@@ -205,15 +221,25 @@ class Notifications:
                 account_id=target.account_id,
                 region=target.region,
                 source=f"s3:{bucket.name}",
+                trace_header=trace,
             )
         elif target.service == "sqs":
             queue = self._mailroom.find_queue(str(target))
             if queue is not None:
-                self._mailroom.send(queue, text, sender_id=f"AWS:{_SERVICE}")
+                self._mailroom.send(queue, text, sender_id=f"AWS:{_SERVICE}", trace_header=trace)
         else:
             principal = principals.service(_SERVICE, target.account_id)
             client = self._core.clients.client("sns", region=target.region, principal=principal)
-            client.publish(TopicArn=str(target), Message=text, Subject="Amazon S3 Notification")
+            with tracing(trace):
+                client.publish(TopicArn=str(target), Message=text, Subject="Amazon S3 Notification")
+
+
+def _why_unwanted(wanted: Configuration, change: Change) -> str:
+    heard = [rule for rule in wanted.rules if rule.hears(change.event)]
+    if not heard:
+        return f"no notification of the bucket is for {change.event}"
+    filters = ", ".join(f"{rule.prefix or ''}*{rule.suffix or ''}" for rule in heard)
+    return f"the key does not match the filters for {change.event}: {filters}"
 
 
 def _request_id(call: Call | None) -> str:

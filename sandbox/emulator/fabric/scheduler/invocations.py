@@ -133,7 +133,8 @@ class Invocations:
             elif age_s > oldest_s:
                 exhausted = "MaximumEventAgeInSeconds"
             else:
-                self._note(invocation, "retry", error=failure.code, message=failure.message)
+                why = f"target refused: {failure.message or failure.code}, again in {wait_s:g} s"
+                self._note(invocation, "retry", error=failure.code, reason=why)
                 self.begin(replace(invocation, attempt=invocation.attempt + 1), wait_s)
                 return
         self._give_up(invocation, call, failure, exhausted)
@@ -141,7 +142,8 @@ class Invocations:
     def _give_up(
         self, invocation: Invocation, call: TargetCall | None, failure: _Failed, exhausted: str
     ) -> None:
-        detail = {"error": failure.code, "message": failure.message}
+        then = f", {exhausted} is reached" if exhausted else ""
+        detail = {"error": failure.code, "reason": f"target refused: {failure.message or failure.code}{then}"}
         queue_arn = (invocation.target.get("DeadLetterConfig") or {}).get("Arn")
         if not queue_arn:
             self._note(invocation, "failed", **detail)
@@ -162,7 +164,8 @@ class Invocations:
         try:
             self._dead_letter(invocation, queue_arn, body, attributes)
         except _Failed as second:
-            self._note(invocation, "failed", **detail, dead_letter_error=second.message)
+            lost = f"{detail['reason']}; its dead-letter queue refused, too: {second.message}"
+            self._note(invocation, "failed", **{**detail, "reason": lost})
             return
         self._note(invocation, "dead-lettered", **detail, dead_letter_queue=queue_arn)
 

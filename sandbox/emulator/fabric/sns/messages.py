@@ -38,6 +38,7 @@ class Notification:
     subscription_arn: str
     at: dt.datetime
     sequence_number: str = ""
+    trace_header: str = ""
 
     def envelope(self) -> str:
         """The JSON that queues and endpoints get unless they want messages raw.

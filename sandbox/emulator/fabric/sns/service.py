@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sandbox.emulator.calls import Call, Handlers
+from sandbox.emulator.calls import Call, Handlers, trace_header
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import policies
 from sandbox.emulator.fabric.arns import Arn
@@ -76,16 +76,20 @@ class Sns:
             subscription.arn,
             self._core.clock.now(),
             self._sequence_number(published.id) if topic.fifo_topic else "",
+            trace_header(),
         )
         policy, scope = subscription._filter_policy, subscription.attributes.get("FilterPolicyScope")
         if policy and not passes(policy, scope or "MessageAttributes", published):
-            self._report(subscription, notification, "filtered")
+            where = "body" if scope == "MessageBody" else "attributes"
+            why = f"the subscription's filter policy does not match the message's {where}"
+            self._report(subscription, notification, "filtered", why)
             return
         label = f"sns:{topic.name} → {subscription.protocol}:{subscription.endpoint}"
         if not topic.fifo_topic:
             self._core.work.submit(lambda: self._deliver(subscription, notification), label=label)
         elif self._is_repeated(topic, published):
-            self._report(subscription, notification, "deduplicated")
+            why = "the topic took a message with this deduplication id in the last five minutes"
+            self._report(subscription, notification, "deduplicated", why)
         else:
             lane = self._lanes.setdefault(subscription.arn, _Lane())
             lane.waiting.append(notification)
@@ -151,6 +155,7 @@ class Sns:
                 account_id=target.account_id,
                 region=target.region,
                 source=f"sns:{subscription.topic.name}",
+                trace_header=notification.trace_header,
             )
             return ""
         raw = str(subscription.attributes.get("RawMessageDelivery", "")).lower() == "true"
@@ -173,6 +178,7 @@ class Sns:
             group=published.group,
             deduplication_id=published.deduplication_id,
             sender_id=f"AWS:{_SERVICE}",
+            trace_header=notification.trace_header,
         )
         return ""
 
@@ -183,7 +189,10 @@ class Sns:
         """
         policy = json.loads(subscription.attributes.get("RedrivePolicy") or "{}")
         queue_arn = policy.get("deadLetterTargetArn", "")
-        if not queue_arn or self._refusal(queue_arn, notification):
+        if not queue_arn:
+            return
+        if refusal := self._refusal(queue_arn, notification):
+            self._report(subscription, notification, "failed", f"its dead-letter queue refused: {refusal}")
             return
         attributes = {
             "RequestID": {"DataType": "String", "StringValue": notification.published.id},

@@ -261,6 +261,7 @@ class Mailroom:
             target=target.queue_arn,
             message_id=message.id,
             receives=message.receives,
+            reason=f"received {message.receives} times, and maxReceiveCount is {policy['maxReceiveCount']}",
         )
         return True
 

@@ -175,6 +175,11 @@ class UrlDataPlane:
             status=answer.status,
             function=url.name.qualified_arn,
             request_id=request.request_id,
+            **(
+                {"reason": refusal or answer.error or f"answered {answer.status}"}
+                if answer.status >= 400
+                else {}
+            ),
         )
 
 

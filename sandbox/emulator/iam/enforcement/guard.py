@@ -40,6 +40,10 @@ class Guard:
         self._clock = clock
         self._facts = resources.MotoFacts()
 
+    def teach(self, kind: str, find: resources.Find) -> None:
+        """A service that keeps its resources itself says how ARNs of a ``kind`` are found there."""
+        self._facts.taught[kind] = find
+
     def authorise(
         self, call: Call, *, source_ip: str = "", user_agent: str = "", via_service: bool = False
     ) -> Record | None:

@@ -112,7 +112,7 @@ def test_a_stream_in_order_to_a_bus_or_its_dead_letters(plumbing: Plumbing) -> N
                 "DeadLetterConfig": {"Arn": dead_arn},
             }
         },
-        TargetParameters={"InputTemplate": '{"partitionKey": <$.kinesis.partitionKey>}'},
+        TargetParameters={"InputTemplate": '{"partitionKey": <$.partitionKey>}'},
     )
     for key in ("good", "bad", "better"):
         kinesis.put_record(StreamName="clicks", PartitionKey=key, Data=b"{}")

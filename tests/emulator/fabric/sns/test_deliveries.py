@@ -190,7 +190,9 @@ def test_a_queue_that_does_not_allow_the_topic_hears_nothing(bench: Bench) -> No
     assert not bench.messages(url)
     [event] = bench.account.events("delivery")
     assert event.outcome == "refused"
-    assert event.detail["reason"] == "queue policy does not allow sns.amazonaws.com"
+    assert event.detail["reason"] == (
+        "no permission sqs:SendMessage: queue policy does not allow sns.amazonaws.com"
+    )
 
 
 def test_what_cannot_be_delivered_goes_to_the_dead_letter_queue(bench: Bench) -> None:

@@ -1,0 +1,133 @@
+"""What is reached by HTTP: APIs and function URLs."""
+
+from __future__ import annotations
+
+import json
+
+from tests.triggers.table import Ending, Observed, row
+from tests.triggers.world import World
+
+
+def _uri(world: World, function: str) -> str:
+    region = world.account.region
+    return f"arn:aws:apigateway:{region}:lambda:path/2015-03-31/functions/{function}/invocations"
+
+
+def _called(world: World, base: str) -> Observed:
+    """Call the paths of an API that lead to the function that works and to the one that fails."""
+    status, body = world.post(f"{base}/works?n=1", '{"n": 1}', **{"content-type": "application/json"})
+    assert (status, json.loads(body)) == (200, {"answered": True})
+    delivered = world.ledger()
+    status, body = world.get(f"{base}/fails")
+    assert status in (500, 502)
+    world.ledger()
+    return Observed(delivered, world.tries(), {Ending.CALLER: [json.loads(body)]})
+
+
+@row("REST API", "Lambda", "rest-proxy", tries_s=(0,), endings=(Ending.CALLER,), kept="gateway-error")
+def _rest(world: World) -> Observed:
+    api = world.client("apigateway")
+    made = api.create_rest_api(name=world.name("api"))["id"]
+    world.undo(lambda: api.delete_rest_api(restApiId=made))
+    [root] = api.get_resources(restApiId=made)["items"]
+    for name, arn in (("works", world.works), ("fails", world.fails)):
+        resource = api.create_resource(restApiId=made, parentId=root["id"], pathPart=name)["id"]
+        where = {"restApiId": made, "resourceId": resource, "httpMethod": "ANY"}
+        api.put_method(**where, authorizationType="NONE")
+        api.put_integration(**where, type="AWS_PROXY", integrationHttpMethod="POST", uri=_uri(world, arn))
+    api.create_deployment(restApiId=made, stageName="prod")
+    return _called(world, f"https://{made}.execute-api.{world.account.region}.amazonaws.com/prod")
+
+
+@row(
+    "REST API",
+    "SQS, by service integration",
+    "any",
+    endings=(Ending.CALLER,),
+    kept="any",
+    note="with a mapping template",
+)
+def _service(world: World) -> Observed:
+    api, queue = world.client("apigateway"), world.queue()
+    made = api.create_rest_api(name=world.name("api"))["id"]
+    world.undo(lambda: api.delete_rest_api(restApiId=made))
+    [root] = api.get_resources(restApiId=made)["items"]
+    account, name = queue.arn.split(":")[4:]
+    for part, where in (("works", name), ("fails", f"{name}-missing")):
+        resource = api.create_resource(restApiId=made, parentId=root["id"], pathPart=part)["id"]
+        method = {"restApiId": made, "resourceId": resource, "httpMethod": "POST"}
+        api.put_method(**method, authorizationType="NONE")
+        api.put_integration(
+            **method,
+            type="AWS",
+            integrationHttpMethod="POST",
+            uri=f"arn:aws:apigateway:{world.account.region}:sqs:path/{account}/{where}",
+            credentials=world.role,
+            requestParameters={
+                "integration.request.header.Content-Type": "'application/x-www-form-urlencoded'"
+            },
+            requestTemplates={
+                "application/json": "Action=SendMessage&MessageBody=$util.urlEncode($input.json('$'))"
+            },
+        )
+        api.put_method_response(**method, statusCode="200")
+        api.put_method_response(**method, statusCode="502")
+        api.put_integration_response(**method, statusCode="200", selectionPattern="")
+        api.put_integration_response(
+            **method,
+            statusCode="502",
+            selectionPattern="4\\d{2}",
+            responseTemplates={"application/json": '{"message": "not sent"}'},
+        )
+    api.create_deployment(restApiId=made, stageName="prod")
+    base = f"https://{made}.execute-api.{world.account.region}.amazonaws.com/prod"
+    json_type = {"content-type": "application/json"}
+    assert world.post(f"{base}/works", '{"n": 1}', **json_type)[0] == 200
+    status, body = world.post(f"{base}/fails", '{"n": 2}', **json_type)
+    assert status == 502
+    return Observed(queue.bodies(), (), {Ending.CALLER: [json.loads(body)]})
+
+
+@row("HTTP API", "Lambda", "http-api", tries_s=(0,), endings=(Ending.CALLER,), kept="gateway-error")
+def _http(world: World) -> Observed:
+    api = world.client("apigatewayv2")
+    made = api.create_api(Name=world.name("api"), ProtocolType="HTTP")["ApiId"]
+    world.undo(lambda: api.delete_api(ApiId=made))
+    for name, arn in (("works", world.works), ("fails", world.fails)):
+        integration = api.create_integration(
+            ApiId=made,
+            IntegrationType="AWS_PROXY",
+            IntegrationUri=arn,
+            PayloadFormatVersion="2.0",
+        )["IntegrationId"]
+        api.create_route(ApiId=made, RouteKey=f"ANY /{name}", Target=f"integrations/{integration}")
+    api.create_stage(ApiId=made, StageName="$default", AutoDeploy=True)
+    return _called(world, f"https://{made}.execute-api.{world.account.region}.amazonaws.com")
+
+
+@row("function URL", "Lambda", "http-api", tries_s=(0,), endings=(Ending.CALLER,), kept="url-error")
+def _url(world: World) -> Observed:
+    api = world.client("lambda")
+    urls = {}
+    for name in ("works", "fails"):
+        urls[name] = api.create_function_url_config(FunctionName=name, AuthType="NONE")["FunctionUrl"]
+        world.undo(lambda name=name: api.delete_function_url_config(FunctionName=name))
+        for action in ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction"):
+            statement = action.replace(":", "-")
+            more = (
+                {"FunctionUrlAuthType": "NONE"} if action.endswith("Url") else {"InvokedViaFunctionUrl": True}
+            )
+            api.add_permission(FunctionName=name, StatementId=statement, Action=action, Principal="*", **more)
+            world.undo(
+                lambda name=name, statement=statement: api.remove_permission(
+                    FunctionName=name, StatementId=statement
+                )
+            )
+    status, body = world.post(f"{urls['works']}path?n=1", '{"n": 1}')
+    assert (status, json.loads(body)) == (200, {"answered": True})
+    delivered = world.ledger()
+    status, body = world.get(urls["fails"])
+    assert status in (500, 502)
+    world.ledger()
+    error = {"status": status, "body": body}
+    return Observed(delivered, world.tries(), {Ending.CALLER: [error]})
