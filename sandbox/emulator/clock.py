@@ -34,6 +34,8 @@ class VirtualClock:
         """Make this process follow the clock. Call once, after the fork."""
         self._travel = time_machine.travel(dt.datetime.fromtimestamp(_real_time(), dt.UTC), tick=True)
         self._traveller = self._travel.start()
+        # Setting off takes a moment, by which the process would be behind for ever.
+        self._traveller.shift(dt.timedelta(seconds=self.time() - time.time()))
 
     def stop(self) -> None:
         """Give the process its wall clock back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -123,3 +124,14 @@ def test_who_waits_is_asked_again_when_work_begins_and_when_it_ends(work: WorkQu
 
     assert work.wait_until(lambda: not work.settle(0).running, 10)
     assert not work.wait_until(lambda: False, 0)
+
+
+def test_the_whole_process_has_the_accounts_time() -> None:
+    clock = VirtualClock()
+    clock.start()
+    try:
+        clock.shift(3600)
+        before, told, after = clock.time(), time.time(), clock.time()
+        assert before - 0.01 <= told <= after + 0.01
+    finally:
+        clock.stop()

@@ -79,6 +79,7 @@ class StreamSettings(Settings):
     age_s: int | None = None
     bisects: bool = False
     on_failure: str = ""
+    tumbling_s: int = 0
 
     def shown(self) -> dict[str, Any]:
         """With everything that only streams have."""
@@ -93,7 +94,7 @@ class StreamSettings(Settings):
                 "MaximumRetryAttempts": -1 if self.retries is None else self.retries,
                 "MaximumRecordAgeInSeconds": -1 if self.age_s is None else self.age_s,
                 "BisectBatchOnFunctionError": self.bisects,
-                "TumblingWindowInSeconds": 0,
+                "TumblingWindowInSeconds": self.tumbling_s,
                 "DestinationConfig": {"OnFailure": destination},
                 "StateTransitionReason": "User action",
             }

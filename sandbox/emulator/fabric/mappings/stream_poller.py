@@ -14,6 +14,7 @@ from sandbox.emulator.fabric.mappings.access import RoleAccess
 from sandbox.emulator.fabric.mappings.consumers import Consumer, batch_failed_as, refused_as
 from sandbox.emulator.fabric.mappings.discarded import Discarded, Reason, send
 from sandbox.emulator.fabric.mappings.model import Polled, StartingPosition, StreamSettings
+from sandbox.emulator.fabric.mappings.tumbling import Window, in_first_window
 from sandbox.emulator.fabric.streams import Record, Shard, Stream, Streams
 from sandbox.emulator.fabric.streams.model import TRIM_HORIZON
 from sandbox.emulator.functions.contract import InvokeOutcome
@@ -24,19 +25,24 @@ _BACKOFF_LIMIT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Records that go to the function together; of the counts only ``retries`` has a quota."""
+    """Records that go to the function together; of the counts only ``retries`` has a quota.
+
+    ``final`` is the invocation that ends a tumbling window, with no records.
+    """
 
     records: tuple[Record, ...]
     retries: int = 0
     invoked: int = 0
     refused: int = 0
+    final: bool = False
 
 
 @dataclass(slots=True)
 class _Lane:
     """What must be processed one batch after the other: a shard, or a part of its partition keys.
 
-    ``again`` are batches that come before anything new: what failed, in order.
+    ``again`` are batches that come before anything new: what failed, in order. ``tumbling`` is the
+    window that is not finished yet.
     """
 
     shard_id: str
@@ -44,10 +50,11 @@ class _Lane:
     again: list[_Batch] = field(default_factory=list)
     busy: bool = False
     window: WorkItem | None = None
+    tumbling: Window | None = None
 
     @property
     def empty(self) -> bool:
-        return not (self.busy or self.new or self.again)
+        return not (self.busy or self.new or self.again or self.tumbling)
 
 
 @dataclass(slots=True)
@@ -197,12 +204,22 @@ class StreamPoller:
                 return
             if lane.again:
                 batch = lane.again.pop(0)
+            elif self._tumbling_is_over(lane):
+                batch = _Batch((), final=True)
             elif lane.new and self._window_is_over(lane):
                 batch = self._cut(lane)
             else:
                 return
             lane.busy = True
         self._core.work.submit(lambda: self._process(lane, batch), label=self._label("batch"))
+
+    def _tumbling_is_over(self, lane: _Lane) -> bool:
+        """Whether the function has had everything of a tumbling window, and has to be told so."""
+        window = lane.tumbling
+        if window is None:
+            return False
+        over = window.end <= self._core.clock.time() and not (lane.new and window.holds(lane.new[0]))
+        return over or window.full
 
     def _window_is_over(self, lane: _Lane) -> bool:
         settings = self._settings
@@ -216,7 +233,17 @@ class StreamPoller:
 
     def _cut(self, lane: _Lane) -> _Batch:
         self._close_window(lane)
-        first, _payload = next(records.payloads(lane.new[: self._settings.batch_size]))
+        new: Sequence[Record] = lane.new[: self._settings.batch_size]
+        if self._settings.tumbling_s:
+            if lane.tumbling is None:
+                lane.tumbling = Window.around(new[0].arrived, self._settings.tumbling_s)
+                self._core.work.submit(
+                    self.wake,
+                    label=self._label("tumbling window"),
+                    delay_s=max(0.0, lane.tumbling.end - self._core.clock.time()),
+                )
+            new = in_first_window(new, lane.tumbling)
+        first, _payload = next(records.payloads(new))
         del lane.new[: len(first)]
         return _Batch(tuple(first))
 
@@ -227,10 +254,10 @@ class StreamPoller:
 
     def _process(self, lane: _Lane, batch: _Batch) -> None:
         batch = self._without_expired(lane, batch)
-        if not batch.records:
+        if not batch.records and not batch.final:
             self._go_on(lane)
             return
-        [(_, payload)] = records.payloads(batch.records)
+        payload = self._payload(lane, batch)
         try:
             outcome = self._consumer.invoke(payload, self._subject)
         except Exception:
@@ -245,7 +272,18 @@ class StreamPoller:
             return
         self._finish(lane, replace(batch, invoked=batch.invoked + 1, refused=0), outcome)
 
+    def _payload(self, lane: _Lane, batch: _Batch) -> bytes:
+        plain = b'{"Records":[]}' if batch.final else next(records.payloads(batch.records))[1]
+        if lane.tumbling is None:
+            return plain
+        return lane.tumbling.payload(plain, lane.shard_id, self._stream.arn, final=batch.final)
+
     def _finish(self, lane: _Lane, batch: _Batch, outcome: InvokeOutcome) -> None:
+        if lane.tumbling is not None and outcome.succeeded and not batch.final:
+            lane.tumbling.take(outcome)
+        if batch.final:
+            self._finish_window(lane, batch, outcome)
+            return
         left = self._left(batch, outcome)
         result = "ok" if not left else "failed" if left == batch.records else "partial"
         why = {"reason": batch_failed_as(outcome, len(left), len(batch.records))} if left else {}
@@ -265,6 +303,21 @@ class StreamPoller:
             self._go_on(lane)
             return
         again = replace(batch, records=left, retries=batch.retries + 1)
+        self._retry(lane, [again], _backoff(again.retries))
+
+    def _finish_window(self, lane: _Lane, batch: _Batch, outcome: InvokeOutcome) -> None:
+        """The function has been told of a window's end, or has failed to take note."""
+        settings = self._settings
+        if outcome.succeeded:
+            self._report("ok", (), outcome)
+        else:
+            self._report("failed", (), outcome, reason=batch_failed_as(outcome, 0, 0))
+        self._mapping.last_result = "OK" if outcome.succeeded else "PROBLEM: Function call failed"
+        if outcome.succeeded or (settings.retries is not None and batch.retries >= settings.retries):
+            lane.tumbling = None
+            self._go_on(lane)
+            return
+        again = replace(batch, retries=batch.retries + 1)
         self._retry(lane, [again], _backoff(again.retries))
 
     def _left(self, batch: _Batch, outcome: InvokeOutcome) -> tuple[Record, ...]:

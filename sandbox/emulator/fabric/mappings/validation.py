@@ -64,10 +64,6 @@ def read_stream_settings(params: Mapping[str, Any], service: str) -> StreamSetti
     """
     if params.get("ScalingConfig"):
         raise refused("Unsupported parameter for given event source type: ScalingConfig.")
-    if params.get("TumblingWindowInSeconds"):
-        raise AwsError(
-            "NotEmulated", "Coldstart does not emulate tumbling windows yet; this is a gap of ours.", 501
-        )
     position, moment = params.get("StartingPosition"), params.get("StartingPositionTimestamp")
     if not position:
         raise refused(
@@ -103,6 +99,7 @@ def read_stream_settings(params: Mapping[str, Any], service: str) -> StreamSetti
         age_s=None if age_s in (None, -1) else age_s,
         bisects=bool(params.get("BisectBatchOnFunctionError")),
         on_failure=_on_failure(params),
+        tumbling_s=_bounded(params, "TumblingWindowInSeconds", 0, 900) or 0,
     )
 
 
