@@ -118,6 +118,7 @@ class Executor:
 
         Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
         """
+        self._fleet.prepare(run.version)  # On Lambda, too, this is not yet the init phase.
         began = time.monotonic()
         run.log.init_start()
         run.environment = self._fleet.start(run.version)
