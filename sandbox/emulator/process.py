@@ -48,6 +48,7 @@ from sandbox.emulator.iam.trail import CloudTrail
 from sandbox.emulator.iam.users import UserBoundaries
 from sandbox.emulator.sts import SecurityTokens
 from sandbox.emulator.telemetry.service import Telemetry
+from sandbox.emulator.telemetry.traces.service import Traces
 from sandbox.emulator.timeline import Timeline
 from sandbox.emulator.work import Settled, WorkQueue
 from sandbox.isolation.client import SpawnerClient
@@ -129,12 +130,14 @@ class EmulatedAccount:
             dispatch_lock=lock,
         )
         self._spawner = SpawnerClient(options.spawner_socket)
+        traces = Traces(self.core)
         self.functions = FunctionService(
             self.core,
             self._spawner,
             self.gateway.application,
             runtimes=options.runtimes,
             authority=options.authority,
+            traces=traces,
         )
         queues = SqsService(self.core)
         self.events = EventBridge(self.core, self.functions, queues.mailroom)
@@ -158,6 +161,7 @@ class EmulatedAccount:
             Scheduler(self.core),
             StepFunctions(self.core, self.events),
             self._telemetry,
+            traces,
             Expiry(self.core),
             apis,
             formation,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from sandbox.emulator.functions.logs import PROVISIONED, InvocationLog, LogWrite
 from sandbox.emulator.functions.runtime_api import Event
 from sandbox.emulator.functions.store import FunctionVersion, Target
 from sandbox.emulator.functions.timing import Spent, duration_ms
+from sandbox.emulator.functions.tracing import InvocationTrace, Told, Tracer
 
 INIT_LIMIT_S = 10.0
 PROVISIONED_INIT_LIMIT_S = 130.0
@@ -38,13 +38,15 @@ class StreamSink(Protocol):
 class Invocation:
     """One event on its way into a function. ``source`` says who caused it, for the timeline.
 
-    With a ``sink`` the response goes there, as it comes if the function streams it.
+    With a ``sink`` the response goes there, as it comes if the function streams it. ``linked_traces`` are the
+    tracing headers of the messages in it, where they are no caller's.
     """
 
     payload: bytes
     source: str
     trace_header: str = ""
     client_context: str = ""
+    linked_traces: tuple[str, ...] = ()
     sink: StreamSink | None = None
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
@@ -56,6 +58,7 @@ class _Run:
     version: FunctionVersion
     log: InvocationLog
     began: float
+    trace: InvocationTrace | None = None
     environment: ExecutionEnvironment | None = None
     init_ms: float | None = None
     duration_ms: float = 0.0
@@ -69,9 +72,12 @@ class _Run:
 class Executor:
     """Runs invocations in the calling thread. Hold a slot of the fleet around :meth:`run`."""
 
-    def __init__(self, core: AccountCore, fleet: Fleet, *, init_limit_s: float = INIT_LIMIT_S) -> None:
+    def __init__(
+        self, core: AccountCore, fleet: Fleet, tracer: Tracer, *, init_limit_s: float = INIT_LIMIT_S
+    ) -> None:
         self._core = core
         self._fleet = fleet
+        self._tracer = tracer
         self._logs = LogWriter(core)
         self._init_limit_s = init_limit_s
 
@@ -84,6 +90,7 @@ class Executor:
         """
         version = target.version
         run = _Run(version, InvocationLog(version, self._fleet.now_ms), time.monotonic())
+        run.trace = self._tracer.begin(version, invocation.trace_header, invocation.linked_traces)
         run.environment = self._fleet.take_idle(version)
         if run.environment is None:
             self._start(run, invocation)
@@ -92,14 +99,18 @@ class Executor:
             self._invoke(run, target, invocation)
         else:
             run.log.start(invocation.request_id)
-        return self._finish(run, invocation)
+        outcome = self._finish(run, invocation)
+        cause = run.failure.payload.decode("utf-8", "replace") if run.failure else ""
+        told = Told(invocation.request_id, failed=run.failure is not None, cause=cause)
+        self._tracer.tell(run.trace, target, told)
+        return outcome
 
     def prepare(self, version: FunctionVersion) -> bool:
         """Start an environment and leave it ready for events to come; whether its init went well."""
         log = InvocationLog(version, self._fleet.now_ms)
         log.init_start(PROVISIONED)
         environment = self._fleet.start(version, provisioned=True)
-        run = _Run(version, log, time.monotonic(), environment)
+        run = _Run(version, log, time.monotonic(), environment=environment)
         ended = environment.initialise(max(PROVISIONED_INIT_LIMIT_S, version.timeout_s))
         if ended.how is How.READY:
             self._take_output(run)
@@ -119,10 +130,12 @@ class Executor:
         Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
         """
         self._fleet.prepare(run.version)  # On Lambda, too, this is not yet the init phase.
-        began = time.monotonic()
+        began, began_at = time.monotonic(), self._core.clock.time()
         run.log.init_start()
         run.environment = self._fleet.start(run.version)
         ended = run.environment.initialise(self._init_limit_s)
+        assert run.trace is not None
+        run.trace.init = (began_at, self._core.clock.time())
         if ended.how is How.READY:
             spent = Spent((time.monotonic() - began) * 1000, *run.environment.used())
             run.init_ms = spent.unhindered_ms
@@ -149,8 +162,9 @@ class Executor:
         return failure
 
     def _invoke(self, run: _Run, target: Target, invocation: Invocation) -> None:
-        environment, version = run.environment, run.version
+        environment, version, trace = run.environment, run.version, run.trace
         assert environment is not None
+        assert trace is not None
         # What printed while nothing was asked of it, before it froze, was taken with the last invocation.
         run.log.start(invocation.request_id)
         spent_s = (
@@ -162,18 +176,20 @@ class Executor:
             payload=invocation.payload or b"{}",
             deadline_ms=int((VirtualClock.wall_time() + limit_s) * 1000),
             function_arn=target.name.qualified_arn,
-            trace_header=invocation.trace_header or new_trace_header(sampled=version.tracing == "Active"),
+            trace_header=trace.handed_on(),
             client_context=invocation.client_context,
         )
         sink = invocation.sink
         if sink is not None:
             sink.started(version.version)
+        began_at = self._core.clock.time()
         ended = environment.invoke(
             event,
             limit_s,
             take_chunk=sink.chunk if sink is not None else None,
             on_output=lambda: self._hand_on(run),
         )
+        trace.invoke = (began_at, self._core.clock.time())
         run.failure = self._describe(ended, version, invocation)
         run.payload = ended.answer.body if ended.answer is not None else b""
         if (
@@ -275,9 +291,3 @@ class Executor:
             memory_mb=usage.memory_mb,
             output_bytes_dropped=run.dropped_bytes,
         )
-
-
-def new_trace_header(*, sampled: bool) -> str:
-    """A trace of its own, for an event that came without one."""
-    root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
-    return f"Root={root};Parent={secrets.token_hex(8)};Sampled={int(sampled)}"

@@ -66,8 +66,10 @@ class Fleet:
         serve: Serve,
         runtimes: Runtimes,
         serve_tls: Serve | None,
+        take_datagram: Callable[[FunctionVersion, bytes], None],
     ) -> None:
         self._core = core
+        self._take_datagram = take_datagram
         self._spawner = spawner
         self._gateway = gateway
         self._serve = serve
@@ -207,6 +209,7 @@ class Fleet:
             lambda listener: self._serve(self._gateway(environment_id), listener),
             self._tls_of(environment_id),
             self.now_ms,
+            lambda data: self._take_datagram(version, data),
         )
         started.provisioned = provisioned
         with self._lock:

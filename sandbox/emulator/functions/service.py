@@ -29,12 +29,14 @@ from sandbox.emulator.functions.runtimes import Runtimes
 from sandbox.emulator.functions.runtimes.python import PythonRuntime
 from sandbox.emulator.functions.store import FunctionStore
 from sandbox.emulator.functions.streaming import ResponseStream
+from sandbox.emulator.functions.tracing import Told, Tracer
 from sandbox.emulator.functions.urls.access import Keys, UrlAccess
 from sandbox.emulator.functions.urls.configs import FunctionUrls
 from sandbox.emulator.functions.urls.dataplane import UrlDataPlane
 from sandbox.emulator.gateway import tls
 from sandbox.emulator.gateway.authority import Authority, Certificates
 from sandbox.emulator.gateway.server import serve as serve_gateway
+from sandbox.emulator.telemetry.traces.service import Traces
 from sandbox.errors import EnvironmentFault
 from sandbox.isolation.spec import Spawner
 
@@ -47,6 +49,7 @@ class FunctionService:
 
     ``gateway`` makes the AWS endpoint of one environment; ``serve`` puts it on the environment's socket.
     ``authority`` is the one that the spawner's environments trust: with it AWS's own names lead there, too.
+    ``traces`` is where segments go; without it nobody reads them.
     """
 
     def __init__(
@@ -60,12 +63,23 @@ class FunctionService:
         init_limit_s: float = INIT_LIMIT_S,
         serve: Serve = serve_gateway,
         authority: Authority | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self._core = core
         self.runtimes = runtimes or Runtimes(PythonRuntime())
-        self._store = FunctionStore(core.dispatch_lock, chance or random.Random())
-        self._fleet = Fleet(core, spawner, gateway, serve, self.runtimes, _serving_tls(authority))
-        self._executor = Executor(core, self._fleet, init_limit_s=init_limit_s)
+        chance = chance or random.Random()
+        self._store = FunctionStore(core.dispatch_lock, chance)
+        self._tracer = Tracer(core, traces or Traces(core), chance)
+        self._fleet = Fleet(
+            core,
+            spawner,
+            gateway,
+            serve,
+            self.runtimes,
+            _serving_tls(authority),
+            self._tracer.take_datagram,
+        )
+        self._executor = Executor(core, self._fleet, self._tracer, init_limit_s=init_limit_s)
         self._configs = EventInvokeConfigs(core, self._store)
         self._urls = FunctionUrls(core, self._store)
         self._provisions = Provisions(core, self._store, self._fleet, self._executor.prepare)
@@ -157,8 +171,15 @@ class FunctionService:
         with self._core.work.in_flight(f"lambda {name.name}"):
             try:
                 target = self._store.resolve(name)
-                with self._fleet.slot(target):
-                    return self._executor.run(target, invocation)
+                try:
+                    with self._fleet.slot(target):
+                        return self._executor.run(target, invocation)
+                except Throttled:
+                    trace = self._tracer.begin(
+                        target.version, invocation.trace_header, invocation.linked_traces
+                    )
+                    self._tracer.tell(trace, target, Told(invocation.request_id, status=429))
+                    raise
             except AwsError as error:
                 self._record_refusal(name, invocation, error)
                 return _refused(error, invocation.request_id)
