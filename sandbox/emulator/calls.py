@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -55,6 +56,24 @@ class Call:
 
 # The call this thread answers: whatever moto does meanwhile happens because of it.
 current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)
+_carried: ContextVar[str] = ContextVar("carried_trace", default="")
+TRACE_HEADER = "x-amzn-trace-id"
+
+
+def trace_header() -> str:
+    """The tracing header of whatever this thread works for; empty when it came without one."""
+    call = current_call.get()
+    return _carried.get() or (call.headers.get(TRACE_HEADER, "") if call is not None else "")
+
+
+@contextmanager
+def carrying(header: str) -> Iterator[None]:
+    """Work for a traced request after it was answered: calls made meanwhile belong to its trace."""
+    before = _carried.set(header)
+    try:
+        yield
+    finally:
+        _carried.reset(before)
 
 
 class AwsError(Exception):

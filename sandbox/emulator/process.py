@@ -143,7 +143,7 @@ class EmulatedAccount:
         self.events = EventBridge(self.core, self.functions, queues.mailroom)
         mappings = EventSourceMappings(self.core, self.functions, queues.mailroom)
         self._telemetry = Telemetry(self.core, self.functions, queues.mailroom, self.events)
-        apis = ApiGateway(self.core, self.functions, self.gateway.keys)
+        apis = ApiGateway(self.core, self.functions, self.gateway.keys, traces)
         by_name = self._spawner.level >= IsolationLevel.NAMESPACES
         formation = CloudFormation(self.core, by_name=by_name)
         for service in (

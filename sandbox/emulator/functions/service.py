@@ -131,13 +131,14 @@ class FunctionService:
         source: str,
         trace_header: str = "",
         client_context: str = "",
+        linked_traces: tuple[str, ...] = (),
     ) -> InvokeOutcome:
         """See ``contract.Functions``. ``client_context`` is JSON, not Base64."""
         try:
             name = names.parse(function, account_id=account_id, region=region)
         except AwsError as error:
             return _refused(error)
-        return self.run(name, Invocation(payload, source, trace_header, client_context))
+        return self.run(name, Invocation(payload, source, trace_header, client_context, linked_traces))
 
     def invoke_async(
         self,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import random
-import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +14,10 @@ from sandbox.emulator.core import AccountCore
 from sandbox.emulator.functions.credentials import role_principal
 from sandbox.emulator.functions.store import FunctionVersion, Target
 from sandbox.emulator.telemetry.traces.headers import TraceHeader, new_id, new_trace_id
+from sandbox.emulator.telemetry.traces.sampling import Sampler
 from sandbox.emulator.telemetry.traces.service import Traces
 
 ACTIVE = "Active"
-# Of what nobody has decided about: the first in each second, and of the others these.
-SAMPLED_SHARE = 0.05
 
 
 @dataclass(slots=True)
@@ -62,9 +60,7 @@ class Tracer:
     def __init__(self, core: AccountCore, traces: Traces, chance: random.Random) -> None:
         self._core = core
         self._traces = traces
-        self._chance = chance
-        self._lock = threading.Lock()
-        self._latest: dict[str, int] = {}
+        self._sampler = Sampler(chance)
 
     def begin(
         self, version: FunctionVersion, trace_header: str, linked: tuple[str, ...] = ()
@@ -77,17 +73,11 @@ class Tracer:
             given = TraceHeader(new_trace_id(now), sampled=_any_sampled(links))
         if version.tracing != ACTIVE:
             return InvocationTrace(given, False, now, links)
-        sampled = self._samples(version.arn, now) if given.sampled is None else given.sampled
+        sampled = self._sampler.samples(version.arn, now) if given.sampled is None else given.sampled
         header = TraceHeader(given.trace_id, given.parent_id, sampled)
         if not sampled or not self._traces.may_write(role_principal(version), version.region, version.name):
             return InvocationTrace(header, False, now, links)
         return InvocationTrace(header, True, now, links)
-
-    def _samples(self, function: str, now: float) -> bool:
-        with self._lock:
-            first = self._latest.get(function) != int(now)
-            self._latest[function] = int(now)
-            return first or self._chance.random() < SAMPLED_SHARE
 
     def take_datagram(self, version: FunctionVersion, data: bytes) -> None:
         """What a function sent to the daemon."""

@@ -176,13 +176,11 @@ class SqsPoller:
         return passed
 
     def _invoke(self, batch: _Batch) -> None:
-        headers = {each.trace_header for each in batch.messages}
+        # A batch begins a trace of its own, linked to those that its messages came from.
+        # Source: https://docs.aws.amazon.com/xray/latest/devguide/xray-tracelinking.html
+        headers = tuple(dict.fromkeys(each.trace_header for each in batch.messages if each.trace_header))
         try:
-            outcome = self._consumer.invoke(
-                batch.payload,
-                f"sqs:{self._mapping.source.name}",
-                headers.pop() if len(headers) == 1 else "",
-            )
+            outcome = self._consumer.invoke(batch.payload, f"sqs:{self._mapping.source.name}", headers)
         except Exception:
             self._free_slot()
             raise

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from moto.s3.models import FakeBucket, s3_backends
 
-from sandbox.emulator.calls import AwsError, Call, Handlers, current_call
+from sandbox.emulator.calls import AwsError, Call, Handlers, carrying, current_call, trace_header
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import policies, principals
 from sandbox.emulator.fabric.policies import Delivery
@@ -100,13 +100,15 @@ class Notifications:
             if rule.wants(event, state.key):
                 self._submit(bucket, rule, change.name, events.notification(change, rule.id))
         if wanted.event_bridge and events.knows_bus_event(change):
+            header = trace_header()
             self._core.work.submit(
-                lambda: self._put(change.owner, change.region, events.bus_event(change)),
+                lambda: self._put(change.owner, change.region, events.bus_event(change), header),
                 label=f"s3:{bucket.name} → event bus",
             )
 
-    def _put(self, account_id: str, region: str, event: Mapping[str, Any]) -> None:
-        self._events.put(account_id, region, event)
+    def _put(self, account_id: str, region: str, event: Mapping[str, Any], header: str) -> None:
+        with carrying(header):
+            self._events.put(account_id, region, event)
 
     def _bucket(self, call: Call) -> FakeBucket:
         name = call.params.get("Bucket", "")
@@ -173,8 +175,14 @@ class Notifications:
         )
 
     def _submit(self, bucket: FakeBucket, rule: Rule, event: str, message: dict[str, Any]) -> None:
+        header = trace_header()
+
+        def deliver() -> None:
+            with carrying(header):
+                self._deliver(bucket, rule, event, message)
+
         self._core.work.submit(
-            lambda: self._deliver(bucket, rule, event, message),
+            deliver,
             label=f"s3:{bucket.name} → {rule.target.service}:{rule.target.name}",
         )
 
@@ -205,11 +213,12 @@ class Notifications:
                 account_id=target.account_id,
                 region=target.region,
                 source=f"s3:{bucket.name}",
+                trace_header=trace_header(),
             )
         elif target.service == "sqs":
             queue = self._mailroom.find_queue(str(target))
             if queue is not None:
-                self._mailroom.send(queue, text, sender_id=f"AWS:{_SERVICE}")
+                self._mailroom.send(queue, text, sender_id=f"AWS:{_SERVICE}", trace_header=trace_header())
         else:
             principal = principals.service(_SERVICE, target.account_id)
             client = self._core.clients.client("sns", region=target.region, principal=principal)

@@ -26,6 +26,7 @@ class Publication:
     attributes: Mapping[str, Mapping[str, Any]]
     group: str = ""
     deduplication_id: str = ""
+    trace_header: str = ""
 
 
 @dataclass(frozen=True, slots=True)

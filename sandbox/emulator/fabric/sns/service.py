@@ -151,6 +151,7 @@ class Sns:
                 account_id=target.account_id,
                 region=target.region,
                 source=f"sns:{subscription.topic.name}",
+                trace_header=notification.published.trace_header,
             )
             return ""
         raw = str(subscription.attributes.get("RawMessageDelivery", "")).lower() == "true"
@@ -173,6 +174,7 @@ class Sns:
             group=published.group,
             deduplication_id=published.deduplication_id,
             sender_id=f"AWS:{_SERVICE}",
+            trace_header=published.trace_header,
         )
         return ""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from moto.sqs.models import Queue
 
-from sandbox.emulator.calls import AwsError, Call, Handlers
+from sandbox.emulator.calls import AwsError, Call, Handlers, trace_header
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.principals import unique_id
 from sandbox.emulator.fabric.sqs import patches
@@ -138,7 +138,7 @@ class SqsService:
             deduplication_id=entry.get("MessageDeduplicationId") or "",
             delay_s=delay_s,
             sender_id=sender,
-            trace_header=trace.get("StringValue", ""),
+            trace_header=trace.get("StringValue") or trace_header(),
         )
         sent = {
             "MessageId": message.id,

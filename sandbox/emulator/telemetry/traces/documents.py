@@ -9,7 +9,7 @@ import copy
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 from sandbox.emulator.telemetry.traces.headers import SEGMENT_ID, TRACE_ID
 
@@ -45,7 +45,7 @@ def read_document(text: str | bytes, now: float) -> Document:
     if len(text) > DOCUMENT_LIMIT_BYTES:
         raise BadDocument("InvalidSize")
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise BadDocument("ParseError") from None
     if not isinstance(found, dict):
@@ -53,6 +53,11 @@ def read_document(text: str | bytes, now: float) -> Document:
     _check(found, "subsegment" if found.get("type") == "subsegment" else "segment", now)
     _check_nested(found, 0)
     return found
+
+
+def _refuse_constant(name: str) -> None:
+    """``NaN`` and its like are not JSON."""
+    raise ValueError(name)
 
 
 def _check(document: Document, kind: str, now: float) -> None:
@@ -94,8 +99,14 @@ def _check_nested(document: Document, depth: int) -> None:
         _check_nested(each, depth + 1)
 
 
-def _is_time(value: Any) -> bool:
+def _is_time(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e11
+
+
+def time_of(document: Document, name: str) -> float | None:
+    """``start_time`` or ``end_time``; None where it is not told, or is no time."""
+    value = document.get(name)
+    return float(value) if _is_time(value) else None
 
 
 def shift(document: Document, seconds: float) -> None:
@@ -142,5 +153,4 @@ _OF_ITS_OWN = frozenset({"type", "trace_id", "parent_id"})
 
 
 def _began(document: Document) -> float:
-    value = document.get("start_time", 0.0)
-    return float(value) if _is_time(value) else 0.0
+    return time_of(document, "start_time") or 0.0

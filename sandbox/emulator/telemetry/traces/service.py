@@ -7,13 +7,20 @@ from typing import Any
 
 from sandbox.emulator.calls import AwsError, Call, Handlers, Principal
 from sandbox.emulator.core import AccountCore
+from sandbox.emulator.telemetry.traces import answers
 from sandbox.emulator.telemetry.traces.documents import BadDocument, Document, read_document, shift
+from sandbox.emulator.telemetry.traces.filters import BadFilter, read_filter
 from sandbox.emulator.telemetry.traces.headers import TRACE_ID
 from sandbox.emulator.telemetry.traces.store import KEPT_S, Trace, TraceStore, span_of
+from sandbox.emulator.telemetry.traces.views import View, view
 
 _PUT = "xray:PutTraceSegments"
 # Source: https://docs.aws.amazon.com/xray/latest/api/API_BatchGetTraces.html
 _TRACES_AT_ONCE = 5
+# Source: https://docs.aws.amazon.com/xray/latest/api/API_GetTraceSummaries.html, …/API_GetServiceGraph.html
+_SUMMARIES_RANGE_S = 24 * 3600
+_GRAPH_RANGE_S = 6 * 3600
+_SUMMARIES_AT_ONCE = 100
 _DAEMON_HEADER = {"format": "json", "version": 1}
 
 
@@ -29,6 +36,9 @@ class Traces:
         return {
             ("xray", "PutTraceSegments"): self._put_trace_segments,
             ("xray", "BatchGetTraces"): self._batch_get_traces,
+            ("xray", "GetTraceSummaries"): self._get_trace_summaries,
+            ("xray", "GetServiceGraph"): self._get_service_graph,
+            ("xray", "GetTraceGraph"): self._get_trace_graph,
         }
 
     def add(self, account_id: str, region: str, document: Document) -> None:
@@ -92,21 +102,87 @@ class Traces:
     def _batch_get_traces(self, call: Call) -> dict[str, Any]:
         wanted = call.params["TraceIds"]
         if len(wanted) > _TRACES_AT_ONCE:
-            raise AwsError(
-                "InvalidRequestException", f"At most {_TRACES_AT_ONCE} traces can be asked for at once."
-            )
+            raise _invalid(f"At most {_TRACES_AT_ONCE} traces can be asked for at once.")
+        found = self._named(call, wanted)
+        return {
+            "Traces": [_told(trace) for trace in found.values()],
+            "UnprocessedTraceIds": [trace_id for trace_id in wanted if trace_id not in found],
+        }
+
+    def _named(self, call: Call, wanted: list[str]) -> dict[str, Trace]:
+        """Those of the traces that are there, by the ids that they were asked for by."""
         if bad := [trace_id for trace_id in wanted if not TRACE_ID.fullmatch(trace_id)]:
-            raise AwsError("InvalidRequestException", f"Invalid trace ID: {bad[0]}")
+            raise _invalid(f"Invalid trace ID: {bad[0]}")
         oldest = self._core.clock.time() - KEPT_S
         found = {}
         for trace_id in wanted:
             trace = self.store.find(call.account_id, call.region, trace_id)
             if trace is not None and int(trace_id[2:10], 16) >= oldest:
                 found[trace_id] = trace
+        return found
+
+    def _get_trace_summaries(self, call: Call) -> dict[str, Any]:
+        expression = call.params.get("FilterExpression") or ""
+        try:
+            wanted = read_filter(expression) if expression.strip() else None
+        except BadFilter as bad:
+            raise _invalid(str(bad)) from None
+        views = self._between(call, _SUMMARIES_RANGE_S)
+        matching = [each for each in views if wanted is None or wanted(each)]
+        first = _offset(call.params.get("NextToken"))
+        page = matching[first : first + _SUMMARIES_AT_ONCE]
+        more = first + len(page) < len(matching)
         return {
-            "Traces": [_told(trace) for trace in found.values()],
-            "UnprocessedTraceIds": [trace_id for trace_id in wanted if trace_id not in found],
+            "TraceSummaries": [answers.summary(each) for each in page],
+            "ApproximateTime": self._core.clock.now(),
+            "TracesProcessedCount": len(views),
+            **({"NextToken": str(first + len(page))} if more else {}),
         }
+
+    def _get_service_graph(self, call: Call) -> dict[str, Any]:
+        if call.params.get("GroupName") or call.params.get("GroupARN"):
+            raise AwsError("NotEmulated", "Coldstart does not emulate X-Ray groups. This is our gap.", 501)
+        views = self._between(call, _GRAPH_RANGE_S)
+        return {
+            "StartTime": call.params["StartTime"],
+            "EndTime": call.params["EndTime"],
+            "Services": answers.service_graph(views),
+            "ContainsOldGroupVersions": False,
+        }
+
+    def _get_trace_graph(self, call: Call) -> dict[str, Any]:
+        traces = self._named(call, call.params["TraceIds"])
+        return {"Services": answers.service_graph(view(trace) for trace in traces.values())}
+
+    def _between(self, call: Call, longest_s: float) -> list[View]:
+        """Traces of the time range that was asked for, earliest first."""
+        start, end = (call.params[name].timestamp() for name in ("StartTime", "EndTime"))
+        if start > end:
+            raise _invalid("The start of the time range lies after its end.")
+        if end - start > longest_s:
+            raise _invalid(f"The time range is longer than {longest_s / 3600:g} hours.")
+        by_id = (call.params.get("TimeRangeType") or "TraceId") == "TraceId"
+        since = max(start, self._core.clock.time() - KEPT_S)
+        found = []
+        for trace in self.store.all(call.account_id, call.region, since=since if by_id else 0.0):
+            seen = view(trace)
+            began = int(trace.trace_id[2:10], 16)
+            inside = began <= end if by_id else seen.span.start <= end and seen.span.end >= since
+            if inside:
+                found.append(seen)
+        return sorted(found, key=lambda each: each.span.start)
+
+
+def _invalid(message: str) -> AwsError:
+    return AwsError("InvalidRequestException", message)
+
+
+def _offset(token: str | None) -> int:
+    if not token:
+        return 0
+    if not token.isdecimal():
+        raise _invalid("The token is none of ours.")
+    return int(token)
 
 
 def _told(trace: Trace) -> dict[str, Any]:

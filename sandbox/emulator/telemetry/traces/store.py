@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-from sandbox.emulator.telemetry.traces.documents import Document, put_together, within
+from sandbox.emulator.telemetry.traces.documents import Document, put_together, time_of, within
 
 # Source: https://docs.aws.amazon.com/general/latest/gr/xray.html (30 days; 500 KB a trace)
 KEPT_S = 30 * 24 * 3600
@@ -45,8 +45,8 @@ class Span:
 def span_of(segments: list[Document]) -> Span:
     """From the first beginning to the last end in a trace."""
     every = [each for segment in segments for each in within(segment)]
-    starts = [float(each["start_time"]) for each in every if "start_time" in each]
-    ends = [float(each["end_time"]) for each in every if "end_time" in each]
+    starts = [time for each in every if (time := time_of(each, "start_time")) is not None]
+    ends = [time for each in every if (time := time_of(each, "end_time")) is not None]
     start = min(starts, default=0.0)
     return Span(start, max(ends, default=start))
 

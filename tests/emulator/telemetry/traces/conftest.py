@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
+from sandbox.emulator.fabric.apigateway.service import ApiGateway
+from sandbox.emulator.fabric.eventbridge.service import EventBridge
+from sandbox.emulator.fabric.mappings import EventSourceMappings
+from sandbox.emulator.fabric.s3 import Notifications
+from sandbox.emulator.fabric.sns.service import Sns
 from sandbox.emulator.fabric.sqs.service import SqsService
+from sandbox.emulator.fabric.stepfunctions import StepFunctions
 from sandbox.emulator.functions.runtimes import Runtimes, find_runtimes
 from sandbox.emulator.functions.service import FunctionService
 from sandbox.emulator.telemetry.traces.service import Traces
@@ -22,13 +28,7 @@ TRACING = {
     "Version": "2012-10-17",
     "Statement": {
         "Effect": "Allow",
-        "Action": [
-            "xray:PutTraceSegments",
-            "dynamodb:*",
-            "sqs:*",
-            "lambda:InvokeFunction",
-            "s3:ListAllMyBuckets",
-        ],
+        "Action": "*",
         "Resource": "*",
     },
 }
@@ -37,9 +37,10 @@ TRACING = {
 class TracedAccount(FunctionsAccount):
     """An account whose functions may write traces."""
 
-    def __init__(self, account: Any, service: FunctionService, traces: Traces) -> None:
+    def __init__(self, account: Any, service: FunctionService, traces: Traces, apis: ApiGateway) -> None:
         super().__init__(account, service)
         self.traces = traces
+        self.apis = apis
         account.client("iam").put_role_policy(
             RoleName="fn-role", PolicyName="tracing", PolicyDocument=json.dumps(TRACING)
         )
@@ -68,8 +69,21 @@ def traced(account: Any, spawner_socket: Path, runtimes: Runtimes) -> Iterator[T
         authority=authority(),
         traces=traces,
     )
-    for part in (service, traces, SqsService(account.core)):
+    queues = SqsService(account.core)
+    bus = EventBridge(account.core, service, queues.mailroom)
+    apis = ApiGateway(account.core, service, account.gateway.keys, traces)
+    for part in (
+        service,
+        traces,
+        queues,
+        EventSourceMappings(account.core, service, queues.mailroom),
+        Sns(account.core, service, queues.mailroom),
+        Notifications(account.core, service, queues.mailroom, bus),
+        bus,
+        StepFunctions(account.core, bus),
+        apis,
+    ):
         account.add(part.handlers())
-    yield TracedAccount(account, service, traces)
+    yield TracedAccount(account, service, traces, apis)
     service.close()
     spawner.close()

@@ -87,7 +87,7 @@ def test_otherwise_the_header_is_handed_on_and_nothing_told(traced: Any, mode: s
 
 def test_what_nobody_decided_is_recorded_once_a_second(traced: Any) -> None:
     traced.create(ECHO, TracingConfig={"Mode": "Active"})
-    traced.service._tracer._chance.random = lambda: 0.9  # None beyond the first.
+    traced.service._tracer._sampler._chance.random = lambda: 0.9  # None beyond the first.
     seen: list[TraceHeader] = []
     for _ in range(2):
         traced.core.clock.shift(10)
