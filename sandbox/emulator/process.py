@@ -53,6 +53,7 @@ from sandbox.emulator.iam.trail import CloudTrail
 from sandbox.emulator.iam.users import UserBoundaries
 from sandbox.emulator.sts import SecurityTokens
 from sandbox.emulator.telemetry.service import Telemetry
+from sandbox.emulator.telemetry.traces.service import Traces
 from sandbox.emulator.timeline import Timeline
 from sandbox.emulator.work import Settled, WorkQueue
 from sandbox.isolation.client import SpawnerClient
@@ -134,19 +135,21 @@ class EmulatedAccount:
             dispatch_lock=lock,
         )
         self._spawner = SpawnerClient(options.spawner_socket)
+        traces = Traces(self.core)
         self.functions = FunctionService(
             self.core,
             self._spawner,
             self.gateway.application,
             runtimes=options.runtimes,
             authority=options.authority,
+            traces=traces,
         )
         queues = SqsService(self.core)
         self.events = EventBridge(self.core, self.functions, queues.mailroom)
         mappings = EventSourceMappings(self.core, self.functions, queues.mailroom)
         self._telemetry = Telemetry(self.core, self.functions, queues.mailroom, self.events)
         web = Web(self.gateway.application(), self.core.gateway_port)
-        apis = ApiGateway(self.core, self.functions, self.gateway.keys, web)
+        apis = ApiGateway(self.core, self.functions, self.gateway.keys, web, traces)
         pools = UserPools(self.core, self.functions)
         by_name = self._spawner.level >= IsolationLevel.NAMESPACES
         formation = CloudFormation(self.core, by_name=by_name)
@@ -166,6 +169,7 @@ class EmulatedAccount:
             StepFunctions(self.core, self.events),
             CodeDeploy(self.core, self.events),
             self._telemetry,
+            traces,
             Expiry(self.core),
             apis,
             pools,

@@ -195,6 +195,8 @@ class Stage:
     snapshot: Snapshot
     log_destination: str = ""
     log_format: str = ""
+    api_name: str = ""
+    traced: bool = False
     throttles: Mapping[str, Throttle] = field(default_factory=dict)
     """By ``METHOD /path`` of REST APIs, route key of HTTP APIs, or ``*`` for all the others."""
 
