@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from sandbox.emulator.telemetry.traces.headers import TraceHeader, new_trace_id
 from tests.emulator.telemetry.traces.packages import nodejs, powertools
@@ -104,9 +105,25 @@ def test_what_nobody_decided_is_recorded_once_a_second(traced: Any) -> None:
     assert all(bool(traced.segments(header.trace_id)) == header.sampled for header in seen)
 
 
+def _take_away(traced: Any) -> None:
+    """The role may not write traces any more."""
+    for policy in ("tracing", "reaches"):
+        traced.account.client("iam").delete_role_policy(RoleName="fn-role", PolicyName=policy)
+
+
+def test_a_role_that_may_not_write_traces_is_refused_active_tracing(traced: Any) -> None:
+    _take_away(traced)
+    words = "The provided execution role does not have permissions to call PutTraceSegments on XRAY"
+    with pytest.raises(ClientError, match=words):
+        traced.create(ECHO, TracingConfig={"Mode": "Active"})
+    traced.create(ECHO)
+    with pytest.raises(ClientError, match=words):
+        traced.api.update_function_configuration(FunctionName="fn", TracingConfig={"Mode": "Active"})
+
+
 def test_a_role_that_may_not_write_traces_leaves_none(traced: Any) -> None:
     traced.create(ECHO, TracingConfig={"Mode": "Active"})
-    traced.account.client("iam").delete_role_policy(RoleName="fn-role", PolicyName="tracing")
+    _take_away(traced)
     header = _header(traced)
     _invoke(traced, header)
     [refused] = [each for each in traced.events("delivery") if each.subject == "xray:fn"]
