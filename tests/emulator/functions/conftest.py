@@ -92,6 +92,7 @@ REACHES = json.dumps(
                 "sqs:GetQueueUrl",
                 "sqs:ReceiveMessage",
                 "sqs:SendMessage",
+                "xray:PutTraceSegments",
             ],
             "Resource": "*",
         },

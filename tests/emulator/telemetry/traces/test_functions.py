@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from sandbox.emulator.telemetry.traces.headers import TraceHeader, new_trace_id
+from tests.emulator.telemetry.traces.packages import nodejs, powertools
 
 ECHO = "import os\ndef handler(event, context): return os.environ['_X_AMZN_TRACE_ID']"
 PARENT = "53995c3f42cd8ad8"
@@ -103,9 +105,25 @@ def test_what_nobody_decided_is_recorded_once_a_second(traced: Any) -> None:
     assert all(bool(traced.segments(header.trace_id)) == header.sampled for header in seen)
 
 
+def _take_away(traced: Any) -> None:
+    """The role may not write traces any more."""
+    for policy in ("tracing", "reaches"):
+        traced.account.client("iam").delete_role_policy(RoleName="fn-role", PolicyName=policy)
+
+
+def test_a_role_that_may_not_write_traces_is_refused_active_tracing(traced: Any) -> None:
+    _take_away(traced)
+    words = "The provided execution role does not have permissions to call PutTraceSegments on XRAY"
+    with pytest.raises(ClientError, match=words):
+        traced.create(ECHO, TracingConfig={"Mode": "Active"})
+    traced.create(ECHO)
+    with pytest.raises(ClientError, match=words):
+        traced.api.update_function_configuration(FunctionName="fn", TracingConfig={"Mode": "Active"})
+
+
 def test_a_role_that_may_not_write_traces_leaves_none(traced: Any) -> None:
     traced.create(ECHO, TracingConfig={"Mode": "Active"})
-    traced.account.client("iam").delete_role_policy(RoleName="fn-role", PolicyName="tracing")
+    _take_away(traced)
     header = _header(traced)
     _invoke(traced, header)
     [refused] = [each for each in traced.events("delivery") if each.subject == "xray:fn"]
@@ -151,6 +169,55 @@ def test_the_x_ray_sdk_works_unmodified(traced: Any) -> None:
     [call] = business["subsegments"]
     assert (call["name"], call["namespace"], call["aws"]["operation"]) == ("dynamodb", "aws", "ListTables")
     assert call["http"]["response"]["status"] == 200
+
+
+def test_powertools_tracer_works_unmodified(traced: Any) -> None:
+    code = """
+        import boto3
+        from aws_lambda_powertools import Logger, Tracer
+        logger, tracer = Logger(service="checkout"), Tracer(service="checkout")
+
+        @tracer.capture_method
+        def charge(order):
+            tracer.put_annotation("order", order)
+            boto3.client("dynamodb").list_tables()
+            raise ValueError("the bank said no")
+
+        @logger.inject_lambda_context
+        @tracer.capture_lambda_handler
+        def handler(event, context):
+            logger.info("charging")
+            charge("7")
+    """
+    traced.create(code, files=powertools(), TracingConfig={"Mode": "Active"}, MemorySize=256)
+    header = _header(traced)
+    assert _invoke(traced, header)["errorMessage"] == "the bank said no"
+
+    _service, function = traced.segments(header[5:40])
+    assert function["fault"]
+    [handler] = [each for each in function["subsegments"] if each["name"] == "## handler"]
+    assert handler["annotations"] == {"ColdStart": True, "Service": "checkout"}
+    [charge] = handler["subsegments"]
+    assert (charge["name"], charge["annotations"], charge["fault"]) == ("## app.charge", {"order": "7"}, True)
+    assert charge["cause"]["exceptions"][0]["message"] == "the bank said no"
+    assert [call["name"] for call in charge["subsegments"]] == ["dynamodb"]
+    [told] = [json.loads(line) for line in traced.logs() if '"charging"' in line]
+    assert told["xray_trace_id"] == header[5:40]
+
+
+def test_the_x_ray_sdk_for_nodejs_works_unmodified(traced: Any) -> None:
+    settings = {"Runtime": "nodejs22.x", "Handler": "index.handler", "TracingConfig": {"Mode": "Active"}}
+    traced.create(files=nodejs(), **settings, MemorySize=256)
+    for _ in range(2):  # Warm, the SDK has to follow the header of each invocation.
+        header = _header(traced)
+        assert _invoke(traced, header) == "done"
+
+        _service, function = traced.segments(header[5:40])
+        [business] = [each for each in function["subsegments"] if each["name"] == "business"]
+        assert business["annotations"] == {"order": 7}
+        [call] = business["subsegments"]
+        assert (call["name"], call["namespace"]) == ("DynamoDB", "aws")
+        assert call["http"]["response"]["status"] == 200
 
 
 def test_the_function_s_times_are_the_account_s(traced: Any) -> None:
