@@ -57,6 +57,7 @@ class _Run:
     log: InvocationLog
     began: float
     environment: ExecutionEnvironment | None = None
+    qualifier: str = ""
     init_ms: float | None = None
     duration_ms: float = 0.0
     wall_ms: float = 0.0
@@ -84,6 +85,7 @@ class Executor:
         """
         version = target.version
         run = _Run(version, InvocationLog(version, self._fleet.now_ms), time.monotonic())
+        run.qualifier = target.name.qualifier
         run.environment = self._fleet.take_idle(version)
         if run.environment is None:
             self._start(run, invocation)
@@ -264,6 +266,7 @@ class Executor:
             outcome=(failure.error_type or failure.status) if failure else "ok",
             function=version.arn,
             version=version.version,
+            qualifier=run.qualifier,
             request_id=invocation.request_id,
             environment_id=environment.environment_id,
             source=invocation.source,

@@ -169,6 +169,34 @@ def test_an_alarm_takes_alias_and_stack_back(deploying: Deploying) -> None:
     assert deploying.answers(2) == {"newer": 2}
 
 
+def test_errors_of_the_new_version_alone_ring_its_alarm(deploying: Deploying) -> None:
+    """The alarm watches one version behind the alias, so that the old one's traffic does not dilute it."""
+
+    def template(code: str) -> Any:
+        made = application("")
+        made["Resources"]["Shop"]["Properties"]["InlineCode"] = code
+        version = {"Fn::GetAtt": ["Shop.Version", "Version"]}
+        names = {"FunctionName": "shop", "Resource": "shop:live", "ExecutedVersion": version}
+        made["Resources"]["Errors"]["Properties"] |= {
+            "Namespace": "AWS/Lambda",
+            "TreatMissingData": "notBreaching",
+            "Dimensions": [{"Name": name, "Value": value} for name, value in names.items()],
+        }
+        return made
+
+    deploying.create(template("def handler(event, context): return 'old'"))
+    deploying.update(template("def handler(event, context): return 1 / 0"))
+    assert deploying.alias() == ("1", {"2": 0.1})
+    answers = [deploying.functions.invoke(name="shop", Qualifier="live") for _ in range(60)]
+    failed = sum("FunctionError" in answer for answer in answers)
+    assert 1 <= failed <= 25
+    deploying.account.advance(75)
+
+    assert deploying.engine.status() == "UPDATE_ROLLBACK_COMPLETE"
+    assert deploying.alias() == ("1", {})
+    assert deploying.answers(20) == {"old": 20}
+
+
 @pytest.mark.parametrize("said", ["Succeeded", "Failed"])
 def test_a_hook_decides(deploying: Deploying, said: str) -> None:
     deploying.create(application("old", hook=said, kind="AllAtOnce"))
