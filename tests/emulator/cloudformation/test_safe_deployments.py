@@ -210,8 +210,18 @@ def test_a_hook_decides(deploying: Deploying, said: str) -> None:
     assert deploying.deployments()[-1]["status"] == ("Succeeded" if good else "Failed")
 
 
-def test_who_stops_a_deployment_stops_the_update(deploying: Deploying) -> None:
+@pytest.mark.parametrize("back", [True, False])
+def test_who_stops_a_deployment_stops_the_update(deploying: Deploying, back: bool) -> None:
+    """Where CodeDeploy leaves traffic as it is, the stack's own way back takes the weights away."""
     deploying.create(application("old"))
+    if not back:
+        [name] = deploying.codedeploy.list_applications()["applications"]
+        [group] = deploying.codedeploy.list_deployment_groups(applicationName=name)["deploymentGroups"]
+        deploying.codedeploy.update_deployment_group(
+            applicationName=name,
+            currentDeploymentGroupName=group,
+            autoRollbackConfiguration={"enabled": False},
+        )
     deploying.update(application("new"))
     [deployment] = deploying.deployments()
     deploying.codedeploy.stop_deployment(deploymentId=deployment["deploymentId"])
@@ -220,6 +230,7 @@ def test_who_stops_a_deployment_stops_the_update(deploying: Deploying) -> None:
     assert deploying.engine.status() == "UPDATE_ROLLBACK_COMPLETE"
     assert "MANUAL_STOP" in deploying.engine.reasons()["ShopAliaslive"]
     assert deploying.alias() == ("1", {})
+    assert ("rollbackInfo" in deploying.deployments()[-1]) == back
 
 
 def test_a_failure_behind_the_alias_brings_the_old_version_back_at_once(deploying: Deploying) -> None:
