@@ -66,7 +66,7 @@ ASSESSABLE = frozenset(
     (
         *("LX", "LE", "LA", "LC", "LV", "LP"),
         *("QE", "SE", "S3N", "SCH", "SF", "AG", "AH", "EB", "SNS"),
-        *("IE", "IS", "CM", "CA", "DD", "LG", "CF", "VC"),
+        *("IE", "IS", "CM", "CA", "DD", "LG", "CF", "CD", "VC"),
     )
 )
 assert ASSESSABLE <= CAPABILITIES

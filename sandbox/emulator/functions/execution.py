@@ -65,6 +65,7 @@ class _Run:
     began: float
     trace: InvocationTrace | None = None
     environment: ExecutionEnvironment | None = None
+    qualifier: str = ""
     log_refusal: str | None = None
     init_ms: float | None = None
     duration_ms: float = 0.0
@@ -96,6 +97,7 @@ class Executor:
         """
         version = target.version
         run = _Run(version, InvocationLog(version, self._fleet.now_ms), time.monotonic())
+        run.qualifier = target.name.qualifier
         run.trace = self._tracer.begin(version, invocation.trace_header, invocation.linked_traces)
         run.environment = self._fleet.take_idle(version)
         if run.environment is None:
@@ -290,6 +292,7 @@ class Executor:
             outcome=(failure.error_type or failure.status) if failure else "ok",
             function=version.arn,
             version=version.version,
+            qualifier=run.qualifier,
             request_id=invocation.request_id,
             environment_id=environment.environment_id,
             source=invocation.source,

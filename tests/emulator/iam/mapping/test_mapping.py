@@ -15,15 +15,17 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/worker"
 
 
 class Keys(NoFacts):
-    """Tables whose partition key is ``pk``, and one secret."""
+    """Tables whose partition key is ``pk``, any secret, and any deployment of one group."""
 
     def partition_key(self, table_arn: str) -> str | None:
         return "pk"
 
     def find_arn(self, kind: str, name: str, *, account_id: str, region: str) -> str | None:
-        return (
-            f"arn:aws:secretsmanager:{region}:{account_id}:secret:{name}-AbCdEf" if kind == "secret" else None
-        )
+        known = {
+            "secret": f"arn:aws:secretsmanager:{region}:{account_id}:secret:{name}-AbCdEf",
+            "deployment": f"arn:aws:codedeploy:{region}:{account_id}:deploymentgroup:app/group",
+        }
+        return known.get(kind)
 
 
 def mapped(service: str, operation: str, **params: Any) -> list[tuple[str, str]]:
@@ -115,6 +117,7 @@ def test_dynamodb(operation: str, params: dict[str, Any], wanted: list[tuple[str
 
 
 LAMBDA = "arn:aws:lambda:eu-north-1:111122223333:function:fn"
+GROUP = f"arn:aws:codedeploy:{REGION}:{ACCOUNT}:deploymentgroup:app/group"
 OTHERS = [
     ("lambda", "Invoke", {"FunctionName": "fn"}, [("lambda:InvokeFunction", LAMBDA)]),
     (
@@ -227,6 +230,20 @@ OTHERS = [
             ("iam:PassRole", ROLE),
         ],
     ),
+    (
+        "codedeploy",
+        "CreateDeploymentGroup",
+        {"applicationName": "app", "deploymentGroupName": "group", "serviceRoleArn": ROLE},
+        [("codedeploy:CreateDeploymentGroup", GROUP), ("iam:PassRole", ROLE)],
+    ),
+    ("codedeploy", "GetDeployment", {"deploymentId": "d-1"}, [("codedeploy:GetDeployment", GROUP)]),
+    (
+        "codedeploy",
+        "PutLifecycleEventHookExecutionStatus",
+        {"deploymentId": "d-1", "lifecycleEventHookExecutionId": "x", "status": "Succeeded"},
+        [("codedeploy:PutLifecycleEventHookExecutionStatus", GROUP)],
+    ),
+    ("codedeploy", "StopDeployment", {"deploymentId": "d-1"}, [("codedeploy:StopDeployment", "*")]),
 ]
 
 
