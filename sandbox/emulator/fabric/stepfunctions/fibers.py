@@ -112,6 +112,14 @@ class Completions:
         )
         return True
 
+    def begin(
+        self, key: str, timeout_s: float | None, heartbeat_s: float | None, started: Callable[[], None]
+    ) -> bool:
+        """Whether somebody waits for ``key``, whose limits then count from now; ``started`` is told."""
+        with self._lock:
+            found = self._waiting.get(key)
+        return found is not None and found[0].limit(found[1], timeout_s, heartbeat_s, started)
+
     def heartbeat(self, key: str) -> bool:
         """Whether somebody waits for ``key``, and now has longer to wait."""
         with self._lock:
@@ -190,6 +198,25 @@ class Fiber:
                 waiting, waiting.heartbeat_s, StatesError("States.HeartbeatTimeout")
             )
 
+    def limit(
+        self, ticket: int, timeout_s: float | None, heartbeat_s: float | None, started: Callable[[], None]
+    ) -> bool:
+        """Whether it still waits: then ``started`` is called, and its time is limited from now on."""
+        with self.weaver.lock:
+            waiting = self._waiting
+            if self._ended or waiting is None or waiting.ticket != ticket:
+                return False
+            started()
+            self._set_limits(waiting, timeout_s, heartbeat_s)
+            return True
+
+    def _set_limits(self, waiting: _Waiting, timeout_s: float | None, heartbeat_s: float | None) -> None:
+        if timeout_s is not None:
+            waiting.timers.append(self._timer(waiting, timeout_s, StatesError(TIMEOUT)))
+        if heartbeat_s is not None:
+            waiting.heartbeat_s = heartbeat_s
+            waiting.heartbeat = self._timer(waiting, heartbeat_s, StatesError("States.HeartbeatTimeout"))
+
     def _go_on(self, value: Any, error: StatesError | None) -> None:
         assert self._branch is not None
         try:
@@ -233,13 +260,7 @@ class Fiber:
         if isinstance(effect, Sleep):
             waiting.timers.append(self._timer(waiting, effect.seconds, None))
             return
-        if effect.timeout_s is not None:
-            waiting.timers.append(self._timer(waiting, effect.timeout_s, StatesError(TIMEOUT)))
-        if effect.heartbeat_s is not None:
-            waiting.heartbeat_s = effect.heartbeat_s
-            waiting.heartbeat = self._timer(
-                waiting, effect.heartbeat_s, StatesError("States.HeartbeatTimeout")
-            )
+        self._set_limits(waiting, effect.timeout_s, effect.heartbeat_s)
         if effect.key:
             waiting.key = effect.key
             self.weaver.completions.add(effect.key, self, waiting.ticket)
