@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,10 @@ from urllib.parse import quote_plus, unquote_plus
 import airspeed
 from jsonpath_ng.exceptions import JSONPathError
 from jsonpath_ng.ext.parser import parse
+
+# Velocity leaves a backslash before a backslash alone: "\\'" is the expression for an escaped quote.
+airspeed.StringLiteral.ESCAPED_CHAR = re.compile(r"(?<!\\)\\([nrbt'])")
+airspeed.InterpolatedStringLiteral.ESCAPED_CHAR = re.compile(r'(?<!\\)\\([nrbt"])')
 
 # A template that never ends must not hold a thread for ever; its output is bounded by its input alone.
 LIMIT_BYTES = 10 * 1024 * 1024
