@@ -10,10 +10,10 @@ from sandbox.emulator.calls import Call
 from sandbox.emulator.cloudformation import capabilities, documents, parameters, template
 from sandbox.emulator.cloudformation.errors import invalid, no_such_stack
 from sandbox.emulator.cloudformation.intrinsics import as_text
+from sandbox.emulator.cloudformation.loops import without_loops
 from sandbox.emulator.cloudformation.region import Region
 from sandbox.emulator.cloudformation.sources import read_template
 from sandbox.emulator.cloudformation.stacks import Stack, StackResource
-from sandbox.emulator.cloudformation.loops import without_loops
 from sandbox.emulator.cloudformation.template import LANGUAGE_EXTENSIONS, Template
 
 _PAGE = 100

@@ -353,6 +353,7 @@ class DataPlane:
             route=exchange.route.key if exchange.route is not None else "",
             status=answer.status,
             latency_ms=exchange.latency_ms,
+            **({"api_name": stage.api_name} if stage.api_name else {}),
             function=exchange.function,
         )
         if stage.log_destination:

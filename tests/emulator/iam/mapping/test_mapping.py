@@ -11,19 +11,22 @@ from sandbox.emulator.iam.mapping import Asked, NoFacts, Unmapped, authorisation
 
 ACCOUNT, REGION = "111122223333", "eu-north-1"
 TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/orders"
+MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:fulfil"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/worker"
 
 
 class Keys(NoFacts):
-    """Tables whose partition key is ``pk``, and one secret."""
+    """Tables whose partition key is ``pk``, one secret, and one task that a machine waits for."""
 
     def partition_key(self, table_arn: str) -> str | None:
         return "pk"
 
     def find_arn(self, kind: str, name: str, *, account_id: str, region: str) -> str | None:
-        return (
-            f"arn:aws:secretsmanager:{region}:{account_id}:secret:{name}-AbCdEf" if kind == "secret" else None
-        )
+        known = {
+            "secret": f"arn:aws:secretsmanager:{region}:{account_id}:secret:{name}-AbCdEf",
+            "task-token": MACHINE if name == "given" else None,
+        }
+        return known.get(kind)
 
 
 def mapped(service: str, operation: str, **params: Any) -> list[tuple[str, str]]:
@@ -316,3 +319,10 @@ def test_condition_keys(service: str, operation: str, params: dict[str, Any], ke
 def test_an_operation_without_a_mapping_says_why() -> None:
     with pytest.raises(Unmapped, match="does not know it yet"):
         found("kinesis", "CreateQueue")
+
+
+@pytest.mark.parametrize(("token", "resource"), [("given", MACHINE), ("made up", "*")])
+def test_who_reports_about_a_task_needs_the_machine_that_waits(token: str, resource: str) -> None:
+    assert mapped("stepfunctions", "SendTaskSuccess", taskToken=token, output="{}") == [
+        ("states:SendTaskSuccess", resource)
+    ]
