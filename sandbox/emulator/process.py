@@ -28,6 +28,7 @@ from sandbox.emulator.core import AccountCore
 from sandbox.emulator.dynamodb.batches import BatchWrites
 from sandbox.emulator.dynamodb.expiry import Expiry
 from sandbox.emulator.fabric.apigateway.service import ApiGateway
+from sandbox.emulator.fabric.cognito import UserPools
 from sandbox.emulator.fabric.eventbridge.service import EventBridge
 from sandbox.emulator.fabric.mappings.service import EventSourceMappings
 from sandbox.emulator.fabric.pipes import Pipes
@@ -141,6 +142,7 @@ class EmulatedAccount:
         mappings = EventSourceMappings(self.core, self.functions, queues.mailroom)
         self._telemetry = Telemetry(self.core, self.functions, queues.mailroom, self.events)
         apis = ApiGateway(self.core, self.functions, self.gateway.keys)
+        pools = UserPools(self.core, self.functions)
         by_name = self._spawner.level >= IsolationLevel.NAMESPACES
         formation = CloudFormation(self.core, by_name=by_name)
         for service in (
@@ -160,10 +162,12 @@ class EmulatedAccount:
             self._telemetry,
             Expiry(self.core),
             apis,
+            pools,
             formation,
         ):
             self.gateway.add(service.handlers())
         self.gateway.data_planes.append(apis)
+        self.gateway.data_planes.append(pools.pages)
         self.gateway.data_planes.append(formation.callbacks)
         self.gateway.data_planes.append(self.functions.addresses(self.gateway.keys))
         batches = BatchWrites(self.core, self.faults)

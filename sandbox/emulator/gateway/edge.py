@@ -15,7 +15,17 @@ from moto.core.utils import get_service_model
 
 from sandbox.emulator.calls import AwsError, Call, Handlers, Principal, current_call
 from sandbox.emulator.clock import VirtualClock
-from sandbox.emulator.gateway import answers, cbor, clients, moto_app, operations, signatures, trail, witness
+from sandbox.emulator.gateway import (
+    answers,
+    cbor,
+    clients,
+    moto_app,
+    operations,
+    signatures,
+    trail,
+    unsigned,
+    witness,
+)
 from sandbox.emulator.gateway import moto_patches as moto_patches  # registers them
 from sandbox.emulator.gateway.keys import Issued, KeyRing
 from sandbox.emulator.gateway.operations import Operation
@@ -100,6 +110,9 @@ class Gateway:
         try:
             if request.path.startswith(_REFUSED_PATHS):
                 raise AwsError("UnknownOperationException", f"{request.path} is no AWS service.", 404)
+            anybody = unsigned.find_caller(request, self._lock)
+            if anybody is not None:
+                return self._perform(request, anybody.service, anybody.region, anybody.principal, request_id)
             signed = signatures.read_signature(request)
             region = signed.region
             with self._lock:
