@@ -12,6 +12,13 @@ from tests.applications.harness import Shell, sandbox
 collect_ignore_glob = ["*/*"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def kept_supervisor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The supervisor of all sandboxes ends with the last one; this one makes it stay for all tests."""
+    with sandbox(tmp_path_factory.mktemp("kept") / "home", "kept"):
+        yield
+
+
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
     """A newcomer's shell with a sandbox of its own."""

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 import boto3
 import jmespath
+from botocore.exceptions import ClientError
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = Path(os.environ.get("COLDSTART_HOME", ROOT / "var"))
@@ -131,7 +132,8 @@ class Shell:
 def sandbox(home: Path, name: str) -> Iterator[Shell]:
     """A sandbox, and a shell that `eval "$(coldstart sandbox up)"` was typed into."""
     home.mkdir()
-    plain = {"PATH": os.environ["PATH"], "COLDSTART_HOME": str(HOME)}
+    plain = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "COLDSTART_"))}
+    plain["COLDSTART_HOME"] = str(HOME)
     script = f'eval "$({COLDSTART} sandbox up --name {name}-{os.getpid()})" && env -0'
     done = subprocess.run(["sh", "-c", script], env=plain, capture_output=True, text=True, timeout=TIMEOUT_S)
     assert done.returncode == 0, done.stderr
@@ -258,7 +260,22 @@ def _placed(shell: Shell, name: str) -> Iterator[Application]:
     folder = shell.home / name
     shutil.copytree(APPLICATIONS / name, folder)
     before = existing(shell)
-    yield Application(shell, name, folder)
+    try:
+        yield Application(shell, name, folder)
+    except Exception as error:
+        error.add_note(_failures(shell, name))
+        raise
     shell.settle()
     assert existing(shell) == before, "something is left over"
     assert shell.events("gap") == [], "something is not emulated"
+
+
+def _failures(shell: Shell, stack: str) -> str:
+    """Why resources of a stack failed, and the last that happened in the account."""
+    try:
+        events = shell.client("cloudformation").describe_stack_events(StackName=stack)["StackEvents"]
+    except ClientError:
+        events = []
+    reasons = [event["ResourceStatusReason"] for event in events if "FAILED" in event["ResourceStatus"]]
+    told = shell.run("coldstart", "sandbox", "events").splitlines()
+    return "\n".join([*reasons, *(line[:200] for line in told[-25:])])

@@ -34,8 +34,7 @@ class Errand:
         self._woken = threading.Event()
         self._asleep = False
         self._stirred = False
-        self.paused = threading.Event()
-        """Set once the operation has ended, or waits for somebody else for the first time."""
+        self.ended = False
         self.deadline: float | None = None
 
     def begin(self, action: Callable[[], None]) -> None:
@@ -87,7 +86,7 @@ class Errand:
             log.exception("stack_operation_broke", label=self._label)
             self._work.report_fault(self._label, error)
         finally:
-            self.paused.set()
+            self.ended = True
             self._release()
 
     def _wake(self) -> None:
@@ -106,7 +105,6 @@ class Errand:
                 return
             self._asleep = True
             self._woken.clear()
-        self.paused.set()
         self._release()
         self._woken.wait()
         with self._lock:

@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 # How long a call that starts an operation waits for its end. The clients' waiters look at once and then
 # sleep for up to half a minute, so an operation of a moment would cost them that.
-_PATIENCE_S = 3.0
+_PATIENCE_S = 5.0
 
 NOTHING = Target("", Template({}), Template({}), Parameters())
 
@@ -151,7 +151,9 @@ class Region:
                     self.tell(stack)
 
         errand.begin(run)
-        errand.paused.wait(_PATIENCE_S)
+        # An account with nothing left to do waits for somebody outside, and so would this.
+        work = self.core.work
+        work.wait_until(lambda: errand.ended or work.is_settled(), _PATIENCE_S)
 
     def operation(self, stack: Stack, actor: Principal, errand: Errand) -> StackOperation:
         """An operation on a stack, done by ``actor`` during an errand."""

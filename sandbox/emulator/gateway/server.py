@@ -29,9 +29,10 @@ _CONNECTIONS_LIMIT = 4096
 
 
 class _Parser(HTTPRequestParser):
-    """waitress drops headers with underscores, as WSGI's names can't tell them from hyphens.
+    """Requests that waitress itself would not take as they are.
 
-    S3's metadata may have them and is signed with them: it is handed on under its own names.
+    It drops headers with underscores, as WSGI's names can't tell them from hyphens. S3's metadata may
+    have them and is signed with them: it is handed on under its own names.
     """
 
     underscored: Mapping[str, str] = {}
@@ -42,6 +43,9 @@ class _Parser(HTTPRequestParser):
             name.decode("latin-1").lower(): value.decode("latin-1")
             for name, value in _UNDERSCORED.findall(header_plus)
         }
+        # Told to go on, a client with an empty body has nothing to send, and waitress would wait for it.
+        if self.body_rcv is None:
+            self.expect_continue = False
 
 
 class _Task(WSGITask):

@@ -116,4 +116,4 @@ def test_what_waits_for_somebody_else_is_in_progress_at_once(engine: Engine) -> 
     engine.create(waiting(), settled=False)
 
     assert engine.status() == "CREATE_IN_PROGRESS"
-    assert time.monotonic() - started < 2.5, "the call is not held until its patience ends"
+    assert time.monotonic() - started < 4, "the call is not held until its patience ends"
