@@ -398,6 +398,7 @@ class DataPlane:
             route=exchange.route.key if exchange.route is not None else "",
             status=answer.status,
             latency_ms=exchange.latency_ms,
+            **({"api_name": stage.api_name} if stage.api_name else {}),
             function=exchange.function,
             **({"reason": answer.error or f"answered {answer.status}"} if answer.status >= 400 else {}),
         )

@@ -11,11 +11,12 @@ from sandbox.emulator.iam.mapping import Asked, NoFacts, Unmapped, authorisation
 
 ACCOUNT, REGION = "111122223333", "eu-north-1"
 TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/orders"
+MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:fulfil"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/worker"
 
 
 class Keys(NoFacts):
-    """Tables whose partition key is ``pk``, any secret, and any deployment of one group."""
+    """Tables whose partition key is ``pk``, any secret, any deployment of one group, and one task's token."""
 
     def partition_key(self, table_arn: str) -> str | None:
         return "pk"
@@ -24,6 +25,7 @@ class Keys(NoFacts):
         known = {
             "secret": f"arn:aws:secretsmanager:{region}:{account_id}:secret:{name}-AbCdEf",
             "deployment": f"arn:aws:codedeploy:{region}:{account_id}:deploymentgroup:app/group",
+            "task-token": MACHINE if name == "given" else None,
         }
         return known.get(kind)
 
@@ -333,3 +335,10 @@ def test_condition_keys(service: str, operation: str, params: dict[str, Any], ke
 def test_an_operation_without_a_mapping_says_why() -> None:
     with pytest.raises(Unmapped, match="does not know it yet"):
         found("kinesis", "CreateQueue")
+
+
+@pytest.mark.parametrize(("token", "resource"), [("given", MACHINE), ("made up", "*")])
+def test_who_reports_about_a_task_needs_the_machine_that_waits(token: str, resource: str) -> None:
+    assert mapped("stepfunctions", "SendTaskSuccess", taskToken=token, output="{}") == [
+        ("states:SendTaskSuccess", resource)
+    ]
