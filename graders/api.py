@@ -22,6 +22,8 @@ ours to repair, and the learner keeps the attempt.
 from __future__ import annotations
 
 from curriculum.loader import accepted_runtimes
+from graders.apis import ApiStage
+from graders.baselines import Baseline
 from graders.buckets import Bucket, Subscription
 from graders.checks import Check, check, overlay, parameters, partners, rights, stack_parameters
 from graders.errors import NotAssessed, PathNotAlive, PositiveControlFailed, ResourceNotFound
@@ -47,6 +49,7 @@ from graders.telemetry import InvocationRecord, LogEvent, Mark
 from graders.template import Resource, Template
 from graders.waiting import Count
 from graders.web import WebAnswer
+from sandbox.account import AccessKeys
 from sandbox.errors import DeploymentFailed
 
 ACCEPTED_RUNTIMES = accepted_runtimes()
@@ -85,6 +88,9 @@ __all__ = [
     "PERF",
     "RES",
     "SEC",
+    "AccessKeys",
+    "ApiStage",
+    "Baseline",
     "Bucket",
     "Check",
     "Count",

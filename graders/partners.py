@@ -7,7 +7,6 @@ learner's account can't reach, so what it says is the truth.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,15 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from graders import partner_function
+from graders.fixtures import deploy, role
 from graders.functions import renew_environments
 from graders.telemetry import Mark
 from sandbox.account import Account
-from sandbox.errors import EnvironmentFault
 
 _RUNTIME = "python3.13"
 # More than any behaviour takes, so that a partner never ends a call by its own time limit.
 _TIMEOUT_S = 60
-_DEPLOYED_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,25 +116,8 @@ def open_partners(account: Account, names: Mapping[str, str]) -> tuple[dict[str,
 
 
 def _deploy(account: Account, name: str) -> Partner:
-    client = account.client("cloudformation", fixture=True)
-    stack = f"partner-{name}"
-    client.create_stack(
-        StackName=stack,
-        TemplateBody=json.dumps(_template(name, account.account_id)),
-        Capabilities=["CAPABILITY_IAM"],
-    )
-    deadline = time.monotonic() + _DEPLOYED_WITHIN_S
-    pause_s = 0.02
-    while True:
-        found = client.describe_stacks(StackName=stack)["Stacks"][0]
-        if found["StackStatus"] == "CREATE_COMPLETE":
-            outputs = {item["OutputKey"]: item["OutputValue"] for item in found["Outputs"]}
-            return Partner(name, outputs["Arn"], account)
-        if found["StackStatus"] != "CREATE_IN_PROGRESS" or time.monotonic() > deadline:
-            reason = found.get("StackStatusReason", found["StackStatus"])
-            raise EnvironmentFault(f"The partner `{name}` could not be deployed: {reason}")
-        time.sleep(pause_s)
-        pause_s = min(pause_s * 1.5, 2.0)
+    outputs = deploy(account, f"partner-{name}", _template(name, account.account_id))
+    return Partner(name, outputs["Arn"], account)
 
 
 def _group(name: str) -> str:
@@ -145,7 +126,6 @@ def _group(name: str) -> str:
 
 def _template(name: str, caller_account_id: str) -> dict[str, Any]:
     """A function that one account may call, its role, and the log that is its ledger."""
-    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
     write = {
         "Effect": "Allow",
         "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
@@ -157,18 +137,7 @@ def _template(name: str, caller_account_id: str) -> dict[str, Any]:
                 "Type": "AWS::Logs::LogGroup",
                 "Properties": {"LogGroupName": _group(name), "RetentionInDays": 1},
             },
-            "Role": {
-                "Type": "AWS::IAM::Role",
-                "Properties": {
-                    "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
-                    "Policies": [
-                        {
-                            "PolicyName": "ledger",
-                            "PolicyDocument": {"Version": "2012-10-17", "Statement": [write]},
-                        }
-                    ],
-                },
-            },
+            "Role": role(write),
             "Function": {
                 "Type": "AWS::Lambda::Function",
                 "Properties": {

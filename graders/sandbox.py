@@ -6,12 +6,15 @@ import datetime as dt
 import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from graders import faults, telemetry
+from graders.apis import ApiStage, stages
+from graders.baselines import Baseline, single_read
 from graders.buckets import Bucket
+from graders.callers import caller
 from graders.errors import PathNotAlive, ResourceNotFound
 from graders.findings import Did, Finding, Saw
 from graders.functions import FunctionView, Invocation, describe, invoke, renew_environments
@@ -23,9 +26,12 @@ from graders.telemetry import InvocationRecord, LogEvent, Mark
 from graders.template import Template
 from graders.waiting import Count, Waiting
 from graders.web import WebAnswer, ask
-from sandbox.account import Account, Quiet
+from sandbox.account import AccessKeys, Account, Quiet
 
 T = TypeVar("T")
+
+# Longer than it takes a busy machine to start as many requests as a check sends at once.
+_DISTANCE_S = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,16 +181,35 @@ class Sandbox:
         return self.partners[name]
 
     def http(
-        self, method: str, address: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
+        self,
+        method: str,
+        address: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        keys: AccessKeys | None = None,
     ) -> WebAnswer:
         """One web request to an API or function URL of the stack, with exactly these headers and bytes.
 
-        Any status is an answer, not an exception.
+        ``keys`` sign it for an API: the account's own, or those of a :meth:`caller`. Any status is an answer,
+        not an exception.
 
         Raises:
             ResourceNotFound: the address is not that of an API or function URL; the check fails.
         """
-        return ask(self.account, method, address, headers or {}, body)
+        return ask(self.account, method, address, headers or {}, body, keys)
+
+    def caller(self, *statements: Mapping[str, Any]) -> AbstractContextManager[AccessKeys]:
+        """Access keys of a new role that may do what these statements say, for the time of the block."""
+        return caller(self.account, statements)
+
+    def stages(self) -> list[ApiStage]:
+        """The stages of the stack's APIs: their limits, and where their access log goes."""
+        return stages(self.account, self.stack.of_type)
+
+    def single_read_baseline(self, item: Mapping[str, Any], *, memory_mb: int) -> Baseline:
+        """A function of ours that reads one item as directly as can be, to measure a learner's reads by."""
+        return single_read(self.account, item, memory_mb)
 
     # --- functions
 
@@ -361,17 +386,28 @@ class Sandbox:
     # --- rights
 
     def judge_rights(
-        self, *functions: str, points: float, each: float, others: Mapping[str, str] | None = None
+        self,
+        *functions: str,
+        points: float,
+        each: float,
+        others: Mapping[str, str] | None = None,
+        roles: Mapping[str, Sequence[Right]] | None = None,
     ) -> Finding:
         """Whether these functions' roles allow nothing beyond what the lab's ``@rights`` lets them have.
 
         The evaluator decides, on real resources and on any other of each type; each pair of action and
         resource beyond the contract costs ``each`` of the check's ``points``. ``others`` are ARNs of
-        resources that the learner has no business with, by what to call them.
+        resources that the learner has no business with, by what to call them. ``roles`` are the rights
+        of roles that are no function's, such as a schedule's, by their ARNs.
         """
         assert self.rights is not None, "the lab declares @rights"
-        declared = [(view.name, tuple(self.rights(self, view))) for view in map(self.function, functions)]
-        return judge_rights(self.inspector(others), declared, points=points, each=each)
+        inspector = self.inspector(others)
+        declared = [
+            (inspector.role_of(view.name), tuple(self.rights(self, view)))
+            for view in map(self.function, functions)
+        ]
+        declared += [(inspector.principals.role(arn), tuple(rights)) for arn, rights in (roles or {}).items()]
+        return judge_rights(inspector, declared, points=points, each=each)
 
     def inspector(self, others: Mapping[str, str] | None = None) -> Inspector:
         """Looks at the roles of this stack as they are now; ``others`` as for :meth:`judge_rights`."""
@@ -398,6 +434,16 @@ class Sandbox:
             settings["function"] = self.function(settings["function"])
         with self.open_faults.on(name, **settings):
             yield
+
+    def at_a_distance(self, service: str) -> AbstractContextManager[None]:
+        """A service as far from functions as it is on AWS, for checks of who is first.
+
+        The emulator answers so quickly that two requests hardly ever meet; what reads first and writes
+        later would come away with it.
+        """
+        if self.account.backend != "emulated":
+            return nullcontext()
+        return self.fault("slow", service=service, seconds=_DISTANCE_S)
 
     def deploy_again(self) -> tuple[str, ...]:
         """Deploy the same artefact to the same stack; returns the logical ids that changed."""

@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
+_OVER = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,12 @@ class Waiting:
 
     def eventually(self, predicate: Callable[[], T], budget_s: float) -> T:
         """The first truthy value of ``predicate`` within ``budget_s`` of account time, else its last."""
+        moments = self._moments(budget_s)
+        if self._virtual:
+            next(moments)  # What is under way settles in moments; asking before is asking in vain.
         value = predicate()
-        if value:
-            return value
-        for _ in self._moments(budget_s):
+        while not value and next(moments, _OVER) is not _OVER:
             value = predicate()
-            if value:
-                return value
         return value
 
     def while_functions_wait(self, predicate: Callable[[], T], budget_s: float) -> T:

@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from graders.errors import ResourceNotFound
-from sandbox.account import Account
+from sandbox.account import AccessKeys, Account
+from sandbox.signing import signed
 
 # What a template may give as the address of an API: the grader calls no other host for a learner.
 _OF_AWS = re.compile(r"[a-z0-9]+\.(execute-api\.[a-z0-9-]+\.amazonaws\.com|lambda-url\.[a-z0-9-]+\.on\.aws)")
@@ -40,8 +41,15 @@ class WebAnswer:
         return f"{self.status} {text}".strip()
 
 
-def ask(account: Account, method: str, address: str, headers: Mapping[str, str], body: bytes) -> WebAnswer:
-    """Send one request to an address of the stack; redirects are not followed.
+def ask(
+    account: Account,
+    method: str,
+    address: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    keys: AccessKeys | None = None,
+) -> WebAnswer:
+    """Send one request to an address of the stack, signed if there are keys; redirects are not followed.
 
     Raises:
         ResourceNotFound: it is not the https address of an API or function URL of AWS.
@@ -55,7 +63,10 @@ def ask(account: Account, method: str, address: str, headers: Mapping[str, str],
             " or {id}.lambda-url.{region}.on.aws.",
             look=("Outputs in template.yaml",),
         )
-    target = urlsplit(account.url(address))
+    url = account.url(address)
+    if keys is not None:
+        headers = signed(method, url, headers, body, keys, region=account.region)
+    target = urlsplit(url)
     kind = http.client.HTTPSConnection if target.scheme == "https" else http.client.HTTPConnection
     connection = kind(str(target.hostname), target.port, timeout=_TIMEOUT_S)
     path = (target.path or "/") + (f"?{target.query}" if target.query else "")

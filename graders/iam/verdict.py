@@ -22,15 +22,18 @@ _DOCS = (
 
 
 def judge_rights(
-    inspector: Inspector, declared: Iterable[tuple[str, Sequence[Right]]], *, points: float, each: float
+    inspector: Inspector,
+    declared: Iterable[tuple[Role | None, Sequence[Right]]],
+    *,
+    points: float,
+    each: float,
 ) -> Finding:
-    """Passed when no function's role allows a pair beyond its rights; ``each`` of ``points`` off per pair.
+    """Passed when no role allows a pair beyond its rights; ``each`` of ``points`` off per pair.
 
-    Functions that share a role may each use what the other needs: their rights are taken together.
+    Whoever share a role may each use what the other needs: their rights are taken together.
     """
     together: dict[str, tuple[Role, list[Right]]] = {}
-    for function, rights in declared:
-        role = inspector.role_of(function)
+    for role, rights in declared:
         if role is not None:
             together.setdefault(role.arn, (role, []))[1].extend(rights)
     found = [(role, rights, inspector.excess(role, rights)) for role, rights in together.values()]

@@ -7,7 +7,8 @@ from typing import Any
 
 from sandbox.errors import EnvironmentFault
 
-KNOWN = frozenset({"dynamodb.unprocessed"})
+# ``slow``: calls of functions to a ``service`` are performed ``seconds`` late, as they are over a network.
+KNOWN = frozenset({"dynamodb.unprocessed", "s3.short_pages", "slow"})
 
 
 class Faults:
@@ -32,6 +33,11 @@ class Faults:
         """Switch everything off."""
         with self._lock:
             self._on.clear()
+
+    def delay_s(self, service: str) -> float:
+        """How late a service performs what functions ask of it."""
+        slow = self.find("slow") or {}
+        return float(slow["seconds"]) if slow.get("service") == service else 0.0
 
     def find(self, name: str) -> dict[str, Any] | None:
         """The settings of a fault that is on."""

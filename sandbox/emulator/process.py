@@ -28,14 +28,19 @@ from sandbox.emulator.core import AccountCore
 from sandbox.emulator.dynamodb.batches import BatchWrites
 from sandbox.emulator.dynamodb.expiry import Expiry
 from sandbox.emulator.fabric.apigateway.service import ApiGateway
+from sandbox.emulator.fabric.codedeploy import CodeDeploy
+from sandbox.emulator.fabric.cognito import UserPools
 from sandbox.emulator.fabric.eventbridge.service import EventBridge
 from sandbox.emulator.fabric.mappings.service import EventSourceMappings
 from sandbox.emulator.fabric.pipes import Pipes
+from sandbox.emulator.fabric.s3 import listings
 from sandbox.emulator.fabric.s3.notifications import Notifications
 from sandbox.emulator.fabric.scheduler import Scheduler
+from sandbox.emulator.fabric.secretsmanager import Secrets
 from sandbox.emulator.fabric.sns.service import Sns
 from sandbox.emulator.fabric.sqs.service import SqsService
 from sandbox.emulator.fabric.stepfunctions import StepFunctions
+from sandbox.emulator.fabric.web import Web
 from sandbox.emulator.faults import Faults
 from sandbox.emulator.functions.runtimes import Runtimes
 from sandbox.emulator.functions.service import FunctionService
@@ -106,8 +111,8 @@ class EmulatedAccount:
         clock = VirtualClock()
         lock = threading.RLock()
         timeline = Timeline(clock.now)
-        self.gateway = Gateway(clock, timeline, lock)
         self.faults = Faults()
+        self.gateway = Gateway(clock, timeline, lock, faults=self.faults)
         self._learner = self.gateway.root_keys(options.account_id)
         self._grader = self.gateway.root_keys(options.account_id)
         self._fixture = self.gateway.root_keys(options.fixture_account_id)
@@ -140,7 +145,9 @@ class EmulatedAccount:
         self.events = EventBridge(self.core, self.functions, queues.mailroom)
         mappings = EventSourceMappings(self.core, self.functions, queues.mailroom)
         self._telemetry = Telemetry(self.core, self.functions, queues.mailroom, self.events)
-        apis = ApiGateway(self.core, self.functions, self.gateway.keys)
+        web = Web(self.gateway.application(), self.core.gateway_port)
+        apis = ApiGateway(self.core, self.functions, self.gateway.keys, web)
+        pools = UserPools(self.core, self.functions)
         by_name = self._spawner.level >= IsolationLevel.NAMESPACES
         formation = CloudFormation(self.core, by_name=by_name)
         for service in (
@@ -157,15 +164,20 @@ class EmulatedAccount:
             self.events,
             Scheduler(self.core),
             StepFunctions(self.core, self.events),
+            CodeDeploy(self.core, self.events),
             self._telemetry,
             Expiry(self.core),
             apis,
+            pools,
+            Secrets(self.core, self.functions),
             formation,
         ):
             self.gateway.add(service.handlers())
         self.gateway.data_planes.append(apis)
+        self.gateway.data_planes.append(pools.pages)
         self.gateway.data_planes.append(formation.callbacks)
         self.gateway.data_planes.append(self.functions.addresses(self.gateway.keys))
+        listings.obey(self.faults)
         batches = BatchWrites(self.core, self.faults)
         self.gateway.wire_handlers["dynamodb", "BatchWriteItem"] = batches.answer
         self._server: server.Server | None = None

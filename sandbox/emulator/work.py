@@ -135,7 +135,7 @@ class WorkQueue:
         """Wait until nothing runs and nothing is due, at most ``timeout_s`` wall seconds."""
         deadline = time.monotonic() + timeout_s
         with self._changed:
-            while not self._is_settled():
+            while not self.is_settled():
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return self._report(settled=False)
@@ -158,7 +158,7 @@ class WorkQueue:
         target = self._clock.time() + seconds
         while True:
             with self._changed:
-                while not self._is_settled():
+                while not self.is_settled():
                     left = deadline - time.monotonic()
                     if left <= 0:
                         return self._report(settled=False)
@@ -176,7 +176,7 @@ class WorkQueue:
             heapq.heappop(self._heap)
         return self._heap[0] if self._heap else None
 
-    def _is_settled(self) -> bool:
+    def is_settled(self) -> bool:
         upcoming = self._peek()
         return not self._running and (upcoming is None or upcoming.due > self._clock.time())
 

@@ -179,6 +179,7 @@ class IsolatedEnvironment:
         self._exit: Exit | None = None
         self._usage: dict[str, float] = {}
         self._frozen = False
+        self._unanswered = 0
 
     def fileno(self) -> int:
         """A descriptor that becomes readable when the environment has ended."""
@@ -211,11 +212,10 @@ class IsolatedEnvironment:
     def _ask(self, what: str) -> None:
         """Have the first process do something; silently nothing once it has ended."""
         with self._lock:
-            if self._exit is not None:
+            if not self._send(what):
                 return
             try:
-                wire.send(self._control, {"do": what})
-                while True:
+                while self._unanswered:
                     if not _readable(self._control.fileno(), REPLY_TIMEOUT_S):
                         raise EnvironmentFault(
                             f"Environment {self.environment_id} did not {what} in {REPLY_TIMEOUT_S:.0f} s."
@@ -224,10 +224,23 @@ class IsolatedEnvironment:
                     if message is None:
                         return
                     self._note(message)
-                    if "reply" in message or "exit" in message:
+                    if "reply" in message:
+                        self._unanswered -= 1
+                    if "exit" in message:
                         return
             except (BrokenPipeError, ConnectionResetError):
                 return
+
+    def _send(self, what: str) -> bool:
+        """Whether the first process was there to be told. The caller holds the lock."""
+        if self._exit is not None:
+            return False
+        try:
+            wire.send(self._control, {"do": what})
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        self._unanswered += 1
+        return True
 
     def freeze(self) -> None:
         """Stop every process in it, as Lambda does between invocations."""
@@ -235,9 +248,10 @@ class IsolatedEnvironment:
         self._frozen = True
 
     def thaw(self) -> None:
-        """Let it run again."""
+        """Let it run again; nothing waits for it, what it is given meanwhile lies ready."""
         self._frozen = False
-        self._ask("thaw")
+        with self._lock:
+            self._send("thaw")
 
     def memory_peak_mb(self) -> int:
         """The most memory its processes have held together, in MB, rounded up."""

@@ -19,7 +19,8 @@ from sandbox.errors import SandboxError
 from sandbox.isolation import kernel
 from sandbox.supervisor import wire
 
-_BACKLOG = 16
+# A check asks from many threads at once, and a full queue refuses instead of letting wait.
+_BACKLOG = 1024
 _LONGEST_JUMP_S = 10 * 366 * 86_400
 
 

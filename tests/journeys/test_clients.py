@@ -5,95 +5,25 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import urllib.request
-import venv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-HOME = Path(os.environ.get("COLDSTART_HOME", ROOT / "var"))
-HELLO = ROOT / "tests" / "fixtures" / "hello-sam"
-# Each in an environment of its own: their requirements are none of ours.
-CLIENTS = {"aws": "awscli==1.46.3", "sam": "aws-sam-cli==1.170.0"}
-TIMEOUT_S = 300
+from tests.applications.harness import Shell, sandbox
+
+HELLO = Path(__file__).resolve().parents[1] / "fixtures" / "hello-sam"
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(900)]
-
-
-def install(command: str) -> Path:
-    """The command's program, installed on demand into an environment that is kept for the next run."""
-    wanted = CLIENTS[command]
-    place = HOME / "clients" / wanted
-    program = place / "bin" / command
-    if not program.exists():
-        shutil.rmtree(place, ignore_errors=True)
-        venv.create(place, with_pip=True)
-        pip = [str(place / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", wanted]
-        subprocess.run(pip, check=True, timeout=900)
-    return program
-
-
-class Shell:
-    """A newcomer's shell: an ordinary PATH, a home without AWS settings, and what `sandbox up` printed."""
-
-    def __init__(self, home: Path, exports: Mapping[str, str]) -> None:
-        self.home = home
-        self.programs = {name: str(install(name)) for name in CLIENTS}
-        self.programs["coldstart"] = str(Path(sys.executable).with_name("coldstart"))
-        python = str(Path(sys.base_prefix, "bin"))
-        self.environment = {
-            "PATH": f"{python}:/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(home),
-            "LANG": "C.UTF-8",
-            "SAM_CLI_TELEMETRY": "0",
-            **exports,
-        }
-
-    def run(self, *words: str, cwd: Path | None = None, succeeds: bool = True) -> str:
-        """What the command printed on standard output."""
-        done = subprocess.run(
-            [self.programs[words[0]], *words[1:]],
-            env=self.environment,
-            cwd=cwd or self.home,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-        )
-        told = f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
-        assert (done.returncode == 0) == succeeds, told
-        return done.stdout if succeeds else told
-
-    def aws(self, *words: str) -> Any:
-        """The command's answer as JSON."""
-        said = self.run("aws", *words, "--output", "json")
-        return json.loads(said) if said.strip() else None
 
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
     """A sandbox, and a shell that `eval "$(coldstart sandbox up)"` was typed into."""
-    home = tmp_path / "home"
-    home.mkdir()
-    ours = {**os.environ, "COLDSTART_HOME": str(HOME)}
-    coldstart = str(Path(sys.executable).with_name("coldstart"))
-    script = f'eval "$({coldstart} sandbox up --name journey-{os.getpid()})" && env -0'
-    plain = {"PATH": ours["PATH"], "COLDSTART_HOME": str(HOME)}
-    done = subprocess.run(["sh", "-c", script], env=plain, capture_output=True, text=True, timeout=TIMEOUT_S)
-    assert done.returncode == 0, done.stderr
-    exported = dict(line.split("=", 1) for line in done.stdout.split("\0") if "=" in line)
-    kept = {name: value for name, value in exported.items() if name.startswith(("AWS_", "COLDSTART_"))}
-    try:
-        yield Shell(home, kept)
-    finally:
-        subprocess.run(
-            [coldstart, "sandbox", "down"], env={**ours, **kept}, check=True, capture_output=True, timeout=60
-        )
+    with sandbox(tmp_path / "home", "journey") as opened:
+        yield opened
 
 
 def outputs(shell: Shell, stack: str) -> dict[str, str]:
@@ -170,8 +100,6 @@ def test_everyday_commands_work_as_they_are(shell: Shell, tmp_path: Path) -> Non
     shell.run("aws", "s3", "cp", str(large), "s3://things/large")
     shell.run("aws", "s3", "cp", "s3://things/large", str(tmp_path / "back"))
     assert (tmp_path / "back").read_bytes() == large.read_bytes(), "in parts, as it is more than 8 MB"
-    # Without it version 1 signs by the old way in us-east-1, which AWS refuses for buckets since 2020.
-    shell.run("aws", "configure", "set", "default.s3.signature_version", "s3v4")
     signed = shell.run("aws", "s3", "presign", "s3://things/large").strip()
     with urllib.request.urlopen(signed, timeout=30) as answer:
         assert len(answer.read()) == 20_000_000

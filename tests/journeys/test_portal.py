@@ -1,4 +1,4 @@
-"""What issue 2 is about: from a zip in the browser to a grade whose evidence is true.
+"""From a zip in the browser to a grade whose evidence is true.
 
 Nothing is replaced here: the portal and its worker run as `make run` starts them, the labs are the
 real ones, and every submission is deployed and run.

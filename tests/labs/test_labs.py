@@ -155,6 +155,23 @@ def test_the_dispatch_reference_passes_and_each_slip_costs_its_check(
     assert lost(backend, LABS["campaign-dispatch"], name, only=frozenset(asked)) == fails
 
 
+@pytest.mark.parametrize(
+    ("name", "asked", "fails"),
+    [
+        ("reference-nodejs", {"f1", "f2", "f3", "f4", "f5", "f6", "r1", "r2", "r3", "s1", "i1", "o1"}, []),
+        ("no-lock", {"r3"}, ["r3"]),
+        ("day-is-24-hours", {"f3"}, ["f3"]),
+        ("dead-letters-of-the-schedule-alone", {"r2"}, ["r2"]),
+        ("schedule-for-any-function", {"s1"}, ["s1"]),
+        ("counts-attempts", {"o1"}, ["o1"]),
+    ],
+)
+def test_the_reconciliation_reference_passes_and_each_slip_costs_its_check(
+    backend: Backend, name: str, asked: set[str], fails: list[str]
+) -> None:
+    assert lost(backend, LABS["nightly-reconciliation"], name, only=frozenset(asked)) == fails
+
+
 def test_an_empty_submission_earns_nothing(backend: Backend, lab: Lab) -> None:
     run = run_seed(lab, checks_of(lab), Submission({"README.md": b"soon"}), 1, backend, nobody)
 

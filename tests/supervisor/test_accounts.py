@@ -147,6 +147,20 @@ def test_a_connection_that_speaks_nonsense_hurts_nobody(provider: EmulatedProvid
     account.close()
 
 
+def test_many_may_ask_at_the_same_moment(provider: EmulatedProvider) -> None:
+    account = provider.open()
+    os.kill(account.pid, signal.SIGSTOP)  # So busy that it takes nobody in.
+    try:
+        asking = [wire.Line(account._control, 5) for _ in range(100)]
+    finally:
+        os.kill(account.pid, signal.SIGCONT)
+
+    assert all(line.ask("now", 5) for line in asking)
+    for line in asking:
+        line.close()
+    account.close()
+
+
 @pytest.mark.parametrize("level", [IsolationLevel.LANDLOCK, IsolationLevel.NONE])
 def test_functions_run_at_the_lower_levels_too(home: Path, level: IsolationLevel) -> None:
     """With the AWS endpoint, the runtime API and /tmp at places of this machine."""

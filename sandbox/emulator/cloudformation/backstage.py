@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from sandbox.emulator.cloudformation.callbacks import Callbacks
 from sandbox.emulator.cloudformation.errands import Errand
+from sandbox.emulator.cloudformation.shifts import Shifts
 
 
 class NestedStacks(Protocol):
@@ -34,8 +35,12 @@ class NestedStacks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Backstage:
-    """``errand`` is the operation in progress: what is waited for is waited for through it."""
+    """``errand`` is the operation in progress: what is waited for is waited for through it.
+
+    ``shifts`` tells when a deployment that shifts traffic has ended.
+    """
 
     callbacks: Callbacks
     errand: Errand
     nested: NestedStacks
+    shifts: Shifts

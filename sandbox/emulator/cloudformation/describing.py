@@ -10,6 +10,7 @@ from sandbox.emulator.calls import Call
 from sandbox.emulator.cloudformation import capabilities, documents, parameters, template
 from sandbox.emulator.cloudformation.errors import invalid, no_such_stack
 from sandbox.emulator.cloudformation.intrinsics import as_text
+from sandbox.emulator.cloudformation.loops import without_loops
 from sandbox.emulator.cloudformation.region import Region
 from sandbox.emulator.cloudformation.sources import read_template
 from sandbox.emulator.cloudformation.stacks import Stack, StackResource
@@ -208,7 +209,8 @@ def get_template(region: Region, call: Call) -> dict[str, Any]:
 
 def validate_template(region: Region, call: Call) -> dict[str, Any]:
     written = _read(region, call)
-    wanted, reason = _capabilities(written)
+    plain = Template({**written.values, "Resources": without_loops(written.resources)})
+    wanted, reason = _capabilities(plain)
     told: dict[str, Any] = {
         "Description": written.description,
         "Parameters": [
@@ -232,14 +234,15 @@ def get_template_summary(region: Region, call: Call) -> dict[str, Any]:
         written = stack_named(region, call.params["StackName"]).target.template
     else:
         written = _read(region, call)
-    wanted, reason = _capabilities(written)
+    plain = Template({**written.values, "Resources": without_loops(written.resources)})
+    wanted, reason = _capabilities(plain)
     metadata = written.section("Metadata")
     told: dict[str, Any] = {
         "Parameters": [_parameter_summary(name, rules) for name, rules in written.parameters.items()],
         "Description": written.description,
         "Capabilities": wanted,
         "CapabilitiesReason": reason,
-        "ResourceTypes": sorted({str(item.get("Type")) for item in written.resources.values()}),
+        "ResourceTypes": sorted({str(item.get("Type")) for item in plain.resources.values()}),
         "Version": str(written.values.get("AWSTemplateFormatVersion", "")),
         "Metadata": json.dumps(metadata, default=str) if metadata else "",
         "DeclaredTransforms": list(written.transforms),

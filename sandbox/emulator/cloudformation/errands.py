@@ -34,6 +34,7 @@ class Errand:
         self._woken = threading.Event()
         self._asleep = False
         self._stirred = False
+        self.ended = False
         self.deadline: float | None = None
 
     def begin(self, action: Callable[[], None]) -> None:
@@ -85,6 +86,7 @@ class Errand:
             log.exception("stack_operation_broke", label=self._label)
             self._work.report_fault(self._label, error)
         finally:
+            self.ended = True
             self._release()
 
     def _wake(self) -> None:

@@ -17,7 +17,7 @@ def dependencies(resources: Mapping[str, Mapping[str, Any]]) -> dict[str, frozen
     for name, resource in resources.items():
         mentioned = {
             reference.name
-            for part in ("Properties", "Metadata")
+            for part in ("Properties", "Metadata", "UpdatePolicy")
             for reference in references(resource.get(part, {}))
         }
         found[name] = frozenset((mentioned | set(depends_on(resource))) & resources.keys())

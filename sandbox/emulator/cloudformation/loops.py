@@ -1,29 +1,58 @@
-"""``Fn::ForEach`` of the AWS::LanguageExtensions transform."""
+"""What AWS::LanguageExtensions writes out before a stack is planned: loops, computed names and policies."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from sandbox.emulator.cloudformation.errors import invalid
+from sandbox.emulator.cloudformation.intrinsics import Resolver
 
 _LOOP = "Fn::ForEach::"
+_POLICIES = ("DeletionPolicy", "UpdateReplacePolicy")
 
 
-def expand_loops(values: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """A template with its loops written out.
+def extended(values: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """A template with its loops written out, and with plain names and policies where it computes them.
+
+    ``known`` has the parameters and pseudo parameters.
 
     Raises:
-        AwsError: a loop is not of the form that it has to have.
+        AwsError: a loop is not of the form that it has to have, or a name rests on a resource.
     """
-    expanded: dict[str, Any] = _Loops(parameters, values.get("Mappings", {})).expand(dict(values), {})
+    expanded: dict[str, Any] = _Loops(values, known).expand(dict(values), {})
     return expanded
 
 
+def without_loops(resources: Mapping[str, Any]) -> dict[str, Any]:
+    """Resources as they are written, those inside loops once each under the name that stands there."""
+    found: dict[str, Any] = {}
+    for name, resource in resources.items():
+        if not name.startswith(_LOOP):
+            found[name] = resource
+        elif isinstance(resource, list) and resource and isinstance(resource[-1], dict):
+            found |= without_loops(resource[-1])
+    return found
+
+
+def _of_a_resource(name: str, *_: str) -> NoReturn:
+    raise invalid(
+        f"Transform AWS::LanguageExtensions failed with: {name} is no parameter, so nothing can be computed "
+        "from it before the stack is made."
+    )
+
+
 class _Loops:
-    def __init__(self, parameters: Mapping[str, Any], mappings: Any) -> None:
-        self._parameters = parameters
-        self._mappings = mappings
+    def __init__(self, values: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+        self._resolver = Resolver(
+            mappings=values.get("Mappings", {}),
+            conditions=values.get("Conditions", {}),
+            names=known,
+            reference=_of_a_resource,
+            attribute=_of_a_resource,
+            imported=_of_a_resource,
+            zones=_of_a_resource,
+        )
 
     def expand(self, value: Any, bound: Mapping[str, str]) -> Any:
         if isinstance(value, str):
@@ -32,7 +61,7 @@ class _Loops:
             return [self.expand(item, bound) for item in value]
         if not isinstance(value, dict):
             return value
-        if len(value) == 1 and value.get("Ref") in bound:
+        if len(value) == 1 and isinstance(value.get("Ref"), str) and value["Ref"] in bound:
             return bound[value["Ref"]]
         found: dict[str, Any] = {}
         for key, item in value.items():
@@ -40,7 +69,23 @@ class _Loops:
                 found.update(self._loop(key, item, bound))
             else:
                 found[_filled(key, bound)] = self.expand(item, bound)
-        return found
+        return self._named(found)
+
+    def _named(self, value: dict[str, Any]) -> dict[str, Any]:
+        """A reference whose name was computed, or a resource whose policies were, with what they came to.
+
+        Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/transform-aws-languageextensions.html
+        """
+        if len(value) == 1 and isinstance(value.get("Ref"), dict):
+            return {"Ref": self._resolver.resolve(value["Ref"])}
+        if len(value) == 1 and isinstance(value.get("Fn::GetAtt"), list):
+            return {"Fn::GetAtt": [self._text(part) for part in value["Fn::GetAtt"]]}
+        if isinstance(value.get("Type"), str):
+            return value | {key: self._text(value[key]) for key in _POLICIES if key in value}
+        return value
+
+    def _text(self, value: Any) -> Any:
+        return self._resolver.resolve(value) if isinstance(value, dict) else value
 
     def _loop(self, key: str, body: Any, bound: Mapping[str, str]) -> dict[str, Any]:
         if not (
@@ -57,19 +102,13 @@ class _Loops:
         return found
 
     def _items(self, key: str, collection: Any, bound: Mapping[str, str]) -> list[str]:
-        if isinstance(collection, dict) and "Ref" in collection:
-            collection = self._parameters.get(collection["Ref"])
-        elif isinstance(collection, dict) and isinstance(collection.get("Fn::FindInMap"), list):
-            found: Any = self._mappings
-            for step in self.expand(collection["Fn::FindInMap"], bound):
-                found = found.get(str(step)) if isinstance(found, dict) else None
-            collection = found
+        collection = self._text(self.expand(collection, bound))
         if not isinstance(collection, list) or not all(isinstance(item, str) for item in collection):
             raise invalid(
                 f"Transform AWS::LanguageExtensions failed with: The collection of {key} is not a list of "
                 "strings."
             )
-        return [_filled(item, bound) for item in collection]
+        return collection
 
 
 def _filled(text: str, bound: Mapping[str, str]) -> str:

@@ -23,6 +23,7 @@ from sandbox.emulator.cloudformation.parameters import Parameters
 from sandbox.emulator.cloudformation.plan import Planner
 from sandbox.emulator.cloudformation.resources.base import ResourceProvider
 from sandbox.emulator.cloudformation.schemas import Schemas
+from sandbox.emulator.cloudformation.shifts import Shifts
 from sandbox.emulator.cloudformation.sources import read_part, read_template
 from sandbox.emulator.cloudformation.stacks import Stack, StackStore, Target
 from sandbox.emulator.cloudformation.template import Template
@@ -32,6 +33,10 @@ from sandbox.emulator.core import AccountCore
 from sandbox.emulator.iam.enforcement import trusts
 
 log = structlog.get_logger()
+
+# How long a call that starts an operation waits for its end. The clients' waiters look at once and then
+# sleep for up to half a minute, so an operation of a moment would cost them that.
+_PATIENCE_S = 5.0
 
 NOTHING = Target("", Template({}), Template({}), Parameters())
 
@@ -57,11 +62,13 @@ class Region:
         name: str,
         providers: Mapping[str, ResourceProvider],
         callbacks: Callbacks,
+        shifts: Shifts,
     ) -> None:
         self.core = core
         self.attempts: dict[str, Attempt] = {}
         """Updates of nested stacks that wait for their parent's to come out well, by stack id."""
         self._callbacks = callbacks
+        self._shifts = shifts
         self.store = StackStore(account_id, name)
         schemas = Schemas(name)
         self.place = Workplace(core, schemas, providers)
@@ -128,7 +135,7 @@ class Region:
     def start(
         self, stack: Stack, principal: Principal, label: str, operate: Callable[[StackOperation], None]
     ) -> None:
-        """Run an operation on a stack in the account's own time."""
+        """Run an operation on a stack in the account's own time; return early if that is a moment."""
         errand = Errand(self.core.work, self.core.clock.time, f"cloudformation: {label} {stack.name}")
         if stack.status == "CREATE_IN_PROGRESS" and stack.timeout_minutes:
             errand.deadline = self.core.clock.time() + 60 * stack.timeout_minutes
@@ -147,10 +154,13 @@ class Region:
                     self.tell(stack)
 
         errand.begin(run)
+        # An account with nothing left to do waits for somebody outside, and so would this.
+        work = self.core.work
+        work.wait_until(lambda: errand.ended or work.is_settled(), _PATIENCE_S)
 
     def operation(self, stack: Stack, actor: Principal, errand: Errand) -> StackOperation:
         """An operation on a stack, done by ``actor`` during an errand."""
-        backstage = Backstage(self._callbacks, errand, Nesting(self, stack, actor, errand))
+        backstage = Backstage(self._callbacks, errand, Nesting(self, stack, actor, errand), self._shifts)
         return StackOperation(self.store, stack, Worker(self.place, stack, actor, backstage))
 
     def check_role(self, role_arn: str, principal: Principal) -> None:

@@ -14,6 +14,7 @@ from sandbox.emulator.cloudformation.region import Region
 from sandbox.emulator.cloudformation.resources import providers
 from sandbox.emulator.cloudformation.resources.base import ResourceProvider
 from sandbox.emulator.cloudformation.schemas import Schemas, compile_patterns
+from sandbox.emulator.cloudformation.shifts import Shifts
 from sandbox.emulator.cloudformation.template import SERVERLESS, Template
 from sandbox.emulator.cloudformation.transform import Macros, managed_policies
 from sandbox.emulator.core import AccountCore
@@ -60,6 +61,7 @@ class CloudFormation:
         self._core = core
         self.callbacks = Callbacks(core, by_name=by_name)
         """The data plane at which custom resources answer and wait conditions are signalled."""
+        self._shifts = Shifts(core.timeline)
         self._providers = providers() if resource_providers is None else resource_providers
         self._regions: dict[tuple[str, str], Region] = {}
         self._lock = threading.Lock()
@@ -78,7 +80,9 @@ class CloudFormation:
         with self._lock:
             key = (account_id, name)
             if key not in self._regions:
-                self._regions[key] = Region(self._core, account_id, name, self._providers, self.callbacks)
+                self._regions[key] = Region(
+                    self._core, account_id, name, self._providers, self.callbacks, self._shifts
+                )
             return self._regions[key]
 
 

@@ -178,7 +178,9 @@ def _check_resources(template: Template) -> None:
             raise malformed(f"[/Resources/{name}/Properties] 'Properties' must be an object")
         for key in ("DeletionPolicy", "UpdateReplacePolicy"):
             policy = resource.get(key, "Delete")
-            if isinstance(policy, str) and policy not in _POLICIES:
+            if not isinstance(policy, str):
+                raise malformed(f"Every {key} member must be a string.")
+            if policy not in _POLICIES:
                 raise malformed(f"Unrecognized {key} {policy} for resource {name}")
         needed = graph.depends_on(resource)
         if not all(isinstance(item, str) for item in needed):

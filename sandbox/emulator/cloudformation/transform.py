@@ -19,7 +19,7 @@ from samtranslator.utils.py27hash_fix import to_py27_compatible_template, undo_m
 
 from sandbox.emulator.cloudformation.errors import invalid, not_emulated
 from sandbox.emulator.cloudformation.includes import INCLUDE, Read, included, includes
-from sandbox.emulator.cloudformation.loops import expand_loops
+from sandbox.emulator.cloudformation.loops import extended
 from sandbox.emulator.cloudformation.template import LANGUAGE_EXTENSIONS, SERVERLESS, Template
 
 # The translator keeps the region and its metrics in class attributes.
@@ -54,21 +54,15 @@ class Macros:
         for name in names:
             if name == INCLUDE:
                 continue
-            values = (
-                self._serverless(values, parameters)
-                if name == SERVERLESS
-                else expand_loops(values, parameters)
-            )
+            known = {**parameters, **self._pseudo()}
+            values = self._serverless(values, known) if name == SERVERLESS else extended(values, known)
         return Template(values)
 
-    def _serverless(self, values: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def _pseudo(self) -> dict[str, str]:
+        return {"AWS::Region": self.region, "AWS::Partition": "aws", "AWS::AccountId": self.account_id}
+
+    def _serverless(self, values: Mapping[str, Any], known: dict[str, Any]) -> dict[str, Any]:
         document = copy.deepcopy(dict(values))
-        known = {
-            **parameters,
-            "AWS::Region": self.region,
-            "AWS::Partition": "aws",
-            "AWS::AccountId": self.account_id,
-        }
         try:
             with _one_at_a_time:
                 return _translate(document, known, self.region)

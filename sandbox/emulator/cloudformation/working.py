@@ -122,9 +122,9 @@ class Worker:
             return self._replaced(old, prepared, evaluation)
         self._stack.record(marked(old, "UPDATE_IN_PROGRESS", self.now()))
         try:
-            physical = provider.update(
-                self._context(old), old.physical_id, dict(old.applied), dict(prepared.applied)
-            )
+            policy = evaluation.value(definition.get("UpdatePolicy") or {})
+            context = replace(self._context(old), update_policy=policy)
+            physical = provider.update(context, old.physical_id, dict(old.applied), dict(prepared.applied))
         except Exception as error:
             failed = self._fail(old, "UPDATE_FAILED", error)
             failed.attempted = prepared.applied

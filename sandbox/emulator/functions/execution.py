@@ -57,6 +57,7 @@ class _Run:
     log: InvocationLog
     began: float
     environment: ExecutionEnvironment | None = None
+    log_refusal: str | None = None
     init_ms: float | None = None
     duration_ms: float = 0.0
     wall_ms: float = 0.0
@@ -150,6 +151,7 @@ class Executor:
     def _invoke(self, run: _Run, target: Target, invocation: Invocation) -> None:
         environment, version = run.environment, run.version
         assert environment is not None
+        run.log_refusal = self._logs.refusal(version, environment.log_stream)
         # What printed while nothing was asked of it, before it froze, was taken with the last invocation.
         run.log.start(invocation.request_id)
         spent_s = (
@@ -214,7 +216,9 @@ class Executor:
 
     def _write(self, run: _Run) -> None:
         assert run.environment is not None
-        self._logs.write(run.version, run.environment.log_stream, run.log.unwritten())
+        self._logs.write(
+            run.version, run.environment.log_stream, run.log.unwritten(), refusal=run.log_refusal
+        )
 
     def _take_output(self, run: _Run) -> None:
         assert run.environment is not None

@@ -171,16 +171,26 @@ def stream_name(version: FunctionVersion, environment_id: str, now: dt.datetime)
 class LogWriter:
     """Puts events into moto's CloudWatch Logs, creating group and stream on demand.
 
-    It writes with the function's role, as Lambda does: without the permission there is no log.
+    It writes with the function's role, as Lambda does: without the permission there is no log. What the
+    role may do is asked when an invocation begins. AWS takes seconds to delete a function and for changes
+    of its role to be felt, and Lambda hands on lines as they come: the lines of a function that a stack's
+    deletion has called last are there.
     Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
     """
 
     def __init__(self, core: AccountCore) -> None:
         self._core = core
 
-    def write(self, version: FunctionVersion, stream: str, events: list[tuple[int, str]]) -> None:
-        """Append ``events``, in order of time; what the role may not write is dropped, and told."""
-        refusal = self._refusal(version, stream)
+    def write(
+        self, version: FunctionVersion, stream: str, events: list[tuple[int, str]], refusal: str | None = None
+    ) -> None:
+        """Append ``events``, in order of time; what the role may not write is dropped, and told.
+
+        ``refusal`` is what :meth:`refusal` said when the invocation began; it is asked again only where
+        that was not, and where the log group has been deleted since.
+        """
+        if refusal is None or not self._has_group(version):
+            refusal = self.refusal(version, stream)
         if refusal:
             self._core.timeline.add(
                 "delivery",
@@ -200,7 +210,11 @@ class LogWriter:
             backend.ensure_log_stream(version.log_group, stream)
             backend.put_log_events(version.log_group, stream, batch)
 
-    def _refusal(self, version: FunctionVersion, stream: str) -> str:
+    def _has_group(self, version: FunctionVersion) -> bool:
+        with self._core.dispatch_lock:
+            return version.log_group in logs_backends[version.account_id][version.region].groups
+
+    def refusal(self, version: FunctionVersion, stream: str) -> str:
         """Why the function's role may not write, in AWS's words; empty when it may."""
         group = f"arn:aws:logs:{version.region}:{version.account_id}:log-group:{version.log_group}"
         group += ":log-stream:"

@@ -1,4 +1,4 @@
-"""The Smithy RPC v2 CBOR protocol, which CloudWatch's newer clients speak and moto does not."""
+"""The Smithy RPC v2 CBOR protocol: newer clients of CloudWatch and CodeDeploy speak it, moto does not."""
 
 from __future__ import annotations
 

@@ -45,7 +45,8 @@ def _session() -> Any:
         metadata = model.get("metadata", {})
         if cbor.PROTOCOL in metadata.get("protocols", ()):
             # In process there is nothing to win by a protocol that moto does not speak.
-            return {**model, "metadata": {**metadata, "protocol": "query", "protocols": ["query"]}}
+            plain = "query" if "query" in metadata["protocols"] else "json"
+            return {**model, "metadata": {**metadata, "protocol": plain, "protocols": [plain]}}
         return model
 
     loader.load_service_model = load_service_model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -15,7 +16,18 @@ from moto.core.utils import get_service_model
 
 from sandbox.emulator.calls import AwsError, Call, Handlers, Principal, current_call
 from sandbox.emulator.clock import VirtualClock
-from sandbox.emulator.gateway import answers, cbor, clients, moto_app, operations, signatures, trail, witness
+from sandbox.emulator.faults import Faults
+from sandbox.emulator.gateway import (
+    answers,
+    cbor,
+    clients,
+    moto_app,
+    operations,
+    signatures,
+    trail,
+    unsigned,
+    witness,
+)
 from sandbox.emulator.gateway import moto_patches as moto_patches  # registers them
 from sandbox.emulator.gateway.keys import Issued, KeyRing
 from sandbox.emulator.gateway.operations import Operation
@@ -44,7 +56,13 @@ class Gateway:
     """Authenticates, names, records and performs. ``handlers`` take operations over from moto."""
 
     def __init__(
-        self, clock: VirtualClock, timeline: Timeline, lock: threading.RLock, *, enforcing: bool = True
+        self,
+        clock: VirtualClock,
+        timeline: Timeline,
+        lock: threading.RLock,
+        *,
+        enforcing: bool = True,
+        faults: Faults | None = None,
     ) -> None:
         self.guard = Guard(lock, clock, enforcing=enforcing)
         self.keys = KeyRing()
@@ -57,6 +75,7 @@ class Gateway:
         self._clock = clock
         self._timeline = timeline
         self._lock = lock
+        self.faults = faults or Faults()
 
     def add(self, handlers: Mapping[tuple[str, str], Callable[[Call], dict[str, Any]]]) -> None:
         """Let handlers take their operations over from moto.
@@ -100,6 +119,9 @@ class Gateway:
         try:
             if request.path.startswith(_REFUSED_PATHS):
                 raise AwsError("UnknownOperationException", f"{request.path} is no AWS service.", 404)
+            anybody = unsigned.find_caller(request, self._lock)
+            if anybody is not None:
+                return self._perform(request, anybody.service, anybody.region, anybody.principal, request_id)
             signed = signatures.read_signature(request)
             region = signed.region
             with self._lock:
@@ -128,6 +150,8 @@ class Gateway:
                 message=error.message,
             )
             return answers.write_error(error, request_id, service=service, protocol=_protocol_of(request))
+        if request.environment_id and (delay_s := self.faults.delay_s(service)):
+            time.sleep(delay_s)
         return self._perform(request, service, region, issued.principal, request_id)
 
     def _in_process(

@@ -7,7 +7,7 @@ which halves the cost of a call.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -43,6 +43,10 @@ class _ServedRequest(Request):  # type: ignore[misc]
     """A request that a real server took; moto then leaves the Date header to it."""
 
     from_wsgi_server = True
+
+    def __init__(self, request: HttpRequest, *, host: str, extra: Mapping[str, str]) -> None:
+        super().__init__(request.environ(host=host, extra=extra))
+        self._cached_data = request.body  # werkzeug would read it again in pieces
 
 
 @functools.cache
@@ -80,7 +84,7 @@ def perform(request: HttpRequest, service: str, principal: Principal, region: st
         key = principal.access_key_id or "ASIA0000000000000000"
         scope = f"{key}/20200101/{region}/{service}/aws4_request"
         extra["authorization"] = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
-    served = _ServedRequest(request.environ(host=host, extra=extra))
+    served = _ServedRequest(request, host=host, extra=extra)
     try:
         handler: Handler = _paths(service).bind(host).match(served.path, method="GET")[0]
     except HTTPException:

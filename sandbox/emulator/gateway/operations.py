@@ -30,6 +30,7 @@ SERVICES: Mapping[str, str] = {
     "cloudformation": "",
     "cloudtrail": "cloudtrail",
     "cloudwatch": "cloudwatch",
+    "codedeploy": "",
     "cognito-idp": "cognitoidp",
     "dynamodb": "dynamodb",
     "dynamodbstreams": "dynamodbstreams",

@@ -24,14 +24,16 @@ _UNDERSCORED = re.compile(
     rb"^(x-amz-meta-[^:\s]*_[^:\s]*):[ \t]*(.*?)[ \t]*\r?$", re.MULTILINE | re.IGNORECASE
 )
 _IN_MEMORY_BYTES = 64 * 1024**2
+_RECEIVE_BYTES = 64 * 1024  # waitress takes 8 KiB at a time, with a turn of its loop for each
 _NEVER_S = 1_000_000_000
 _CONNECTIONS_LIMIT = 4096
 
 
 class _Parser(HTTPRequestParser):
-    """waitress drops headers with underscores, as WSGI's names can't tell them from hyphens.
+    """Requests that waitress itself would not take as they are.
 
-    S3's metadata may have them and is signed with them: it is handed on under its own names.
+    It drops headers with underscores, as WSGI's names can't tell them from hyphens. S3's metadata may
+    have them and is signed with them: it is handed on under its own names.
     """
 
     underscored: Mapping[str, str] = {}
@@ -92,6 +94,7 @@ class Server:
             ident="Coldstart",
             url_scheme=scheme,
             max_request_body_size=_BODY_LIMIT_BYTES,
+            recv_bytes=_RECEIVE_BYTES,
             inbuf_overflow=_IN_MEMORY_BYTES,
             outbuf_overflow=_IN_MEMORY_BYTES,
             # waitress tells idleness by the account's clock: a jump of it would cut every idle connection.

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from sandbox.emulator.calls import AwsError
+from sandbox.emulator.gateway import old_links
 from sandbox.emulator.gateway.keys import Issued
 from sandbox.emulator.gateway.requests import HttpRequest
 
@@ -27,7 +28,10 @@ _STREAMING = "STREAMING-"
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a request says of its own signature; nothing in it is to be trusted before it is verified."""
+    """What a request says of its own signature; nothing in it is to be trusted before it is verified.
+
+    ``expires_at`` is set for links of Signature Version 2, and little else is.
+    """
 
     access_key_id: str
     date: str
@@ -38,6 +42,7 @@ class Signature:
     signature: str
     token: str
     presigned_s: int | None = None
+    expires_at: int | None = None
 
     @property
     def scope(self) -> str:
@@ -52,12 +57,15 @@ def read_signature(request: HttpRequest) -> Signature:
     """
     header = request.headers.get("authorization", "")
     query = dict(request.parameters) if "X-Amz-Algorithm=" in request.query else {}
-    if header and query:
+    old = dict(request.parameters) if "AWSAccessKeyId=" in request.query else {}
+    if header and (query or old):
         raise AwsError(
             "InvalidArgument", "Only one auth mechanism allowed; both a header and a query were given.", 400
         )
     if query:
         return _from_query(query)
+    if old_links.is_old_link(old):
+        return _from_old_link(old)
     if not header:
         raise AwsError("MissingAuthenticationToken", "Missing Authentication Token", 403)
     kind, _, rest = header.partition(" ")
@@ -98,6 +106,16 @@ def _from_query(query: dict[str, str]) -> Signature:
     )
 
 
+def _from_old_link(query: dict[str, str]) -> Signature:
+    if not query["Expires"].isdigit():
+        raise AwsError(
+            "AccessDenied", f"Invalid date (should be seconds since epoch): {query['Expires']}", 403
+        )
+    token = query.get("x-amz-security-token", "")
+    key, signature, expires_at = query["AWSAccessKeyId"], query["Signature"], int(query["Expires"])
+    return Signature(key, "", "us-east-1", "s3", "", (), signature, token, expires_at=expires_at)
+
+
 def _read(
     credential: str, headers: str, signature: str, at: str, token: str, presigned_s: int | None
 ) -> Signature:
@@ -135,8 +153,13 @@ def verify(
         raise AwsError("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
     if issued.expires is not None and account_time >= issued.expires:
         raise AwsError("ExpiredToken", "The security token included in the request is expired", 403)
-    _verify_time(signed, wall_time, account_time)
-    expected = _signature(request, signed, issued.keys.secret_access_key)
+    if signed.expires_at is not None:
+        if account_time > signed.expires_at:
+            raise AwsError("AccessDenied", "Request has expired", 403)
+        expected = old_links.signature(request, issued.keys.secret_access_key)
+    else:
+        _verify_time(signed, wall_time, account_time)
+        expected = _signature(request, signed, issued.keys.secret_access_key)
     if not hmac.compare_digest(expected, signed.signature):
         code = (
             "SignatureDoesNotMatch" if signed.service in ("s3", "iam", "sts") else "InvalidSignatureException"
@@ -147,7 +170,8 @@ def verify(
             "Check your AWS Secret Access Key and signing method.",
             403,
         )
-    _verify_body(request, signed)
+    if signed.expires_at is None:
+        _verify_body(request, signed)
 
 
 def _verify_time(signed: Signature, wall_time: float, account_time: float) -> None:

@@ -6,11 +6,15 @@ Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatc
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 _LIMIT = 100
+# What console.log of the Node.js runtime puts before a line. The specification wants nothing there, yet
+# CloudWatch takes such lines: https://github.com/aws-powertools/powertools-lambda-typescript/pull/1786
+_OF_CONSOLE = re.compile(r"\A[0-9T:.-]+Z\t[0-9a-f-]{36}\t[A-Z]+\t(?=\s*\{)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ def read(message: str) -> Iterator[Embedded]:
     if '"_aws"' not in message:
         return
     try:
-        document = json.loads(message)
+        document = json.loads(_OF_CONSOLE.sub("", message, count=1))
         about = document["_aws"]
         moment = float(about["Timestamp"]) / 1000
         directives = about["CloudWatchMetrics"]

@@ -91,6 +91,9 @@ def test_a_function_makes_changes_and_removes_a_resource(functions: Any, engine:
     stack_id = engine.client.describe_stacks(StackName="shop")["Stacks"][0]["StackId"]
     engine.delete()
     assert engine.status(stack_id) == "DELETE_COMPLETE", engine.reasons(stack_id)
+    # Function and role are gone by now; what the last call printed is not.
+    functions.wait_for(lambda: functions.logs("maker")[-1].startswith("REPORT"))
+    assert "deleted thing-bob" in functions.logs("maker")
 
 
 def test_a_request_has_every_property_as_text(engine: Engine) -> None:

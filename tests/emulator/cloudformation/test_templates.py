@@ -215,6 +215,69 @@ def test_language_extensions_add_functions_and_loops(stacks: Any) -> None:
     assert json.loads(stacks.topics.items["fallback"]["DisplayName"]) == {"n": 2, "q": "q-a"}
 
 
+def test_language_extensions_compute_the_names_that_references_have(stacks: Any) -> None:
+    template = {
+        "Transform": "AWS::LanguageExtensions",
+        "Parameters": {
+            "Kept": {"Type": "String", "Default": "yes"},
+            "Which": {"Type": "String", "Default": "A"},
+        },
+        "Conditions": {"Keep": {"Fn::Equals": [{"Ref": "Kept"}, "yes"]}},
+        "Resources": {
+            "Fn::ForEach::Queues": [
+                "Name",
+                {"Fn::Split": [",", "A,B"]},
+                {
+                    "${Name}Queue": {
+                        "Type": "AWS::SQS::Queue",
+                        "DeletionPolicy": {"Fn::If": ["Keep", "Retain", "Delete"]},
+                        "Properties": {"QueueName": {"Ref": "Name"}},
+                    }
+                },
+            ],
+        },
+        "Outputs": {
+            "Fn::ForEach::Outputs": [
+                "Name",
+                ["A", "B"],
+                {
+                    "${Name}Url": {"Value": {"Ref": {"Fn::Sub": "${Name}Queue"}}},
+                    "${Name}Arn": {"Value": {"Fn::GetAtt": [{"Fn::Sub": "${Name}Queue"}, "Arn"]}},
+                },
+            ],
+            "Chosen": {
+                "Value": {"Fn::GetAtt": [{"Fn::Join": ["", [{"Ref": "Which"}, "Queue"]]}, "QueueName"]}
+            },
+        },
+    }
+    stacks.create("shop", template, Capabilities=["CAPABILITY_AUTO_EXPAND"])
+
+    outputs = stacks.outputs("shop")
+    assert outputs["Chosen"] == "A"
+    assert outputs["BUrl"] == "B"
+    assert outputs["BArn"]
+    stacks.delete("shop")
+    assert sorted(stacks.queues.items) == ["A", "B"], "the policy was computed as well"
+
+
+def test_a_summary_tells_of_what_stands_in_loops(stacks: Any) -> None:
+    loop = ["Name", ["A", "B"], {"${Name}Role": {"Type": "AWS::IAM::Role", "Properties": {}}}]
+    template = {"Transform": "AWS::LanguageExtensions", "Resources": {"Fn::ForEach::Roles": loop}}
+
+    summary = stacks.client.get_template_summary(TemplateBody=json.dumps(template))
+
+    assert summary["ResourceTypes"] == ["AWS::IAM::Role"]
+    assert summary["Capabilities"] == ["CAPABILITY_IAM"]
+
+
+def test_only_language_extensions_compute_a_deletion_policy(stacks: Any) -> None:
+    queue = {"Type": "AWS::SQS::Queue", "DeletionPolicy": {"Ref": "AWS::Region"}}
+
+    assert refused(stacks, {"Resources": {"Q": queue}}) == (
+        "Template format error: Every DeletionPolicy member must be a string."
+    )
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -97,3 +98,22 @@ def test_a_condition_out_of_order_is_refused(engine: Engine, properties: dict[st
     engine.create(waiting(**properties))
 
     assert engine.reasons()["Ready"] == reason
+
+
+def test_what_takes_a_moment_is_over_when_the_call_returns(engine: Engine) -> None:
+    """Clients look at once and sleep for up to half a minute when they see it in progress."""
+    topic = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
+
+    stack_id = engine.create(topic, settled=False)
+    assert engine.status() == "CREATE_COMPLETE"
+    engine.client.delete_stack(StackName="shop")
+    assert engine.status(stack_id) == "DELETE_COMPLETE"
+
+
+def test_what_waits_for_somebody_else_is_in_progress_at_once(engine: Engine) -> None:
+    started = time.monotonic()
+
+    engine.create(waiting(), settled=False)
+
+    assert engine.status() == "CREATE_IN_PROGRESS"
+    assert time.monotonic() - started < 4, "the call is not held until its patience ends"

@@ -98,7 +98,13 @@ REACHES = json.dumps(
 
 
 class FunctionsAccount:
-    """An account with the functions service, and short ways to fill it."""
+    """An account with the functions service, and short ways to fill it.
+
+    ``bus`` and ``mailroom`` are for further services, where there are any.
+    """
+
+    bus: Any = None
+    mailroom: Any = None
 
     def __init__(self, account: Any, service: FunctionService) -> None:
         self.account = account
@@ -172,13 +178,11 @@ def functions(account: Any, spawner_socket: Path) -> Iterator[FunctionsAccount]:
     spawner = SpawnerClient(spawner_socket)
     service = FunctionService(account.core, spawner, account.gateway.application, authority=authority())
     queues = SqsService(account.core)
-    for part in (
-        service,
-        queues,
-        Sns(account.core, service, queues.mailroom),
-        EventBridge(account.core, service, queues.mailroom),
-    ):
+    bus = EventBridge(account.core, service, queues.mailroom)
+    for part in (service, queues, Sns(account.core, service, queues.mailroom), bus):
         account.add(part.handlers())
-    yield FunctionsAccount(account, service)
+    made = FunctionsAccount(account, service)
+    made.bus, made.mailroom = bus, queues.mailroom
+    yield made
     service.close()
     spawner.close()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
@@ -119,6 +120,33 @@ def test_a_presigned_link_opens_one_object_for_a_while(connect: Connect, account
     assert fetch(link.replace("intake-1", "intake-2"))[0] == 403
     account.advance(601)
     status, body = fetch(link)
+    assert (status, b"Request has expired" in body) == (403, True)
+
+
+def test_a_link_of_the_old_signature_opens_what_it_was_made_for(connect: Connect, account: Any) -> None:
+    """As boto3 makes them by default in us-east-1, for a role's session and with a content type."""
+    connect("s3").create_bucket(
+        Bucket="intake-1", CreateBucketConfiguration={"LocationConstraint": "eu-north-1"}
+    )
+    old = Config(signature_version="s3", s3={"addressing_style": "path"})
+    s3 = connect("s3", session_keys(connect("sts").get_session_token()["Credentials"]), config=old)
+    put = s3.generate_presigned_url(
+        "put_object", {"Bucket": "intake-1", "Key": "a é.csv", "ContentType": "text/csv"}, ExpiresIn=600
+    )
+    get = s3.generate_presigned_url(
+        "get_object", {"Bucket": "intake-1", "Key": "a é.csv", "ResponseContentType": "text/plain"}
+    )
+    assert "AWSAccessKeyId=" in put
+
+    assert fetch(put, "PUT", b"rows", {"Content-Type": "text/html"})[0] == 403, "another type was signed"
+    assert fetch(put, "PUT", b"rows", {"Content-Type": "text/csv"})[0] == 200
+    assert fetch(get) == (200, b"rows")
+    assert fetch(get.replace("text%2Fplain", "text%2Fhtml"))[0] == 403
+    assert fetch(put, "GET")[0] == 403
+    assert fetch(get.replace("intake-1", "intake-2"))[0] == 403
+    assert fetch(get.replace("Expires=", "Expires=1"))[0] == 403, "a later end was not signed"
+    account.advance(601)
+    status, body = fetch(put, "PUT", b"rows", {"Content-Type": "text/csv"})
     assert (status, b"Request has expired" in body) == (403, True)
 
 

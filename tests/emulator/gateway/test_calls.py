@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from sandbox.emulator.calls import AwsError, Call
@@ -91,6 +92,15 @@ def test_an_object_keeps_its_name_its_bytes_and_its_metadata(connect: Connect) -
     with pytest.raises(ClientError) as error:
         s3.head_object(Bucket="shop-data", Key="none")
     assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+
+
+def test_an_empty_object_is_put_though_its_client_waits_to_be_told_to_go_on(connect: Connect) -> None:
+    s3 = connect("s3", config=Config(read_timeout=10, retries={"total_max_attempts": 1}))
+    s3.create_bucket(Bucket="intake", CreateBucketConfiguration={"LocationConstraint": "eu-north-1"})
+
+    s3.put_object(Bucket="intake", Key="folder/", Body=b"")
+
+    assert s3.head_object(Bucket="intake", Key="folder/")["ContentLength"] == 0
 
 
 @pytest.mark.parametrize("host", ["shop-data.s3.eu-north-1.amazonaws.com:80", "shop-data.s3.amazonaws.com"])

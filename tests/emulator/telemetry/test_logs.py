@@ -129,6 +129,23 @@ def test_embedded_metrics(watch: Any, group: str) -> None:
     assert watch.total("Shop", "Latency", service="cart") == 30
 
 
+@pytest.mark.parametrize(
+    ("before", "counted"),
+    [("2031-10-26T00:30:00.125Z\t274cced9-0439-4a76-befe-eeef0ec34460\tINFO\t", 1), ("told: ", 0)],
+)
+def test_an_embedded_metric_may_follow_what_the_console_of_nodejs_puts_before_it(
+    watch: Any, group: str, before: str, counted: int
+) -> None:
+    about = {
+        "Timestamp": int(watch.account.core.clock.time() * 1000),
+        "CloudWatchMetrics": [{"Namespace": "Shop", "Dimensions": [[]], "Metrics": [{"Name": "Runs"}]}],
+    }
+
+    write(watch, before + json.dumps({"_aws": about, "Runs": 1}))
+
+    assert watch.total("Shop", "Runs") == counted
+
+
 def test_an_embedded_metric_stamped_by_a_functions_own_clock_is_of_the_accounts_time(
     watch: Any, group: str
 ) -> None:

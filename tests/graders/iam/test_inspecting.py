@@ -150,13 +150,14 @@ def test_each_pair_beyond_the_contract_costs_points(account: Account) -> None:
     iam.detach_role_policy(
         RoleName="worker-role-1", PolicyArn="arn:aws:iam::aws:policy/AmazonSQSReadOnlyAccess"
     )
-    declared = [("worker-1", [right("dynamodb:PutItem", TABLE)])]
+    rights = [right("dynamodb:PutItem", TABLE)]
 
     def judged(*actions: str) -> tuple[Outcome, float | None]:
         statement = {"Effect": "Allow", "Action": list(actions), "Resource": TABLE}
         text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         iam.put_role_policy(RoleName="worker-role-1", PolicyName="own", PolicyDocument=text)
-        found = judge_rights(inspector(account), declared, points=10, each=4)
+        inspecting = inspector(account)
+        found = judge_rights(inspecting, [(inspecting.role_of("worker-1"), rights)], points=10, each=4)
         return found.outcome, found.points
 
     assert judged("dynamodb:PutItem") == (Outcome.PASSED, None)
@@ -168,9 +169,9 @@ def test_each_pair_beyond_the_contract_costs_points(account: Account) -> None:
 def test_the_verdict_shows_pairs_place_use_and_repair(account: Account) -> None:
     account.as_worker("dynamodb").put_item(TableName="orders-1", Item={"id": {"S": "1"}})
 
-    found = judge_rights(
-        inspector(account), [("worker-1", [right("dynamodb:PutItem", TABLE)])], points=10, each=2
-    )
+    inspecting = inspector(account)
+    role = inspecting.role_of("worker-1")
+    found = judge_rights(inspecting, [(role, [right("dynamodb:PutItem", TABLE)])], points=10, each=2)
 
     assert found.outcome is Outcome.FAILED
     assert "dynamodb:DeleteResourcePolicy on your Orders" in found.headline

@@ -58,7 +58,8 @@ class ResourceContext:
     ``tags`` are the stack's tags plus the three that CloudFormation adds (``aws:cloudformation:…``);
     the template's own ``Tags`` property is among the properties and wins. ``token`` is the random
     part of generated names: the same throughout one operation, another for a replacement. ``kind`` is
-    the type as the template has it (``Custom::Thing``).
+    the type as the template has it (``Custom::Thing``). ``update_policy`` is the template's
+    ``UpdatePolicy`` while the resource is updated, and empty while that is undone.
     """
 
     account_id: str
@@ -73,6 +74,7 @@ class ResourceContext:
     partition: str = "aws"
     kind: str = ""
     backstage: Backstage | None = None
+    update_policy: Mapping[str, Any] = field(default_factory=dict)
     token: str = field(default_factory=lambda: "".join(secrets.choice(_RANDOM) for _ in range(RANDOM_LENGTH)))
 
     def client(self, service: str, *, region: str = "") -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.emulator.cloudformation.resources import inline_code
+from sandbox.emulator.cloudformation.resources import aliases, inline_code
 from sandbox.emulator.cloudformation.resources.base import Physical, ResourceContext, ResourceFailed
 from sandbox.emulator.cloudformation.resources.convert import (
     call,
@@ -242,11 +242,15 @@ class Alias:
     def update(
         self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
     ) -> Physical:
-        routing = _routing(new)
-        if changed(old, new, "RoutingConfig") and not routing:
-            routing = {"RoutingConfig": {"AdditionalVersionWeights": {}}}
-        settings = {"Description": "", **omit(new, "RoutingConfig", _PROVISIONED), **routing}
         functions = context.client("lambda")
+        settings = {"Description": "", **omit(new, "RoutingConfig", _PROVISIONED)}
+        plan = context.update_policy.get(aliases.POLICY)
+        if plan and changed(old, new, "FunctionVersion"):
+            aliases.shift(context, plan, old, new)
+            del settings["FunctionVersion"]
+        elif changed(old, new, "RoutingConfig", "FunctionVersion"):
+            # Without weights of its own it also gives up those of a deployment that stopped half way.
+            settings |= {"RoutingConfig": {"AdditionalVersionWeights": {}}, **_routing(new)}
         call(functions, "UpdateAlias", settings)
         if old.get(_PROVISIONED) or new.get(_PROVISIONED):
             _provision(functions, new["FunctionName"], new["Name"], new.get(_PROVISIONED))

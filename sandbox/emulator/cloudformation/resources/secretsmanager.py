@@ -1,4 +1,4 @@
-"""AWS::SecretsManager: secrets, given or generated."""
+"""AWS::SecretsManager: secrets, given or generated, their rotation and their policies."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sandbox.emulator.cloudformation.resources.convert import (
     call,
     changed,
     invalid,
+    not_here,
     omit,
     pick,
     stale,
@@ -109,4 +110,62 @@ def _replicate(secrets: Any, arn: str, old: Mapping[str, Any], new: Mapping[str,
         secrets.replicate_secret_to_regions(SecretId=arn, AddReplicaRegions=added)
 
 
-PROVIDERS = (Secret(),)
+class RotationSchedule:
+    """When and by which function a secret is rotated. ``Ref`` is the secret's ARN."""
+
+    type = "AWS::SecretsManager::RotationSchedule"
+    properties = frozenset(
+        {
+            "HostedRotationLambda",
+            "RotateImmediatelyOnUpdate",
+            "RotationLambdaARN",
+            "RotationRules",
+            "SecretId",
+        }
+    )
+    replaces = frozenset({"SecretId"})
+
+    def create(self, context: ResourceContext, properties: Mapping[str, Any]) -> Physical:
+        return self._rotate(context, properties)
+
+    def update(
+        self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> Physical:
+        return self._rotate(context, new)
+
+    def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:
+        with unless_absent(_ABSENT, "InvalidRequestException"):
+            context.client("secretsmanager").cancel_rotate_secret(SecretId=physical_id)
+
+    def _rotate(self, context: ResourceContext, properties: Mapping[str, Any]) -> Physical:
+        if properties.get("HostedRotationLambda") is not None:
+            raise not_here("HostedRotationLambda (a rotation function that AWS writes)")
+        settings = pick(properties, ("RotationLambdaARN", "RotationRules", "SecretId"))
+        if (at_once := properties.get("RotateImmediatelyOnUpdate")) is not None:
+            settings["RotateImmediately"] = at_once
+        arn = call(context.client("secretsmanager"), "RotateSecret", settings)["ARN"]
+        return Physical(arn, {"Id": arn})
+
+
+class ResourcePolicy:
+    """Who else may use a secret. ``Ref`` is the secret's ARN."""
+
+    type = "AWS::SecretsManager::ResourcePolicy"
+    properties = frozenset({"BlockPublicPolicy", "ResourcePolicy", "SecretId"})
+    replaces = frozenset({"SecretId"})
+
+    def create(self, context: ResourceContext, properties: Mapping[str, Any]) -> Physical:
+        arn = call(context.client("secretsmanager"), "PutResourcePolicy", properties)["ARN"]
+        return Physical(arn, {"Id": arn})
+
+    def update(
+        self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> Physical:
+        return self.create(context, new)
+
+    def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:
+        with unless_absent(_ABSENT):
+            context.client("secretsmanager").delete_resource_policy(SecretId=physical_id)
+
+
+PROVIDERS = (Secret(), RotationSchedule(), ResourcePolicy())

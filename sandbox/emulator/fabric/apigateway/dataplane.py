@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import policies, roles
-from sandbox.emulator.fabric.apigateway import access_logs, answers, services, validation
+from sandbox.emulator.fabric.apigateway import access_logs, answers, http_integrations, services, validation
 from sandbox.emulator.fabric.apigateway.answers import Answer
 from sandbox.emulator.fabric.apigateway.authorization import Authorization, Keys, LetIn, Refused
 from sandbox.emulator.fabric.apigateway.deployments import Deployments, Found, find_api
@@ -42,6 +42,7 @@ from sandbox.emulator.fabric.apigateway.requests import (
     payload_2,
     read_request,
 )
+from sandbox.emulator.fabric.web import OutOfReach, Web
 from sandbox.emulator.functions.contract import Functions, InvokeOutcome
 from sandbox.emulator.gateway.requests import HttpRequest, raw_path, read_environ
 
@@ -73,8 +74,14 @@ class DataPlane:
     """The addresses of deployed APIs."""
 
     def __init__(
-        self, core: AccountCore, functions: Functions, deployments: Deployments, keys: Keys | None
+        self,
+        core: AccountCore,
+        functions: Functions,
+        deployments: Deployments,
+        keys: Keys | None,
+        web: Web | None = None,
     ) -> None:
+        self._web = web
         self._core = core
         self._authorization = Authorization(core, functions, keys)
         self._limits = Limits(core)
@@ -247,6 +254,8 @@ class DataPlane:
                 if not status:
                     return answers.refused(Kind.REST, "the MOCK integration's template makes no statusCode")
                 return map_response(integration, sources, str(status), "", {})
+            if integration.kind in http_integrations.KINDS:
+                return self._send(exchange, integration, sources)
             mapped = map_request(integration, sources)
         except Unmapped as error:
             return error.answer
@@ -258,6 +267,28 @@ class DataPlane:
         )
         exchange.integration_ms = round((self._core.clock.time() - began) * 1000)
         return answer
+
+    def _send(self, exchange: Exchange, integration: Integration, sources: Sources) -> Answer:
+        """Ask an HTTP end point; one that takes longer than the integration may is not waited for."""
+        kind = exchange.stage.kind
+        request = http_integrations.outgoing(integration, sources)
+        if self._web is None:
+            return self._gap_in(exchange, f"{integration.kind} integrations")
+        began = self._core.clock.time()
+        sending = self._threads().submit(
+            self._web.send, request.method, request.url, request.headers, request.body
+        )
+        try:
+            reply = sending.result(integration.timeout_s)
+        except OutOfReach as error:
+            return self._gap_in(exchange, str(error))
+        except Overdue:
+            return answers.timed_out(kind, f"no answer within {integration.timeout_s:g} s")
+        exchange.integration_ms = round((self._core.clock.time() - began) * 1000)
+        if integration.kind == "HTTP_PROXY":
+            return http_integrations.passed_on(reply, kind)
+        text = reply.body.decode("utf-8", "replace")
+        return map_response(integration, sources, str(reply.status), text, dict(reply.headers))
 
     def _mapped_function(
         self, exchange: Exchange, route: Route, integration: Integration, sources: Sources, mapped: Mapped
@@ -403,7 +434,7 @@ def _not_emulated(route: Route) -> str:
     integration = route.integration
     if integration is None:
         return ""
-    if integration.kind not in ("AWS_PROXY", "AWS", "MOCK"):
+    if integration.kind not in ("AWS_PROXY", "AWS", "MOCK", *http_integrations.KINDS):
         return f"{integration.kind} integrations"
     return integration.gap
 

@@ -49,11 +49,15 @@ class Integration:
     credentials: str = ""
     gap: str = ""
 
-    def function(self, stage_variables: Mapping[str, str]) -> str:
-        """The ARN of the Lambda function it calls, or empty."""
-        uri = re.sub(
+    def address(self, stage_variables: Mapping[str, str]) -> str:
+        """Its URI with the stage's variables filled in."""
+        return re.sub(
             r"\$\{stageVariables\.(\w+)\}", lambda found: stage_variables.get(found[1], ""), self.uri
         )
+
+    def function(self, stage_variables: Mapping[str, str]) -> str:
+        """The ARN of the Lambda function it calls, or empty."""
+        uri = self.address(stage_variables)
         found = _FUNCTION_IN_URI.search(uri)
         if found:
             return found[1]

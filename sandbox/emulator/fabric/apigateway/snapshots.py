@@ -164,6 +164,7 @@ def _rest_integration(found: RestIntegration | None) -> Integration | None:
             for response in (found.integration_responses or {}).values()
         ),
         credentials=found.credentials or "",
+        gap="private integrations (VPC links)" if found.connection_type == "VPC_LINK" else "",
     )
 
 
@@ -172,9 +173,12 @@ def _http_integration(found: Any) -> Integration:
     gap = f"{found.integration_subtype} integrations" if found.integration_subtype else ""
     if found.request_parameters or found.response_parameters:
         gap = gap or "parameter mapping of HTTP APIs"
+    if found.connection_type == "VPC_LINK":
+        gap = gap or "private integrations (VPC links)"
     return Integration(
         kind=kind,
         uri=found.integration_uri or "",
+        method=found.integration_method or ("POST" if kind == "AWS_PROXY" else "ANY"),
         payload_version=found.payload_format_version or "1.0",
         timeout_s=float(found.timeout_in_millis or 30_000) / 1000,
         credentials=found.credentials_arn or "",

@@ -12,7 +12,9 @@ from typing import Any
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from moto.cognitoidp.models import cognitoidp_backends
+
+from sandbox.emulator.fabric.cognito import pools
+from sandbox.emulator.fabric.cognito.tokens import signing_key
 
 _ISSUER = re.compile(r"https://cognito-idp\.([a-z0-9-]+)\.amazonaws\.com/([\w-]+)")
 _LEEWAY_S = 5.0
@@ -63,8 +65,5 @@ def verify(
 
 
 def _key_of(region: str, pool_id: str) -> Any:
-    for regions in list(cognitoidp_backends.values()):
-        pool = regions[region].user_pools.get(pool_id) if region in regions else None
-        if pool is not None:
-            return pool.json_web_key
-    return None
+    pool = pools.find(region, pool_id)
+    return None if pool is None else signing_key(pool)

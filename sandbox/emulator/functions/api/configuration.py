@@ -14,15 +14,16 @@ from moto.core.exceptions import JsonRESTError
 from sandbox.emulator.calls import AwsError, Call, Handlers
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.functions import names
+from sandbox.emulator.functions.api import layers as layers_of
 from sandbox.emulator.functions.api import validation
 from sandbox.emulator.functions.api.describing import KEPT_BESIDE, configuration, new_revision, write_extras
 from sandbox.emulator.functions.api.validation import invalid
 from sandbox.emulator.functions.api.versions import check_revision, page, publish
-from sandbox.emulator.functions.code import UNPACKED_LIMIT_BYTES, find_extension
+from sandbox.emulator.functions.code import UNPACKED_LIMIT_BYTES
 from sandbox.emulator.functions.fleet import Fleet
 from sandbox.emulator.functions.names import LATEST, FunctionName
 from sandbox.emulator.functions.runtimes import Runtimes
-from sandbox.emulator.functions.store import Archive, FunctionStore, unreserved_concurrency
+from sandbox.emulator.functions.store import Archive, FunctionStore, read_extras, unreserved_concurrency
 
 UNRESERVED_MINIMUM = 100
 _WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
@@ -75,11 +76,14 @@ class FunctionConfigurations:
         content = validation.read_code(params.get("Code") or {}, lambda *at: self._fetch(call, *at))
         _refuse_wrapper(params)
         _check_snap_start(params, str(params.get("Runtime")))
+        public = layers_of.public(self._runtimes, params.get("Layers") or [])
         with self._core.dispatch_lock:
             validation.check_configuration(params, self._runtimes, call.account_id)
-            layers = self._layers(name, params.get("Layers") or [])
+            layers = layers_of.find(name, params.get("Layers") or [], public)
         self._unpack(content, tuple(layers.values()))
-        spec = {key: value for key, value in params.items() if value is not None and key != "Publish"}
+        # moto looks for layers in the function's own account alone.
+        beside = ("Publish", "Layers")
+        spec = {key: value for key, value in params.items() if value is not None and key not in beside}
         spec |= {"FunctionName": name.name, "Code": {"ZipFile": base64.b64encode(content).decode()}}
         with self._core.dispatch_lock:
             backend = lambda_backends[name.account_id][name.region]
@@ -91,7 +95,8 @@ class FunctionConfigurations:
                 function = backend.create_function(spec)
             except JsonRESTError as error:
                 raise _from_moto(error) from error
-            write_extras(function, Layers=_kept(layers), **_beside(params))
+            function.layers = layers_of.listed(layers)
+            write_extras(function, Layers=layers_of.kept(layers), **_beside(params))
             self._changed(function)
             return configuration(publish(backend, function) if params.get("Publish") else function)
 
@@ -137,7 +142,7 @@ class FunctionConfigurations:
         with self._core.dispatch_lock:
             function = self._store.find(name)
             check_revision(function, params)
-            layers = self._layers(name, [layer["Arn"] for layer in function.layers])
+            layers = {arn: Archive(*kept) for arn, kept in read_extras(function).get("Layers", {}).items()}
         self._unpack(content, tuple(layers.values()))
         with self._core.dispatch_lock:
             function = self._store.find(name)
@@ -154,18 +159,20 @@ class FunctionConfigurations:
         """New settings for $LATEST; members that are left out stay as they are."""
         name, params = self._unqualified(call), call.params
         _refuse_wrapper(params)
+        public = layers_of.public(self._runtimes, params.get("Layers") or [])
         with self._core.dispatch_lock:
             function = self._store.find(name)
             check_revision(function, params)
             _check_snap_start(params, str(params.get("Runtime") or function.run_time))
             validation.check_configuration(params, self._runtimes, call.account_id)
-            layers = self._layers(name, params["Layers"]) if params.get("Layers") is not None else None
+            wanted = params.get("Layers")
+            layers = None if wanted is None else layers_of.find(name, wanted, public)
         if layers is not None:
             self._check_size(Archive(function.code_digest, function.code_bytes), tuple(layers.values()))
             self._fleet.code.layers(tuple(layers.values()))
         with self._core.dispatch_lock:
             function = self._store.find(name)
-            updates = {key: value for key, value in params.items() if value is not None}
+            updates = {key: value for key, value in params.items() if value is not None and key != "Layers"}
             updates |= (
                 {"Environment": {"Variables": {}, **updates["Environment"]}}
                 if "Environment" in updates
@@ -178,7 +185,8 @@ class FunctionConfigurations:
                 function.tracing_config = updates["TracingConfig"]
             write_extras(function, **_beside(params))
             if layers is not None:
-                write_extras(function, Layers=_kept(layers))
+                function.layers = layers_of.listed(layers)
+                write_extras(function, Layers=layers_of.kept(layers))
             self._changed(function)
             return configuration(function)
 
@@ -255,22 +263,6 @@ class FunctionConfigurations:
                 f"{UNPACKED_LIMIT_BYTES} bytes. The actual size is {size} bytes."
             )
 
-    def _layers(self, name: FunctionName, arns: list[str]) -> dict[str, Archive]:
-        """The layer versions' content; hold the dispatch lock."""
-        found = {}
-        for arn in arns:
-            parts = arn.split(":")
-            layer = None
-            if len(parts) == 8:
-                layer = lambda_backends[parts[4]][parts[3]].layers_versions_by_arn(arn)
-            if layer is None:
-                raise invalid(f"Layer version {arn} does not exist.")
-            if parts[3] != name.region:
-                raise invalid(f"Layers are not in the same region as the function. Layer version: {arn}")
-            found[arn] = Archive(layer.code_digest, layer.code_bytes)
-            _refuse_extensions(arn, found[arn])
-        return found
-
     def _fetch(self, call: Call, bucket: str, key: str, version: str) -> bytes:
         """Code from S3, read as the caller."""
         client = self._core.clients.client("s3", region=call.region, principal=call.principal)
@@ -293,17 +285,6 @@ class FunctionConfigurations:
         return content
 
 
-def _refuse_extensions(arn: str, layer: Archive) -> None:
-    extension = find_extension(layer)
-    if extension:
-        raise AwsError(
-            "NotEmulated",
-            f"Coldstart does not run Lambda extensions: layer {arn} holds `{extension}`. "
-            "This is our gap, not your mistake.",
-            501,
-        )
-
-
 def _refuse_wrapper(params: dict[str, Any]) -> None:
     if _WRAPPER in ((params.get("Environment") or {}).get("Variables") or {}):
         raise AwsError(
@@ -321,10 +302,6 @@ def _check_snap_start(params: dict[str, Any], runtime: str) -> None:
 
 def _beside(params: dict[str, Any]) -> dict[str, Any]:
     return {member: params[member] for member in KEPT_BESIDE if params.get(member) is not None}
-
-
-def _kept(layers: dict[str, Archive]) -> dict[str, tuple[str, bytes]]:
-    return {arn: (archive.digest, archive.content) for arn, archive in layers.items()}
 
 
 def _check_unaliased(backend: Any, name: FunctionName) -> None:

@@ -11,6 +11,7 @@ from sandbox.emulator.functions.runtimes.python import PythonRuntime
 from sandbox.emulator.functions.runtimes.registry import Runtime, Runtimes
 from sandbox.runtimes.interpreters import find_nodes
 from sandbox.runtimes.java import find_java
+from sandbox.runtimes.public_layers import PublicLayers
 
 
 def find_runtimes(home: Path) -> Runtimes:
@@ -20,4 +21,4 @@ def find_runtimes(home: Path) -> Runtimes:
         found.append(NodejsRuntime(home, tuple(nodes)))
     if javas := find_java():
         found.append(JavaRuntime(home, javas))
-    return Runtimes(*found)
+    return Runtimes(*found, public_layers=PublicLayers(home))

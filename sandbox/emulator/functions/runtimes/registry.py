@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sandbox.emulator.calls import AwsError
+from sandbox.runtimes.public_layers import PublicLayers
 
 # Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
 ON_AWS = (
@@ -79,9 +80,10 @@ class Runtime(Protocol):
 
 
 class Runtimes:
-    """The runtimes installed here."""
+    """The runtimes installed here, and the layers that AWS has for everybody, if any are known."""
 
-    def __init__(self, *runtimes: Runtime) -> None:
+    def __init__(self, *runtimes: Runtime, public_layers: PublicLayers | None = None) -> None:
+        self.public_layers = public_layers
         self._by_identifier = {name: runtime for runtime in runtimes for name in runtime.identifiers}
 
     def get(self, identifier: str) -> Runtime:

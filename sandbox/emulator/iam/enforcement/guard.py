@@ -10,6 +10,7 @@ from typing import Any
 
 from sandbox.emulator.calls import AwsError, Call, Principal, PrincipalKind
 from sandbox.emulator.clock import VirtualClock
+from sandbox.emulator.gateway import unsigned
 from sandbox.emulator.iam.enforcement import encryption, refusals, resources
 from sandbox.emulator.iam.enforcement.decisions import DecisionLog, Record, Verdict
 from sandbox.emulator.iam.enforcement.policies import Held, PrincipalPolicies
@@ -39,10 +40,14 @@ class Guard:
         self._clock = clock
         self._facts = resources.MotoFacts()
 
+    def teach(self, kind: str, find: resources.Find) -> None:
+        """A service that keeps its resources itself says how ARNs of a ``kind`` are found there."""
+        self._facts.taught[kind] = find
+
     def authorise(
         self, call: Call, *, source_ip: str = "", user_agent: str = "", via_service: bool = False
     ) -> Record | None:
-        """Decide a call. None when a service calls, whose delivery was decided before.
+        """Decide a call. None when a service calls, whose delivery was decided before, or when anybody may.
 
         ``via_service``: a service makes the call for the caller, as CloudFormation does.
 
@@ -51,7 +56,7 @@ class Guard:
             AwsError: ``NotEmulated``, there is no mapping: that is our gap.
         """
         principal = call.principal
-        if principal.kind is PrincipalKind.SERVICE:
+        if principal.kind is PrincipalKind.SERVICE or unsigned.needs_none(call):
             return None
         asked = Asked(call.service, call.operation, call.params, call.account_id, call.region, self._facts)
         context = self._context(call.region, source_ip, user_agent, via_service=via_service)

@@ -156,12 +156,22 @@ def _iam_tags(account: str, arn: str) -> dict[str, str]:
     return {str(tag["Key"]): str(tag["Value"]) for tag in told}
 
 
+# By name, account and region: an ARN.
+Find = Callable[[str, str, str], str | None]
+
+
 class MotoFacts:
-    """What the mapping asks about an account; implements ``mapping.Facts``."""
+    """What the mapping asks about an account; implements ``mapping.Facts``.
+
+    ``taught`` is what moto does not keep.
+    """
+
+    def __init__(self) -> None:
+        self.taught: dict[str, Find] = {}
 
     def find_arn(self, kind: str, name: str, *, account_id: str, region: str) -> str | None:
         """An ARN by a name that does not contain all of it."""
-        find = _FACTS.get(kind)
+        find = self.taught.get(kind) or _FACTS.get(kind)
         return find(name, account_id, region) if find is not None else None
 
     def partition_key(self, table_arn: str) -> str | None:
@@ -200,6 +210,11 @@ def _secret_arn(name: str, account_id: str, region: str) -> str | None:
     return str(secret.arn) if secret is not None else None
 
 
+def _rotation_function(name: str, account_id: str, region: str) -> str | None:
+    secret = secretsmanager_backends[account_id][region].secrets.get(name)
+    return str(getattr(secret, "rotation_lambda_arn", "")) or None
+
+
 def _key_arn(name: str, account_id: str, region: str) -> str | None:
     parts = name.split(":", 5)
     if len(parts) == 6:
@@ -235,11 +250,12 @@ def _role_boundary(name: str, account_id: str, _region: str) -> str | None:
     return getattr(role, "permissions_boundary_arn", None)
 
 
-_FACTS: Mapping[str, Callable[[str, str, str], str | None]] = {
+_FACTS: Mapping[str, Find] = {
     "role": _role_arn,
     "user": _user_arn,
     "group": _group_arn,
     "secret": _secret_arn,
+    "secret-rotation": _rotation_function,
     "key": _key_arn,
     "ciphertext": _ciphertext_key,
     "kinesis-iterator": _stream_of_iterator,

@@ -113,6 +113,8 @@ def _secretsmanager(asked: Asked) -> dict[str, ContextValue]:
         "RotationLambdaARN": "secretsmanager:RotationLambdaARN",
     }
     found = _named(asked, keys)
+    if function := asked.find("secret-rotation", asked.text("SecretId")):
+        found["secretsmanager:resource/AllowRotationLambdaArn"] = function
     if asked.operation == "GetSecretValue":
         # The version that one gets without asking for another.
         found["secretsmanager:VersionStage"] = asked.text("VersionStage") or "AWSCURRENT"

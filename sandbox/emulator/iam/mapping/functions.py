@@ -1,4 +1,4 @@
-"""Which functions and layers a request names, and which logs, alarms and traces tell of them."""
+"""Which functions and layers a request names, what deploys them, and the logs, alarms and traces of them."""
 
 from __future__ import annotations
 
@@ -79,6 +79,17 @@ def _dashboards(asked: Asked) -> list[str]:
     ]
 
 
+def _deployment_group(asked: Asked) -> list[str]:
+    """A deployment's group, where a request names the deployment."""
+    application = asked.text("applicationName")
+    groups = asked.texts("deploymentGroupName", "currentDeploymentGroupName", "deploymentGroupNames")
+    if application and groups:
+        return [asked.arn("codedeploy", f"deploymentgroup:{application}/{name}") for name in groups]
+    ids = asked.texts("deploymentId", "deploymentIds")
+    found = [asked.find("deployment", each) for each in ids] + asked.texts("ResourceArn")
+    return [arn for arn in found if arn and ":deploymentgroup:" in arn]
+
+
 def _sampling_rule(asked: Asked) -> list[str]:
     given = asked.params.get("SamplingRule") or asked.params.get("SamplingRuleUpdate") or asked.params
     arn, name = given.get("RuleARN"), given.get("RuleName")
@@ -98,6 +109,15 @@ BUILDERS: Mapping[str, Mapping[str, Builder]] = {
             if "MuteRule" in asked.operation
             else []
         ),
+    },
+    "codedeploy": {
+        "application": both(
+            named("codedeploy", "application:{}", "applicationName", "applicationNames"),
+            tagged(":application:", "ResourceArn"),
+        ),
+        "deploymentconfig": named("codedeploy", "deploymentconfig:{}", "deploymentConfigName"),
+        "deploymentgroup": _deployment_group,
+        "instance": named("codedeploy", "instance:{}", "instanceName", "instanceNames"),
     },
     "lambda": {
         "function": _function,

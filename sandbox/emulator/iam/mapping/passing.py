@@ -28,6 +28,8 @@ PASSED: Mapping[tuple[str, str], tuple[tuple[str, str], ...]] = {
     ("cloudtrail", "CreateTrail"): (("CloudWatchLogsRoleArn", "cloudtrail.amazonaws.com"),),
     ("cloudtrail", "UpdateTrail"): (("CloudWatchLogsRoleArn", "cloudtrail.amazonaws.com"),),
     ("cloudwatch", "PutMetricStream"): (("RoleArn", "streams.metrics.cloudwatch.amazonaws.com"),),
+    ("codedeploy", "CreateDeploymentGroup"): (("serviceRoleArn", "codedeploy.amazonaws.com"),),
+    ("codedeploy", "UpdateDeploymentGroup"): (("serviceRoleArn", "codedeploy.amazonaws.com"),),
     ("cognito-idp", "CreateUserPool"): (("SmsConfiguration.SnsCallerArn", "cognito-idp.amazonaws.com"),),
     ("cognito-idp", "UpdateUserPool"): (("SmsConfiguration.SnsCallerArn", "cognito-idp.amazonaws.com"),),
     ("events", "PutTargets"): (("Targets[].RoleArn", "events.amazonaws.com"),),

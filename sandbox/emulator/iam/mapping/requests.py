@@ -100,6 +100,19 @@ def _put_events(asked: Asked) -> list[Authorisation]:
     ]
 
 
+def _codedeploy(asked: Asked) -> list[Authorisation] | None:
+    """A hook reports on a deployment of a group, though AWS's list of actions knows no resource for it.
+
+    Source: https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/automating-updates-to-serverless-apps.html
+    """
+    if asked.operation != "PutLifecycleEventHookExecutionStatus":
+        return None
+    arn = asked.find("deployment", asked.text("deploymentId"))
+    return [
+        Authorisation(f"codedeploy:{asked.operation}", arn or "*", asked.account_id, conditions.of(asked))
+    ]
+
+
 def _events(asked: Asked) -> list[Authorisation] | None:
     return _put_events(asked) if asked.operation == "PutEvents" else None
 
@@ -161,6 +174,7 @@ def _sts(asked: Asked) -> list[Authorisation] | None:
 _SPECIAL: Mapping[str, Callable[[Asked], list[Authorisation] | None]] = {
     "apigateway": _apigateway,
     "apigatewayv2": _apigateway,
+    "codedeploy": _codedeploy,
     "dynamodb": dynamodb.authorisations,
     "dynamodbstreams": dynamodb.authorisations,
     "events": _events,

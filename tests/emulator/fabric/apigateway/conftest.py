@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 import pytest
 
 from sandbox.emulator.fabric.apigateway import ApiGateway
+from sandbox.emulator.fabric.web import Web as OwnAddresses
 from tests.emulator.fabric.fakes import RecordingFunctions, create_function
 
 
@@ -70,8 +71,10 @@ def functions() -> RecordingFunctions:
 
 @pytest.fixture
 def gateway(account: Any, functions: RecordingFunctions) -> ApiGateway:
-    made = ApiGateway(account.core, functions, account.gateway.keys)
+    beyond = OwnAddresses(account.gateway.application(), account.core.gateway_port)
+    made = ApiGateway(account.core, functions, account.gateway.keys, beyond)
     account.add(made.handlers())
+    account.gateway.data_planes.append(made)
     return made
 
 

@@ -10,6 +10,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from sandbox.emulator.fabric.cognito import UserPools
 from tests.emulator.fabric.apigateway.conftest import HttpAnswer, Web, proxy_uri
 from tests.emulator.fabric.fakes import RecordingFunctions, create_function
 
@@ -182,8 +183,9 @@ def test_a_resource_policy_closes_an_api(site: Site) -> None:
 
 
 @pytest.fixture
-def pool(account: Any) -> Any:
+def pool(account: Any, functions: RecordingFunctions) -> Any:
     """A user pool with one signed-up user; its id, client id and tokens."""
+    account.add(UserPools(account.core, functions).handlers())
     cognito = account.client("cognito-idp")
     pool_id = cognito.create_user_pool(PoolName="shop")["UserPool"]["Id"]
     client_id = cognito.create_user_pool_client(

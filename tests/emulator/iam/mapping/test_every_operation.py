@@ -109,11 +109,15 @@ def _problems(service: str, operation: str, name: str, resource: str) -> Iterato
             yield f"{name} on {resource} is none of {action.types}"
 
 
-# What these name is inside a token or an ARN that no request filled at random has.
+# What these name is inside a token, an ARN or an id that no request filled at random has.
 _BY_TOKENS = frozenset(
     {
+        "BatchGetDeploymentInstances",
+        "BatchGetDeployments",
         "CancelMessageMoveTask",
         "CreateStackRefactor",
+        "GetDeployment",
+        "GetDeploymentInstance",
         "GetLayerVersionByArn",
         "RecordHandlerProgress",
         "SendDurableExecutionCallbackSuccess",
