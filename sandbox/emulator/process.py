@@ -145,10 +145,10 @@ class EmulatedAccount:
             traces=traces,
         )
         queues = SqsService(self.core)
-        self.events = EventBridge(self.core, self.functions, queues.mailroom)
+        web = Web(self.gateway.application(), self.core.gateway_port)
+        self.events = EventBridge(self.core, self.functions, queues.mailroom, web)
         mappings = EventSourceMappings(self.core, self.functions, queues.mailroom)
         self._telemetry = Telemetry(self.core, self.functions, queues.mailroom, self.events)
-        web = Web(self.gateway.application(), self.core.gateway_port)
         apis = ApiGateway(self.core, self.functions, self.gateway.keys, web, traces)
         pools = UserPools(self.core, self.functions)
         by_name = self._spawner.level >= IsolationLevel.NAMESPACES

@@ -313,6 +313,7 @@ class Gateway:
             user_agent=request.headers.get("user-agent", ""),
             parameters=parameters,
             started=started.isoformat(timespec="milliseconds"),
+            **({"reason": trail.error_message(answer)} if code else {}),
         )
 
     def root_keys(self, account_id: str) -> Issued:

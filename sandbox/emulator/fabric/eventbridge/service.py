@@ -16,6 +16,7 @@ from sandbox.emulator.fabric.eventbridge.inputs import check_target
 from sandbox.emulator.fabric.eventbridge.patterns import InvalidPattern, read_pattern
 from sandbox.emulator.fabric.eventbridge.schedules import InvalidSchedule, read_schedule
 from sandbox.emulator.fabric.sqs.mailroom import Mailroom
+from sandbox.emulator.fabric.web import Web
 from sandbox.emulator.functions.contract import Functions
 
 # Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
@@ -26,9 +27,11 @@ _MANDATORY = ("id", "account", "source", "time", "region", "resources", "detail-
 class EventBridge:
     """Events of learners come in by PutEvents, those of services by :meth:`put`."""
 
-    def __init__(self, core: AccountCore, functions: Functions, mailroom: Mailroom) -> None:
+    def __init__(
+        self, core: AccountCore, functions: Functions, mailroom: Mailroom, web: Web | None = None
+    ) -> None:
         self._core = core
-        self._buses = Buses(core, functions, mailroom)
+        self._buses = Buses(core, functions, mailroom, web)
 
     def handlers(self) -> Handlers:
         """The operations it takes over from moto."""

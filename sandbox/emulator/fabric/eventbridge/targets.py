@@ -16,8 +16,10 @@ from sandbox.emulator.calls import trace_header
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import policies, principals, roles
 from sandbox.emulator.fabric.arns import Arn
+from sandbox.emulator.fabric.eventbridge.api_destinations import ApiDestinations, NotTaken
 from sandbox.emulator.fabric.eventbridge.inputs import find
 from sandbox.emulator.fabric.sqs.mailroom import Mailroom
+from sandbox.emulator.fabric.web import Web
 from sandbox.emulator.functions.contract import Functions
 
 SERVICE = "events.amazonaws.com"
@@ -66,10 +68,18 @@ class DeliveryFailed(Exception):
 
 
 class Targets:
-    """Functions, queues, topics, log groups and other buses."""
+    """Functions, queues, topics, log groups, other buses, state machines, streams and HTTP end points."""
 
-    def __init__(self, core: AccountCore, functions: Functions, mailroom: Mailroom, to_bus: ToBus) -> None:
+    def __init__(
+        self,
+        core: AccountCore,
+        functions: Functions,
+        mailroom: Mailroom,
+        to_bus: ToBus,
+        web: Web | None = None,
+    ) -> None:
         self._core = core
+        self._destinations = ApiDestinations(core, web, SERVICE)
         self._functions = functions
         self._mailroom = mailroom
         self._to_bus = to_bus
@@ -98,6 +108,8 @@ class Targets:
                 self._to_log_group(arn, text, rule)
             case "events" if arn.resource.startswith("event-bus/"):
                 self._to_bus(arn, delivery.event, delivery.hops)
+            case "events" if arn.resource.startswith("api-destination/"):
+                self._to_endpoint(arn, delivery)
             case _:
                 raise DeliveryFailed(
                     "NOT_EMULATED",
@@ -186,6 +198,12 @@ class Targets:
                 client.put_record(StreamARN=str(arn), PartitionKey=key, Data=text.encode())
         except ClientError as error:
             raise _refused(error) from error
+
+    def _to_endpoint(self, arn: Arn, delivery: Delivery) -> None:
+        try:
+            self._destinations.send(arn, delivery.target, delivery.event, delivery.text, delivery.rule.arn)
+        except NotTaken as error:
+            raise DeliveryFailed(error.code, error.message, retry=error.retry, gap=error.gap) from None
 
     def _check(self, target_arn: str, rule: RuleName) -> None:
         refusal = policies.refusal(
