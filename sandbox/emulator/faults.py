@@ -7,7 +7,7 @@ from typing import Any
 
 from sandbox.errors import EnvironmentFault
 
-KNOWN = frozenset({"dynamodb.unprocessed", "s3.short_pages"})
+KNOWN = frozenset({"calls.meet", "dynamodb.unprocessed", "s3.short_pages"})
 
 
 class Faults:
