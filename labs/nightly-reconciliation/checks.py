@@ -487,6 +487,7 @@ def runs_can_be_repeated(sandbox: Sandbox) -> Finding:
     payments = [office.make(office.midday(day)) for _ in range(5)]
     office.enter(payments)
     office.record(payments[1:])
+    sandbox.did("s3:PutObject, dynamodb:BatchWriteItem", f"5 payments of {day}, 1 of them not in the table")
     wrong: list[str] = []
     with listener(sandbox) as accounting:
         for _ in range(3):
@@ -615,6 +616,7 @@ def sums_are_exact(sandbox: Sandbox) -> Finding:
         office.make(office.midday(day), Decimal(random.randrange(10**16, 10**17)) / 100) for _ in range(3)
     ]
     office.enter(payments)
+    sandbox.did("s3:PutObject", f"{SMALL_AMOUNTS:,} amounts below 1.00 and 3 of 15 digits, all of {day}")
     Schedule.of(sandbox).fire(office.scheduled(day))
     wrong = office.reported(day)
     if not wrong:
@@ -638,6 +640,7 @@ def a_long_day_fits(sandbox: Sandbox) -> Finding:
     payments = [office.make(office.midday(day)) for _ in range(count)]
     office.enter(payments)
     office.record(payments)
+    sandbox.did("s3:PutObject, dynamodb:BatchWriteItem", f"{count:,} payments of {day}")
     mark = sandbox.mark()
     Schedule.of(sandbox).fire(office.scheduled(day))
     wrong = office.reported(day, 900)
