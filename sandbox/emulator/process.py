@@ -51,6 +51,7 @@ from sandbox.emulator.iam import summary
 from sandbox.emulator.iam.simulation import Simulator
 from sandbox.emulator.iam.trail import CloudTrail
 from sandbox.emulator.iam.users import UserBoundaries
+from sandbox.emulator.meetings import Meetings
 from sandbox.emulator.sts import SecurityTokens
 from sandbox.emulator.telemetry.service import Telemetry
 from sandbox.emulator.telemetry.traces.service import Traces
@@ -182,6 +183,7 @@ class EmulatedAccount:
         self.gateway.data_planes.append(formation.callbacks)
         self.gateway.data_planes.append(self.functions.addresses(self.gateway.keys))
         listings.obey(self.faults)
+        self.gateway.attend = Meetings(self.faults, self.functions.running).attend
         batches = BatchWrites(self.core, self.faults)
         self.gateway.wire_handlers["dynamodb", "BatchWriteItem"] = batches.answer
         self._server: server.Server | None = None

@@ -87,6 +87,11 @@ class Fleet:
         self.on_lost: Callable[[FunctionVersion], None] = lambda _version: None
         """Told when an environment ends that was kept ready."""
 
+    def running(self) -> int:
+        """How many invocations are under way."""
+        with self._lock:
+            return self._running.total()
+
     @contextlib.contextmanager
     def slot(self, target: Target) -> Iterator[None]:
         """Hold one unit of concurrency.

@@ -225,6 +225,10 @@ class FunctionService:
             message=error.message,
         )
 
+    def running(self) -> int:
+        """How many invocations are under way, of all functions."""
+        return self._fleet.running()
+
     def close(self) -> None:
         """End every environment."""
         patches.run_through(None)
