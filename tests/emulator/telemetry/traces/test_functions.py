@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.emulator.telemetry.traces.headers import TraceHeader, new_trace_id
+from tests.emulator.functions.runtimes import java_builds
 from tests.emulator.telemetry.traces.packages import nodejs, powertools
 
 ECHO = "import os\ndef handler(event, context): return os.environ['_X_AMZN_TRACE_ID']"
@@ -218,6 +219,24 @@ def test_the_x_ray_sdk_for_nodejs_works_unmodified(traced: Any) -> None:
         [call] = business["subsegments"]
         assert (call["name"], call["namespace"]) == ("DynamoDB", "aws")
         assert call["http"]["response"]["status"] == 200
+
+
+def test_the_x_ray_sdk_for_java_works_unmodified(traced: Any) -> None:
+    traced.create(
+        files=java_builds.built("tracing"),
+        Runtime="java17",
+        Handler="shop.Traced::handle",
+        TracingConfig={"Mode": "Active"},
+        MemorySize=512,
+        Timeout=30,
+    )
+    for _ in range(2):
+        header = _header(traced)
+        assert _invoke(traced, header) == header[5:40]
+
+        _service, function = traced.segments(header[5:40])
+        [business] = [each for each in function["subsegments"] if each["name"] == "business"]
+        assert business["annotations"]["order"] == 7
 
 
 def test_the_function_s_times_are_the_account_s(traced: Any) -> None:
