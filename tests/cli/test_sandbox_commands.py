@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from click.testing import CliRunner
 
 from cli.sandbox import Duration, command
-from sandbox.runtimes.prepared import prepare_python_runtime, python_runtime_place
-from sandbox.runtimes.prepared_nodejs import nodejs_runtime_place, prepare_further_runtimes
+from tests.cli.conftest import ROOT, Shell, client
 
-ROOT = Path(__file__).resolve().parents[2]
-INSTALLED = Path(os.environ.get("COLDSTART_HOME", ROOT / "var"))
 VARIABLES = {
     "AWS_ENDPOINT_URL",
     "AWS_ACCESS_KEY_ID",
@@ -30,73 +22,6 @@ VARIABLES = {
     "AWS_SESSION_TOKEN",
     "AWS_DEFAULT_REGION",
 }
-
-
-class Shell:
-    """Runs `python -m cli` with a home of its own."""
-
-    def __init__(self, home: Path) -> None:
-        plain = {
-            name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "COLDSTART_"))
-        }
-        self.environment = {**plain, "COLDSTART_HOME": str(home)}
-
-    def try_run(self, *words: str, text: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "cli", *words],
-            env={**self.environment, **variables},
-            cwd=ROOT,
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
-
-    def run(self, *words: str, text: str = "", **variables: str) -> str:
-        done = self.try_run("sandbox", *words, text=text, **variables)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def refused(self, *words: str, text: str = "", **variables: str) -> str:
-        """What was complained about; with the exit status of bad input."""
-        done = self.try_run("sandbox", *words, text=text, **variables)
-        assert (done.returncode, done.stdout) == (2, ""), done
-        return done.stderr
-
-
-@pytest.fixture(scope="module")
-def shell() -> Iterator[Shell]:
-    runtime = prepare_python_runtime(INSTALLED, lambda _text: None)
-    prepare_further_runtimes(INSTALLED, lambda _text: None)
-    with tempfile.TemporaryDirectory(prefix="home-") as made:
-        place = python_runtime_place(Path(made))
-        place.parent.mkdir()
-        shutil.copytree(runtime, place)
-        nodejs_runtime_place(Path(made)).symlink_to(nodejs_runtime_place(INSTALLED))
-        shell = Shell(Path(made))
-        yield shell
-        shell.try_run("sandbox", "down", "--all")
-
-
-@pytest.fixture(scope="module")
-def up(shell: Shell) -> dict[str, Any]:
-    """One sandbox that the tests share."""
-    document: dict[str, Any] = json.loads(
-        shell.run("up", "--json", "--name", "mine", "--region", "eu-west-1")
-    )
-    return document
-
-
-def client(up: dict[str, Any], service: str) -> Any:
-    return boto3.client(
-        service,
-        endpoint_url=up["AWS_ENDPOINT_URL"],
-        aws_access_key_id=up["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=up["AWS_SECRET_ACCESS_KEY"],
-        region_name=up["AWS_DEFAULT_REGION"],
-    )
 
 
 def test_up_prints_one_document_with_exactly_the_promised_keys(up: dict[str, Any]) -> None:
@@ -252,3 +177,48 @@ def test_every_command_has_help_without_starting_anything() -> None:
 )
 def test_durations_are_written_as_people_write_them(written: str, seconds: float) -> None:
     assert Duration().convert(written, None, None) == seconds
+
+
+def test_traces_are_told_as_a_waterfall_and_found_by_an_expression(shell: Shell, up: dict[str, Any]) -> None:
+    now = datetime.fromisoformat(json.loads(shell.run("settle", "--json"))["now"]).timestamp()
+    trace_id = f"1-{int(now):08x}-{'a' * 24}"
+    call = {"id": "b" * 16, "name": "Lambda", "start_time": now, "end_time": now + 0.25, "namespace": "aws"}
+    stage = {
+        "id": "a" * 16,
+        "name": "shop/prod",
+        "trace_id": trace_id,
+        "start_time": now,
+        "end_time": now + 0.5,
+        "subsegments": [call],
+    }
+    function = {
+        "id": "c" * 16,
+        "name": "checkout",
+        "trace_id": trace_id,
+        "parent_id": "b" * 16,
+        "start_time": now + 0.1,
+        "end_time": now + 0.2,
+        "origin": "AWS::Lambda",
+        "http": {"response": {"status": 200}},
+        "fault": True,
+    }
+    client(up, "xray").put_trace_segments(TraceSegmentDocuments=[json.dumps(stage), json.dumps(function)])
+
+    head, *waterfall = shell.run("traces").splitlines()
+
+    assert head.startswith(trace_id)
+    assert head.endswith("500 ms [fault]")
+    assert [line.split("ms", 1)[1] for line in waterfall] == [
+        "    shop/prod",
+        "      Lambda  aws",
+        "        checkout  AWS::Lambda  200 [fault]",
+    ]
+    assert [line.split()[:2] for line in waterfall] == [
+        ["0.0", "500.0"],
+        ["0.0", "250.0"],
+        ["100.0", "100.0"],
+    ]
+    [found] = [json.loads(line) for line in shell.run("traces", "--json", 'service("checkout")').splitlines()]
+    assert (found["id"], found["duration_s"], len(found["segments"])) == (trace_id, 0.5, 2)
+    assert shell.run("traces", 'service("nobody")') == ""
+    assert "`speed` is no keyword at position 0" in shell.refused("traces", "speed > 3")

@@ -204,6 +204,30 @@ class World:
         found = machines.list_executions(stateMachineArn=machine)["executions"]
         return [machines.describe_execution(executionArn=each["executionArn"]) for each in reversed(found)]
 
+    def function_url(self, name: str) -> str:
+        """An address of a function that everybody may use."""
+        api = self.client("lambda")
+        url = str(api.create_function_url_config(FunctionName=name, AuthType="NONE")["FunctionUrl"])
+        self.undo(lambda: api.delete_function_url_config(FunctionName=name))
+        conditions = {
+            "InvokeFunctionUrl": {"FunctionUrlAuthType": "NONE"},
+            "InvokeFunction": {"InvokedViaFunctionUrl": True},
+        }
+        for action, condition in conditions.items():
+            api.add_permission(
+                FunctionName=name,
+                StatementId=action,
+                Action=f"lambda:{action}",
+                Principal="*",
+                **condition,
+            )
+            self.undo(
+                lambda action=action: api.remove_permission(  # type: ignore[misc]
+                    FunctionName=name, StatementId=action
+                )
+            )
+        return url
+
     @contextlib.contextmanager
     def mapping(self, source: str, function: str, **settings: Any) -> Iterator[None]:
         """An event source mapping, for as long as the block lasts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ _ITEMS_LIMIT = 20
 _DEPTH_LIMIT = 5
 _SECRET = re.compile(r"secret|password|token|private|plaintext", re.IGNORECASE)
 _CODE_IN_XML = re.compile(rb"<Code>([^<]+)</Code>")
+_MESSAGE_IN_XML = re.compile(rb"<Message>([^<]+)</Message>")
 
 
 def summarise(value: Any, depth: int = 0) -> Any:
@@ -53,3 +55,14 @@ def error_code(answer: HttpAnswer) -> str:
         return str(told).rsplit("#", 1)[-1] or str(answer.status)
     except (ValueError, AttributeError):
         return str(answer.status)
+
+
+def error_message(answer: HttpAnswer) -> str:
+    """The message of an error answer, shortened; empty without one."""
+    if found := _MESSAGE_IN_XML.search(answer.body):
+        return str(summarise(html.unescape(found[1].decode(errors="replace"))))
+    try:
+        body = json.loads(answer.body)
+        return str(summarise(str(body.get("message") or body.get("Message") or "")))
+    except (ValueError, AttributeError):
+        return ""

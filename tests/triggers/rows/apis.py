@@ -107,22 +107,7 @@ def _http(world: World) -> Observed:
 
 @row("function URL", "Lambda", "http-api", tries_s=(0,), endings=(Ending.CALLER,), kept="url-error")
 def _url(world: World) -> Observed:
-    api = world.client("lambda")
-    urls = {}
-    for name in ("works", "fails"):
-        urls[name] = api.create_function_url_config(FunctionName=name, AuthType="NONE")["FunctionUrl"]
-        world.undo(lambda name=name: api.delete_function_url_config(FunctionName=name))
-        for action in ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction"):
-            statement = action.replace(":", "-")
-            more = (
-                {"FunctionUrlAuthType": "NONE"} if action.endswith("Url") else {"InvokedViaFunctionUrl": True}
-            )
-            api.add_permission(FunctionName=name, StatementId=statement, Action=action, Principal="*", **more)
-            world.undo(
-                lambda name=name, statement=statement: api.remove_permission(
-                    FunctionName=name, StatementId=statement
-                )
-            )
+    urls = {name: world.function_url(name) for name in ("works", "fails")}
     status, body = world.post(f"{urls['works']}path?n=1", '{"n": 1}')
     assert (status, json.loads(body)) == (200, {"answered": True})
     delivered = world.ledger()

@@ -151,6 +151,48 @@ def _bus(world: World) -> Observed:
     return Observed(delivered, (), {Ending.TOLD: world.told("failed")})
 
 
+@row(
+    "EventBridge rule",
+    "API destination",
+    "http-api",
+    tries_s=(0, 1, 3),
+    endings=(Ending.TARGET_DLQ,),
+    kept="eventbridge",
+    note="an end point that answers 500 is asked again, here twice",
+)
+def _api_destination(world: World) -> Observed:
+    events = world.client("events")
+    key = {"ApiKeyAuthParameters": {"ApiKeyName": "x-key", "ApiKeyValue": "secret"}}
+    connection = events.create_connection(
+        Name=world.name("connection"), AuthorizationType="API_KEY", AuthParameters=key
+    )["ConnectionArn"]
+
+    def target(function: str) -> dict[str, Any]:
+        url = world.function_url(function)
+        made = events.create_api_destination(
+            Name=world.name("destination"),
+            ConnectionArn=connection,
+            InvocationEndpoint=f"{url}orders/*",
+            HttpMethod="POST",
+        )
+        values = {"PathParameterValues": ["$.detail.n"], "HeaderParameters": {"x-kind": "order"}}
+        return {"Arn": made["ApiDestinationArn"], "RoleArn": world.role, "HttpParameters": values}
+
+    world.rule(target("works"))
+    world.put_event(n=1)
+    [delivered] = world.ledger()
+    assert delivered["rawPath"] == "/orders/1"
+    assert (delivered["headers"]["x-key"], delivered["headers"]["x-kind"]) == ("secret", "order")
+    assert json.loads(delivered["body"])["detail"] == {"n": 1}
+    world.end()
+    dead = world.queue()
+    policy = {"RetryPolicy": {"MaximumRetryAttempts": 2}, "DeadLetterConfig": {"Arn": dead.arn}}
+    world.rule({**target("fails"), **policy})
+    world.put_event(n=2)
+    world.advance(60)
+    return Observed([delivered], world.tries(), {Ending.TARGET_DLQ: dead.bodies()})
+
+
 def _scheduled(world: World, expression: str, times: int) -> Callable[[], list[Any]]:
     world.rule({"Arn": world.works}, ScheduleExpression=expression)
 

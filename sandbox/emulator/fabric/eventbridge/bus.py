@@ -17,6 +17,7 @@ from sandbox.emulator.fabric.eventbridge.schedules import InvalidSchedule, read_
 from sandbox.emulator.fabric.eventbridge.targets import DeliveryFailed, RuleName, Targets
 from sandbox.emulator.fabric.eventbridge.timetable import Timetable
 from sandbox.emulator.fabric.sqs.mailroom import Mailroom
+from sandbox.emulator.fabric.web import Web
 from sandbox.emulator.functions.contract import Functions
 
 _ARCHIVING = "prod.vhs.events.aws.internal"
@@ -27,9 +28,11 @@ _MOST_HOPS = 16
 class Buses:
     """Every bus of every account in this process."""
 
-    def __init__(self, core: AccountCore, functions: Functions, mailroom: Mailroom) -> None:
+    def __init__(
+        self, core: AccountCore, functions: Functions, mailroom: Mailroom, web: Web | None = None
+    ) -> None:
         self._core = core
-        self._courier = Courier(core, Targets(core, functions, mailroom, self._forward))
+        self._courier = Courier(core, Targets(core, functions, mailroom, self._forward, web))
         self._timetable = Timetable(core)
 
     def put(

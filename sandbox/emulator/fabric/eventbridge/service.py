@@ -8,7 +8,7 @@ from typing import Any
 
 from moto.events.models import Replay, ReplayState, Rule, events_backends
 
-from sandbox.emulator.calls import AwsError, Call, Handler, Handlers
+from sandbox.emulator.calls import AwsError, Call, Handler, Handlers, carrying, trace_header
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.eventbridge import events
 from sandbox.emulator.fabric.eventbridge.bus import Buses, bus_name, find_bus
@@ -16,6 +16,7 @@ from sandbox.emulator.fabric.eventbridge.inputs import check_target
 from sandbox.emulator.fabric.eventbridge.patterns import InvalidPattern, read_pattern
 from sandbox.emulator.fabric.eventbridge.schedules import InvalidSchedule, read_schedule
 from sandbox.emulator.fabric.sqs.mailroom import Mailroom
+from sandbox.emulator.fabric.web import Web
 from sandbox.emulator.functions.contract import Functions
 
 # Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
@@ -26,9 +27,11 @@ _MANDATORY = ("id", "account", "source", "time", "region", "resources", "detail-
 class EventBridge:
     """Events of learners come in by PutEvents, those of services by :meth:`put`."""
 
-    def __init__(self, core: AccountCore, functions: Functions, mailroom: Mailroom) -> None:
+    def __init__(
+        self, core: AccountCore, functions: Functions, mailroom: Mailroom, web: Web | None = None
+    ) -> None:
         self._core = core
-        self._buses = Buses(core, functions, mailroom)
+        self._buses = Buses(core, functions, mailroom, web)
 
     def handlers(self) -> Handlers:
         """The operations it takes over from moto."""
@@ -85,7 +88,8 @@ class EventBridge:
 
     def _put_entry(self, call: Call, entry: Mapping[str, Any]) -> str:
         event = events.event_of(entry, call.account_id, call.region, self._core.clock.now())
-        self._buses.put(call.account_id, call.region, bus_name(entry.get("EventBusName")), event)
+        with carrying(entry.get("TraceHeader") or trace_header()):
+            self._buses.put(call.account_id, call.region, bus_name(entry.get("EventBusName")), event)
         return str(event["id"])
 
     def _test_event_pattern(self, call: Call) -> dict[str, Any]:

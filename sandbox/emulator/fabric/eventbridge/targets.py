@@ -12,11 +12,14 @@ from botocore.exceptions import ClientError
 from moto.logs.models import logs_backends
 from moto.sqs.models import Queue
 
+from sandbox.emulator.calls import trace_header
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import policies, principals, roles
 from sandbox.emulator.fabric.arns import Arn
+from sandbox.emulator.fabric.eventbridge.api_destinations import ApiDestinations, NotTaken
 from sandbox.emulator.fabric.eventbridge.inputs import find
 from sandbox.emulator.fabric.sqs.mailroom import Mailroom
+from sandbox.emulator.fabric.web import Web
 from sandbox.emulator.functions.contract import Functions
 
 SERVICE = "events.amazonaws.com"
@@ -50,6 +53,7 @@ class Delivery:
     text: str
     since: float
     hops: int = 0
+    trace_header: str = ""
 
 
 class DeliveryFailed(Exception):
@@ -64,10 +68,18 @@ class DeliveryFailed(Exception):
 
 
 class Targets:
-    """Functions, queues, topics, log groups and other buses."""
+    """Functions, queues, topics, log groups, other buses, state machines, streams and HTTP end points."""
 
-    def __init__(self, core: AccountCore, functions: Functions, mailroom: Mailroom, to_bus: ToBus) -> None:
+    def __init__(
+        self,
+        core: AccountCore,
+        functions: Functions,
+        mailroom: Mailroom,
+        to_bus: ToBus,
+        web: Web | None = None,
+    ) -> None:
         self._core = core
+        self._destinations = ApiDestinations(core, web, SERVICE)
         self._functions = functions
         self._mailroom = mailroom
         self._to_bus = to_bus
@@ -96,6 +108,8 @@ class Targets:
                 self._to_log_group(arn, text, rule)
             case "events" if arn.resource.startswith("event-bus/"):
                 self._to_bus(arn, delivery.event, delivery.hops)
+            case "events" if arn.resource.startswith("api-destination/"):
+                self._to_endpoint(arn, delivery)
             case _:
                 raise DeliveryFailed(
                     "NOT_EMULATED",
@@ -130,6 +144,7 @@ class Targets:
             account_id=arn.account_id,
             region=arn.region,
             source=f"events:{rule.name}",
+            trace_header=trace_header(),
         )
 
     def _to_queue(self, arn: Arn, target: Mapping[str, Any], text: str, rule: RuleName) -> None:
@@ -141,7 +156,7 @@ class Targets:
                 "The queue should either have ContentBasedDeduplication enabled or "
                 "MessageDeduplicationId provided explicitly",
             )
-        self._mailroom.send(queue, text, group=group)
+        self._mailroom.send(queue, text, group=group, trace_header=trace_header())
 
     def _queue(self, queue_arn: str, rule: RuleName) -> Queue:
         self._check(queue_arn, rule)
@@ -183,6 +198,12 @@ class Targets:
                 client.put_record(StreamARN=str(arn), PartitionKey=key, Data=text.encode())
         except ClientError as error:
             raise _refused(error) from error
+
+    def _to_endpoint(self, arn: Arn, delivery: Delivery) -> None:
+        try:
+            self._destinations.send(arn, delivery.target, delivery.event, delivery.text, delivery.rule.arn)
+        except NotTaken as error:
+            raise DeliveryFailed(error.code, error.message, retry=error.retry, gap=error.gap) from None
 
     def _check(self, target_arn: str, rule: RuleName) -> None:
         refusal = policies.refusal(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.emulator.calls import carrying
 from sandbox.emulator.fabric.stepfunctions.errors import RUNTIME, TIMEOUT, StatesError
 from sandbox.emulator.work import WorkItem, WorkQueue
 
@@ -60,13 +61,17 @@ Branch = Generator[Effect, Any, Any]
 
 
 class Weaver:
-    """Runs the branches of one execution. ``completions`` is shared by all of an account's executions."""
+    """Runs the branches of one execution. ``completions`` is shared by all of an account's executions.
 
-    def __init__(self, work: WorkQueue, completions: Completions, label: str) -> None:
+    What they call belongs to the trace that ``trace_header`` names.
+    """
+
+    def __init__(self, work: WorkQueue, completions: Completions, label: str, trace_header: str = "") -> None:
         self.lock = threading.RLock()
         self.work = work
         self.completions = completions
         self.label = label
+        self.trace_header = trace_header
 
     def start(
         self, make: Callable[[Fiber], Branch], done: Callable[[Any, StatesError | None], None]
@@ -264,7 +269,8 @@ class Fiber:
 
     def _perform(self, call: Call, ticket: int) -> None:
         try:
-            value = call.action()
+            with carrying(self.weaver.trace_header):
+                value = call.action()
         except StatesError as error:
             self.deliver(ticket, None, error)
             return

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from moto.stepfunctions.models import stepfunctions_backends
 
-from sandbox.emulator.calls import AwsError, Call, Handler, Handlers
+from sandbox.emulator.calls import AwsError, Call, Handler, Handlers, trace_header
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import roles
 from sandbox.emulator.fabric.stepfunctions.activities import Activities
@@ -179,7 +179,17 @@ class StepFunctions:
             )
         prefix = machine.arn.replace(":stateMachine:", ":express:" if machine.express else ":execution:")
         arn = f"{prefix}:{name}:{uuid.uuid4()}" if machine.express else f"{prefix}:{name}"
-        execution = Execution(self._core, machine, arn, name, given, self, self._completions, self._ended)
+        execution = Execution(
+            self._core,
+            machine,
+            arn,
+            name,
+            given,
+            self,
+            self._completions,
+            self._ended,
+            params.get("traceHeader") or trace_header(),
+        )
         with self._lock:
             existing = self._executions.get(arn)
             if existing is not None:
