@@ -8,7 +8,7 @@ import pytest
 
 from tests.applications.harness import Application, Shell, by_sam
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.clients, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def test_tenants_get_their_own_notes_and_nobody_else(shell: Shell) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from urllib.parse import unquote
 
@@ -43,6 +44,20 @@ _SIGNED = frozenset(
         "response-expires",
     ]
 )
+
+
+# The signature itself, what stands for headers, and how to list: all else would be another operation.
+_FREE = re.compile(
+    r"AWSAccessKeyId|Signature|Expires|x-amz-[\w-]+|content-(type|md5)|x-id|prefix|delimiter|marker|list-type"
+    r"|continuation-token|start-after|encoding-type|fetch-owner|[a-z-]+-marker|max-(keys|uploads|parts)|",
+    re.IGNORECASE,
+)
+
+
+def names_more(request: HttpRequest) -> bool:
+    """Whether a request was made another one by something that the signature does not cover."""
+    names = (part.partition("=")[0] for part in request.query.split("&"))
+    return any(not _FREE.fullmatch(name) and name not in _SIGNED for name in names)
 
 
 def is_old_link(query: Mapping[str, str]) -> bool:

@@ -156,6 +156,8 @@ def verify(
     if signed.expires_at is not None:
         if account_time > signed.expires_at:
             raise AwsError("AccessDenied", "Request has expired", 403)
+        if old_links.names_more(request):
+            raise AwsError("AccessDenied", "The link's signature does not cover all that it asks for.", 403)
         expected = old_links.signature(request, issued.keys.secret_access_key)
     else:
         _verify_time(signed, wall_time, account_time)

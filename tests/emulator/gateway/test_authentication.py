@@ -143,6 +143,9 @@ def test_a_link_of_the_old_signature_opens_what_it_was_made_for(connect: Connect
     assert fetch(get) == (200, b"rows")
     assert fetch(get.replace("text%2Fplain", "text%2Fhtml"))[0] == 403
     assert fetch(put, "GET")[0] == 403
+    for part in "acl", "tagging", "retention", "legal-hold", "retention=x":
+        assert fetch(f"{get}&{part}")[0] == 403, "nor was another part of the object"
+        assert fetch(get.replace("?", f"?{part}&"))[0] == 403
     assert fetch(get.replace("intake-1", "intake-2"))[0] == 403
     assert fetch(get.replace("Expires=", "Expires=1"))[0] == 403, "a later end was not signed"
     account.advance(601)
