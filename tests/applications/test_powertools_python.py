@@ -8,7 +8,7 @@ import pytest
 
 from tests.applications.harness import Shell, by_aws
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.clients, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def test_orders_are_placed_with_what_the_layer_brings(shell: Shell) -> None:

@@ -422,6 +422,18 @@ def test_later_layers_win(functions: Any) -> None:
     assert functions.invoke()["Payload"] == [2, 5]
 
 
+def test_a_layer_of_an_account_that_is_not_here_is_our_gap(functions: Any) -> None:
+    region = functions.core.region
+    foreign = f"arn:aws:lambda:{region}:123456789012:layer:tools:3"
+    own = f"arn:aws:lambda:{region}:{functions.core.account_id}:layer:tools:3"
+    code = "def handler(event, context): ...\n"
+
+    with pytest.raises(ClientError, match="NotEmulated.*does not have the content of layer " + foreign):
+        functions.create(code, Layers=[foreign])
+    with pytest.raises(ClientError, match=f"Layer version {own} does not exist"):
+        functions.create(code, Layers=[own])
+
+
 def test_moto_hands_its_own_invocations_to_us(functions: Any) -> None:
     functions.create(COUNTING)
     with functions.core.dispatch_lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -103,4 +104,16 @@ def variables(exchange: Exchange, answer: Answer) -> dict[str, str]:
         }
     if rest:
         known.pop("routeKey", None)
-    return known
+    return _caller(exchange) | known
+
+
+def _caller(exchange: Exchange) -> dict[str, str]:
+    """What an authorizer told, with an HTTP API's under the same names, and the caller's identity."""
+    told = exchange.let_in.authorizer or {}
+    told = told.get("lambda") or told.get("jwt") or told
+    claims = told.get("claims")
+    shown = {f"authorizer.claims.{name}": value for name, value in (claims or {}).items()}
+    shown |= {f"authorizer.{name}": value for name, value in told.items() if name != "claims"}
+    shown |= {f"identity.{name}": value for name, value in exchange.let_in.identity.items()}
+    texts = {name: json.dumps(value) if isinstance(value, bool) else value for name, value in shown.items()}
+    return {name: str(value) for name, value in texts.items() if isinstance(value, str | int | float)}

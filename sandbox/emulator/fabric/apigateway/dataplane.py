@@ -165,6 +165,7 @@ class DataPlane:
         try:
             exchange.let_in = self._let_in(exchange, exchange.route)
         except Refused as refused:
+            exchange.let_in = LetIn(refused.authorizer)
             return refused.answer
         missing = _not_emulated(exchange.route)
         if missing:

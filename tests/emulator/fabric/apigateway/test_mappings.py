@@ -27,6 +27,8 @@ from tests.emulator.fabric.fakes import RecordingFunctions, create_role
         ),
         ("#if($input.path('$.items').size() > 1)many#{else}few#end", "many"),
         ("$util.escapeJavaScript('say \"hi\"')", 'say \\"hi\\"'),
+        # As AWS's documentation has it: an escaped quote is none in JSON.
+        ("""$util.escapeJavaScript("it's").replaceAll("\\\\'","'")""", "it's"),
         ("$util.urlEncode('a b&c')", "a+b%26c"),
         ("$util.base64Decode($util.base64Encode('text'))", "text"),
         ('$util.parseJson(\'{"a": {"b": 3}}\').a.b', "3"),
