@@ -24,7 +24,7 @@ def executions(application: Application) -> list[dict[str, str]]:
 def test_it_begins_when_it_is_time_and_waits_for_every_worker(shell: Shell) -> None:
     soon = dt.datetime.now(ZoneInfo("Europe/Zurich")) + dt.timedelta(hours=2)
     given = ("--parameter-overrides", f"StartAt={soon:%Y-%m-%dT%H:%M:%S}")
-    with by_sam(shell, "step-functions-callback", *given, build=False) as application:
+    with by_sam(shell, "step-functions-callback", *given) as application:
         outputs = application.outputs
         application.client("s3").put_object(Bucket=outputs["Files"], Key="orders/today.csv", Body=ORDERS)
         shell.run("coldstart", "sandbox", "advance", "119m")

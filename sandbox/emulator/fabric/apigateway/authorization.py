@@ -208,7 +208,7 @@ class Authorization:
             )
             raise Refused(answers.message(401, "Unauthorized", error=str(error))) from None
         except tokens.BadToken as error:
-            raise Refused(_unauthorized(asked.stage.kind, str(error))) from None
+            raise Refused(_unauthorized(asked.stage.kind, str(error), shown=bool(text))) from None
         held = str(claims.get("scope") or "").split() or [str(each) for each in claims.get("scp") or ()]
         scopes = asked.route.scopes
         if scopes and not set(scopes) & set(held):
@@ -349,9 +349,16 @@ def _unsigned(kind: Kind, error: AwsError) -> Answer:
     )
 
 
-def _unauthorized(kind: Kind, error: str) -> Answer:
+def _unauthorized(kind: Kind, error: str, *, shown: bool = False) -> Answer:
+    """Nobody was let in; a token that was shown to an HTTP API is told what is wrong with it.
+
+    Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-troubleshooting-jwt.html
+    """
     if kind is Kind.HTTP:
-        return answers.message(401, "Unauthorized", error=error).with_headers(("www-authenticate", "Bearer"))
+        quoted = error.replace('"', "'")
+        why = f' scope="" error="invalid_token" error_description="{quoted}"' if shown else ""
+        told = ("www-authenticate", f"Bearer{why}")
+        return answers.message(401, "Unauthorized", error=error).with_headers(told)
     return answers.message(
         401, "Unauthorized", error=error, kind="UnauthorizedException", reason="UNAUTHORIZED"
     )

@@ -60,7 +60,7 @@ def verify(
         raise BadToken("the token is not valid yet")
     held = claims.get("aud") or claims.get("client_id") or ()
     if audience and not set([held] if isinstance(held, str) else held) & set(audience):
-        raise BadToken("the audience is another")
+        raise BadToken("the token does not have a valid audience")
     return claims
 
 

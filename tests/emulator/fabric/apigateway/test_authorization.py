@@ -214,7 +214,8 @@ def jwt_authorizer(site: Site, pool_id: str, audience: str) -> dict[str, Any]:
 def test_tokens_of_a_user_pool(site: Site, pool: Any) -> None:
     pool_id, client_id, id_token, _ = pool
     url = site.http_api(AuthorizationType="JWT", authorizer=jwt_authorizer(site, pool_id, client_id))
-    assert site.web(url).status == 401
+    nothing = site.web(url)
+    assert (nothing.status, nothing.header("www-authenticate")) == (401, "Bearer")
     head, body, signature = id_token.split(".")
     forged = f"{head}.{body}.{signature[:-4]}AAAA"
     refused = site.web(url, headers={"Authorization": f"Bearer {forged}"})
@@ -232,7 +233,11 @@ def test_tokens_of_a_user_pool(site: Site, pool: Any) -> None:
 def test_a_token_for_somebody_else_or_without_the_scope(site: Site, pool: Any) -> None:
     pool_id, client_id, id_token, _ = pool
     other = site.http_api(AuthorizationType="JWT", authorizer=jwt_authorizer(site, pool_id, "another"))
-    assert site.web(other, headers={"Authorization": id_token}).status == 401
+    refused = site.web(other, headers={"Authorization": id_token})
+    assert refused.status == 401
+    assert refused.header("www-authenticate") == (
+        'Bearer scope="" error="invalid_token" error_description="the token does not have a valid audience"'
+    )
     scoped = site.http_api(
         AuthorizationType="JWT",
         AuthorizationScopes=["orders/write"],
