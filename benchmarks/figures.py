@@ -42,10 +42,18 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a topic may use: the supervisor's accounts (warm), and where builds and other files are kept."""
+    """What a topic may use: the supervisor's accounts (warm), and where builds and other files are kept.
+
+    ``small``: a look in passing, on a machine that others need as well.
+    """
 
     provider: EmulatedProvider
     home: Path
+    small: bool = False
+
+    def times(self, count: int) -> int:
+        """How often something is done that is worth doing ``count`` times when there is time for it."""
+        return max(count // 20, min(count, 4)) if self.small else count
 
 
 def timed(work: Callable[[], Any]) -> float:

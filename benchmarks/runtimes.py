@@ -1,117 +1,100 @@
-"""Cold starts and warm invocations of Node.js, Java and Go, with and without the AWS SDK."""
+"""Every runtime with and without the AWS SDK: cold, warm, ten at once, and what 10,000 leave behind."""
 
 from __future__ import annotations
 
-import io
 import os
-import shutil
-import subprocess
-import tempfile
-import zipfile
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import Bench, Figure, timed
+from benchmarks.functions import Measured, functions
 from benchmarks.invocations import TRUST
 
-NODE = "exports.handler = async (event) => event\n"
-NODE_SDK = (
-    """
-const { S3Client } = require('@aws-sdk/client-s3')
-const { DynamoDBClient } = require('@aws-sdk/client-dynamodb')
-const s3 = new S3Client({}), dynamodb = new DynamoDBClient({})
-"""
-    + NODE
-)
-GO_FIXTURE = Path(__file__).parents[1] / "tests" / "conformance" / "functions" / "go"
-JAVA_FIXTURE = GO_FIXTURE.with_name("java")
-JAVA_HANDLER = "conformance.Handler::handleRequest"
 STARTS = 10
-_GO = "provided.al2023"
+WARM = 200
+AT_ONCE = 10
+CONCURRENT_INVOCATIONS = 1000
+LEAK_INVOCATIONS = 10_000
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
-    """Init of fresh environments (isolated), and warm invocations through the API."""
+    """Init of fresh environments (isolated), invocations through the API, a leak check."""
     account = bench.provider.open()
-    if "nodejs22.x" in account.runtimes:
-        yield from _language(account, "Node.js", "nodejs22.x", _zip("index.js", NODE.encode()), 80)
-        yield from _language(
-            account, "Node.js with SDK", "nodejs22.x", _zip("index.js", NODE_SDK.encode()), 250
-        )
-    if "java17" in account.runtimes and (jar := _java_package()):
-        yield from _language(account, "Java", "java17", jar, 150, JAVA_HANDLER)
-    if binary := _go_binary():
-        yield from _language(account, "Go", _GO, _zip("bootstrap", binary), 25)
+    role = account.client("iam").create_role(RoleName="bench", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+    plain = []
+    for number, function in enumerate(functions(account.runtimes)):
+        name = f"bench-{number}"
+        yield from _one_at_a_time(bench, account, role, name, function)
+        if not function.sdk:
+            plain.append(f"{name}-0")
+            rate = _throughput(account.client("lambda"), plain[-1], bench.times(CONCURRENT_INVOCATIONS))
+            title = f"invocations per second, {function.title}, {AT_ONCE} environments"
+            yield Figure(title, "/s", (rate,), 300, at_most=False)
+    yield from _leaks(account, plain, bench.times(LEAK_INVOCATIONS))
     account.close()
 
 
-def _language(
-    account: Any, title: str, runtime: str, package: bytes, goal_ms: float, handler: str = "index.handler"
-) -> Iterator[Figure]:
-    short = title.replace(" ", "-").replace(".", "")
-    iam, client = account.client("iam"), account.client("lambda")
-    role = iam.create_role(RoleName=f"bench-{short}", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+def _one_at_a_time(bench: Bench, account: Any, role: str, name: str, function: Measured) -> Iterator[Figure]:
+    client = account.client("lambda")
     seen = len(account.timeline())
-    for number in range(STARTS):
+    for number in range(bench.times(STARTS)):
         client.create_function(
-            FunctionName=f"{short}-{number}",
-            Runtime=runtime,
-            Handler=handler,
+            FunctionName=f"{name}-{number}",
+            Runtime=function.runtime,
+            Handler=function.handler,
             Role=role,
-            Code={"ZipFile": package},
+            Code={"ZipFile": function.package},
             MemorySize=512,
             Timeout=10,
         )
-        client.invoke(FunctionName=f"{short}-{number}", Payload=b'{"do": "count"}')
+        _invoke(client, f"{name}-{number}")
     inits = [
         float(event["detail"]["init_ms"])
         for event in account.timeline()[seen:]
         if event["kind"] == "invocation" and event["detail"].get("init_ms")
     ]
-    call = lambda: client.invoke(FunctionName=f"{short}-0", Payload=b'{"do": "count"}')  # noqa: E731
-    warm = [timed(call) for _ in range(200)]
-    yield Figure(f"cold start, {title} (init, isolated)", "ms", tuple(inits[2:]), goal_ms)
-    yield Figure(f"warm invoke, {title}, through the API", "ms", tuple(warm[20:]), 3)
+    warm = [timed(lambda: _invoke(client, f"{name}-0")) for _ in range(bench.times(WARM))]
+    yield Figure(f"cold start, {function.title} (init, isolated)", "ms", tuple(inits[2:]), function.goal_ms)
+    yield Figure(f"warm invoke, {function.title}, through the API", "ms", tuple(warm[bench.times(20) :]), 3)
 
 
-def _zip(name: str, content: bytes) -> bytes:
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as package:
-        entry = zipfile.ZipInfo(name)
-        entry.create_system = 3
-        entry.external_attr = 0o100755 << 16
-        package.writestr(entry, content)
-    return archive.getvalue()
+def _throughput(client: Any, name: str, count: int) -> float:
+    """Warm invocations per second from ten callers at once, each with an environment."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(lambda _: _invoke(client, name), range(AT_ONCE * 3)))
+        started = time.perf_counter()
+        list(pool.map(lambda _: _invoke(client, name), range(count)))
+        return count / (time.perf_counter() - started)
 
 
-def _go_binary() -> bytes | None:
-    """The conformance table's Go function; None without Go."""
-    go = shutil.which("go")
-    if go is None:
-        return None
-    with tempfile.TemporaryDirectory(prefix="bench-go-") as made:
-        out = Path(made, "bootstrap")
-        subprocess.run(
-            [go, "build", "-tags", "lambda.norpc", "-o", str(out), "."],
-            cwd=GO_FIXTURE,
-            env=os.environ | {"CGO_ENABLED": "0"},
-            check=True,
-        )
-        return out.read_bytes()
+def _leaks(account: Any, names: list[str], count: int) -> Iterator[Figure]:
+    """What is held after many warm invocations, of every runtime in turn, and was not before."""
+    client = account.client("lambda")
+    for name in names:
+        _invoke(client, name)
+    before = _held(account.pid)
+    for number in range(count):
+        _invoke(client, names[number % len(names)])
+    after = _held(account.pid)
+    title = f"left by {count:,} invocations of {len(names)} runtimes"
+    yield Figure(f"processes {title}", "", (after[0] - before[0],), 1)
+    yield Figure(f"descriptors {title}", "", (after[1] - before[1],), 2)
+    yield Figure("memory that an invocation's records keep", "KB", ((after[2] - before[2]) / count,), 8)
 
 
-def _java_package() -> bytes | None:
-    """The Java fixture's jar; None where Maven is not installed."""
-    maven = shutil.which("mvn")
-    if maven is None:
-        return None
-    with tempfile.TemporaryDirectory(prefix="bench-java-") as made:
-        source = Path(shutil.copytree(JAVA_FIXTURE, Path(made, "source")))
-        subprocess.run(
-            [maven, "--batch-mode", "--quiet", "-DskipTests", "package"],
-            cwd=source,
-            check=True,
-            capture_output=True,
-        )
-        return Path(source, "target", "conformance.jar").read_bytes()
+def _invoke(client: Any, name: str) -> None:
+    """Invoke, and read the answer: else the connection is not used again."""
+    answer = client.invoke(FunctionName=name, Payload=b'{"n": "1"}')
+    body = answer["Payload"].read()
+    assert "FunctionError" not in answer, body
+
+
+def _held(pid: int) -> tuple[int, int, float]:
+    """Children and descriptors of an account's process, and its resident memory in KB."""
+    place = Path("/proc", str(pid))
+    children = sum(len((task / "children").read_text().split()) for task in (place / "task").iterdir())
+    resident = int((place / "statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 1024
+    return children, len(list((place / "fd").iterdir())), resident

@@ -9,11 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import IO, Any
 
 import click
 
+from cli import traces
 from cli.output import BAD_INPUT, NOT_PASSED, errors_for_humans, progress, stop
 from sandbox.account import Quiet
 from sandbox.providers.emulated import EmulatedAccount, KeptSandboxes
@@ -272,6 +273,30 @@ def _log_groups(client: Any, function: str | None) -> list[str]:
     pages = client.get_paginator("describe_log_groups").paginate(**prefix)
     found = [str(group["logGroupName"]) for page in pages for group in page["logGroups"]]
     return [group for group in found if not function or group == f"/aws/lambda/{function}"]
+
+
+@command.command("traces")
+@click.argument("expression", required=False, default="")
+@_named
+@click.option(
+    "--since", type=Duration(), default="24h", show_default=True, help="How far back, in the account's time."
+)
+@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+def print_traces(expression: str, name: str | None, since: float, as_json: bool) -> None:
+    """Print X-Ray traces, those that match the filter EXPRESSION if there is one.
+
+    \b
+    coldstart sandbox traces 'fault AND service("checkout")'
+    """
+    with _sandbox_errors():
+        account = _kept().get(name or "")
+        now = account.now() + timedelta(seconds=1)
+        try:
+            for trace in traces.find_traces(account.client("xray"), now, since + 1, expression):
+                for line in [json.dumps(traces.as_json(trace))] if as_json else traces.lines(trace):
+                    click.echo(line)
+        except account.client("xray").exceptions.InvalidRequestException as refused:
+            stop(str(refused.response["Error"]["Message"]), BAD_INPUT)
 
 
 @command.command("inject")

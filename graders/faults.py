@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -20,6 +21,7 @@ class Faults:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._switches: list[tuple[str, dict[str, Any]]] = []
+        self._denied: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
 
     @contextmanager
     def on(self, name: str, **settings: Any) -> Iterator[None]:
@@ -41,14 +43,23 @@ class Faults:
             raise NotAssessed(
                 "This backend does not enforce IAM policies yet, so a right can't be taken away."
             )
-        iam = self._account.client("iam")
         role = function.role_arn.rsplit("/", 1)[-1]
         statement = {"Effect": "Deny", "Action": list(actions), "Resource": list(resources)}
-        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        iam.put_role_policy(RoleName=role, PolicyName=_POLICY, PolicyDocument=document)
+        self._denied[role].append(statement)
+        self._put_denials(role)
         try:
             yield
         finally:
+            self._denied[role].remove(statement)
+            self._put_denials(role)
+
+    def _put_denials(self, role: str) -> None:
+        """One policy for all that a role is denied: functions may share a role, and faults may overlap."""
+        iam = self._account.client("iam")
+        if self._denied[role]:
+            document = json.dumps({"Version": "2012-10-17", "Statement": self._denied[role]})
+            iam.put_role_policy(RoleName=role, PolicyName=_POLICY, PolicyDocument=document)
+        else:
             iam.delete_role_policy(RoleName=role, PolicyName=_POLICY)
 
     @contextmanager

@@ -56,33 +56,24 @@ class Call:
 
 # The call this thread answers: whatever moto does meanwhile happens because of it.
 current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)
-
-
-_TRACE_HEADER = "x-amzn-trace-id"
-_current_trace: ContextVar[str] = ContextVar("current_trace", default="")
+_carried: ContextVar[str] = ContextVar("carried_trace", default="")
+TRACE_HEADER = "x-amzn-trace-id"
 
 
 def trace_header() -> str:
-    """The trace that this thread works for: that of the call it answers, or of what it delivers."""
+    """The tracing header of whatever this thread works for; empty when it came without one."""
     call = current_call.get()
-    return call.headers.get(_TRACE_HEADER, "") if call is not None else _current_trace.get()
+    return _carried.get() or (call.headers.get(TRACE_HEADER, "") if call is not None else "")
 
 
 @contextmanager
-def tracing(header: str) -> Iterator[None]:
-    """Calls made in here belong to this trace, as those that a function makes through an SDK."""
-    before = _current_trace.set(header)
+def carrying(header: str) -> Iterator[None]:
+    """Work for a traced request after it was answered: calls made meanwhile belong to its trace."""
+    before = _carried.set(header)
     try:
         yield
     finally:
-        _current_trace.reset(before)
-
-
-def traced(headers: dict[str, str]) -> dict[str, str]:
-    """Headers of a call as an SDK would send them: with the trace."""
-    if header := _current_trace.get():
-        headers.setdefault(_TRACE_HEADER, header)
-    return headers
+        _carried.reset(before)
 
 
 class AwsError(Exception):

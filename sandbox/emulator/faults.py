@@ -8,7 +8,7 @@ from typing import Any
 from sandbox.errors import EnvironmentFault
 
 # ``slow``: calls of functions to a ``service`` are performed ``seconds`` late, as they are over a network.
-KNOWN = frozenset({"dynamodb.unprocessed", "s3.short_pages", "slow"})
+KNOWN = frozenset({"calls.meet", "dynamodb.unprocessed", "s3.short_pages", "slow"})
 
 
 class Faults:

@@ -51,8 +51,10 @@ from sandbox.emulator.iam import summary
 from sandbox.emulator.iam.simulation import Simulator
 from sandbox.emulator.iam.trail import CloudTrail
 from sandbox.emulator.iam.users import UserBoundaries
+from sandbox.emulator.meetings import Meetings
 from sandbox.emulator.sts import SecurityTokens
 from sandbox.emulator.telemetry.service import Telemetry
+from sandbox.emulator.telemetry.traces.service import Traces
 from sandbox.emulator.timeline import Timeline
 from sandbox.emulator.work import Settled, WorkQueue
 from sandbox.isolation.client import SpawnerClient
@@ -65,7 +67,7 @@ ASSESSABLE = frozenset(
     (
         *("LX", "LE", "LA", "LC", "LV", "LP"),
         *("QE", "SE", "S3N", "SCH", "SF", "AG", "AH", "EB", "SNS"),
-        *("IE", "IS", "CM", "CA", "DD", "LG", "CF", "VC"),
+        *("IE", "IS", "CM", "CA", "DD", "LG", "CF", "CD", "VC"),
     )
 )
 assert ASSESSABLE <= CAPABILITIES
@@ -134,19 +136,21 @@ class EmulatedAccount:
             dispatch_lock=lock,
         )
         self._spawner = SpawnerClient(options.spawner_socket)
+        traces = Traces(self.core)
         self.functions = FunctionService(
             self.core,
             self._spawner,
             self.gateway.application,
             runtimes=options.runtimes,
             authority=options.authority,
+            traces=traces,
         )
         queues = SqsService(self.core)
         web = Web(self.gateway.application(), self.core.gateway_port)
         self.events = EventBridge(self.core, self.functions, queues.mailroom, web)
         mappings = EventSourceMappings(self.core, self.functions, queues.mailroom)
         self._telemetry = Telemetry(self.core, self.functions, queues.mailroom, self.events)
-        apis = ApiGateway(self.core, self.functions, self.gateway.keys, web)
+        apis = ApiGateway(self.core, self.functions, self.gateway.keys, web, traces)
         pools = UserPools(self.core, self.functions)
         by_name = self._spawner.level >= IsolationLevel.NAMESPACES
         formation = CloudFormation(self.core, by_name=by_name)
@@ -166,6 +170,7 @@ class EmulatedAccount:
             StepFunctions(self.core, self.events),
             CodeDeploy(self.core, self.events),
             self._telemetry,
+            traces,
             Expiry(self.core),
             apis,
             pools,
@@ -178,6 +183,7 @@ class EmulatedAccount:
         self.gateway.data_planes.append(formation.callbacks)
         self.gateway.data_planes.append(self.functions.addresses(self.gateway.keys))
         listings.obey(self.faults)
+        self.gateway.attend = Meetings(self.faults, self.functions.running).attend
         batches = BatchWrites(self.core, self.faults)
         self.gateway.wire_handlers["dynamodb", "BatchWriteItem"] = batches.answer
         self._server: server.Server | None = None

@@ -395,4 +395,5 @@ def _order(spec: EnvironmentSpec) -> dict[str, Any]:
         "gateway_port": spec.gateway_port,
         "max_processes": spec.max_processes,
         "cpus": spec.cpus,
+        "copies": sorted(spec.copies),
     }

@@ -11,7 +11,7 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -39,6 +39,7 @@ class Order:
     cpus: float | None = None
     runtime_dir: str | None = None
     language_dir: str | None = None
+    copies: Sequence[str] = ()
 
     @classmethod
     def read(cls, message: dict[str, Any]) -> Order:

@@ -104,12 +104,9 @@ class PlainSpawner:
 
     def starts_cold(self, order: Order) -> bool:
         """Whether the code brings its own copy of something already imported."""
-        version = self.config["version"]
-        places = [Path(order.code_dir)]
-        if order.layer_dir is not None:
-            layer = Path(order.layer_dir, "python")
-            places += [layer, layer / "lib" / f"python{version}" / "site-packages"]
-        return warm.must_start_cold(places, self.imported)
+        layer = None if order.layer_dir is None else Path(order.layer_dir)
+        places = warm.package_places(Path(order.code_dir), layer, self.config["version"])
+        return warm.must_start_cold(places, self.imported, order.copies)
 
 
 class Keeper:

@@ -235,12 +235,9 @@ class NamespaceSpawner:
         Watch(order, confinement, control, function).until_the_end()
 
     def _must_start_cold(self, order: Order) -> bool:
-        version = self.config["version"]
-        places = [Path(view.HOST + order.code_dir)]
-        if order.layer_dir is not None:
-            layer = Path(view.HOST + order.layer_dir, "python")
-            places += [layer, layer / "lib" / f"python{version}" / "site-packages"]
-        return warm.must_start_cold(places, self.imported)
+        layer = None if order.layer_dir is None else Path(view.HOST + order.layer_dir)
+        places = warm.package_places(Path(view.HOST + order.code_dir), layer, self.config["version"])
+        return warm.must_start_cold(places, self.imported, order.copies)
 
     def _execute(self, order: Order, given: dict[str, str], *, cold: bool) -> NoReturn:
         interpreter = view.Interpreter(self.config["prefix"], self.config["version"])

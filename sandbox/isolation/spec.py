@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import Protocol
@@ -39,7 +39,8 @@ class EnvironmentSpec:
     ``cpus`` limits the processors' time it gets where cgroups are to be had; None: no limit.
     ``max_processes`` counts threads as well; 1,024 is what Lambda allows.
     ``gateway_port`` is where the AWS endpoint listens inside. ``time_offset_s`` is how far the
-    account's clock is ahead of the wall.
+    account's clock is ahead of the wall. ``copies`` names what the code brings along and Python's runtime
+    has byte for byte: it does not keep a function from being forked.
     """
 
     environment_id: str
@@ -55,7 +56,7 @@ class EnvironmentSpec:
     time_offset_s: float = 0.0
     max_processes: int = 1024
     cpus: float | None = None
-    preload: frozenset[str] = field(default_factory=lambda: frozenset({"boto3"}))
+    copies: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -121,20 +121,42 @@ def quicken() -> None:
     hooks.EventAliaser.__init__ = __init__
 
 
+class _Missed:
+    """At the end of the path finders: notes what the libraries looked for and did not find."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def find_spec(self, name: str, _path: Any = None, _target: Any = None) -> None:
+        """Nothing is found here."""
+        self.names.add(name.partition(".")[0])
+
+
 def imported_names() -> frozenset[str]:
     """Top-level names that a fork already holds, besides our own package."""
     names = {name.partition(".")[0] for name in sys.modules}
     return frozenset(names - {"sandbox", "__main__"})
 
 
-def must_start_cold(directories: list[Path], imported: frozenset[str]) -> bool:
-    """Whether the code brings its own copy of something that a fork would already hold."""
+def package_places(code_dir: Path, layer_dir: Path | None, version: str) -> list[Path]:
+    """Where a function's own packages are, on this machine."""
+    if layer_dir is None:
+        return [code_dir]
+    layer = layer_dir / "python"
+    return [code_dir, layer, layer / "lib" / f"python{version}" / "site-packages"]
+
+
+def must_start_cold(directories: list[Path], imported: frozenset[str], copies: Iterable[str] = ()) -> bool:
+    """Whether the code brings its own copy of something that a fork would already hold.
+
+    ``copies`` are entries known to be the same as those held.
+    """
     for directory in directories:
         try:
             entries = os.listdir(directory)
         except FileNotFoundError:
             continue
-        for entry in entries:
+        for entry in set(entries).difference(copies):
             name = entry.partition(".")[0]
             if name in imported and (entry == name or entry.endswith((".py", ".so", ".pyc"))):
                 return True
@@ -207,7 +229,7 @@ def _load_client() -> None:
 
 
 def warm_up(*, one_address: bool = True) -> frozenset[str]:
-    """Import everything and say which names a fork holds.
+    """Import everything and say which names a fork holds, or would hold had they been there.
 
     The client's native half keeps the Runtime API's address that it is loaded with, so it is left to
     the fork where that is not ``one_address`` for all.
@@ -215,5 +237,8 @@ def warm_up(*, one_address: bool = True) -> frozenset[str]:
     random.seed(0)
     if not one_address:
         sys.modules[_NATIVE] = None  # type: ignore[assignment]
+    missed = _Missed()
+    sys.meta_path.append(missed)
     import_runtime()
-    return imported_names()
+    sys.meta_path.remove(missed)
+    return imported_names() | missed.names - {"certifi"}  # What it says gives way to AWS_CA_BUNDLE.

@@ -226,15 +226,20 @@ def existing(shell: Shell) -> set[tuple[str, str]]:
 
 
 @contextmanager
-def by_sam(shell: Shell, name: str, *deploy: str, build: bool = True) -> Iterator[Application]:
-    """An application of ours, deployed by `sam` as its samconfig.toml says; deleted in the end."""
+def by_sam(shell: Shell, name: str, *deploy: str, deletable: bool = True) -> Iterator[Application]:
+    """An application of ours, deployed by `sam` as its samconfig.toml says; deleted in the end.
+
+    One that `sam delete` itself can't delete, wherever it is, is not ``deletable`` by it.
+    """
     with _placed(shell, name) as application:
-        if build:
-            shell.run("sam", "build", cwd=application.folder)
+        shell.run("sam", "build", cwd=application.folder)
         words = ("--stack-name", name, "--resolve-s3", "--no-confirm-changeset", "--no-progressbar", *deploy)
         shell.run("sam", "deploy", *words, cwd=application.folder)
         yield application
-        shell.run("sam", "delete", "--stack-name", name, "--no-prompts", cwd=application.folder)
+        if deletable:
+            shell.run("sam", "delete", "--stack-name", name, "--no-prompts", cwd=application.folder)
+        else:
+            _delete_by_aws(shell, name)
 
 
 @contextmanager
@@ -250,9 +255,13 @@ def by_aws(shell: Shell, name: str, *deploy: str) -> Iterator[Application]:
         capable = ("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND", "CAPABILITY_NAMED_IAM")
         shell.run(*words, *capable, *deploy, cwd=application.folder)
         yield application
-        shell.run("aws", "cloudformation", "delete-stack", "--stack-name", name)
-        shell.run("aws", "cloudformation", "wait", "stack-delete-complete", "--stack-name", name)
+        _delete_by_aws(shell, name)
         shell.run("aws", "s3", "rb", "--force", f"s3://{bucket}")
+
+
+def _delete_by_aws(shell: Shell, stack: str) -> None:
+    shell.run("aws", "cloudformation", "delete-stack", "--stack-name", stack)
+    shell.run("aws", "cloudformation", "wait", "stack-delete-complete", "--stack-name", stack)
 
 
 @contextmanager

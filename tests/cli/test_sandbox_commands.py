@@ -177,3 +177,48 @@ def test_every_command_has_help_without_starting_anything() -> None:
 )
 def test_durations_are_written_as_people_write_them(written: str, seconds: float) -> None:
     assert Duration().convert(written, None, None) == seconds
+
+
+def test_traces_are_told_as_a_waterfall_and_found_by_an_expression(shell: Shell, up: dict[str, Any]) -> None:
+    now = datetime.fromisoformat(json.loads(shell.run("settle", "--json"))["now"]).timestamp()
+    trace_id = f"1-{int(now):08x}-{'a' * 24}"
+    call = {"id": "b" * 16, "name": "Lambda", "start_time": now, "end_time": now + 0.25, "namespace": "aws"}
+    stage = {
+        "id": "a" * 16,
+        "name": "shop/prod",
+        "trace_id": trace_id,
+        "start_time": now,
+        "end_time": now + 0.5,
+        "subsegments": [call],
+    }
+    function = {
+        "id": "c" * 16,
+        "name": "checkout",
+        "trace_id": trace_id,
+        "parent_id": "b" * 16,
+        "start_time": now + 0.1,
+        "end_time": now + 0.2,
+        "origin": "AWS::Lambda",
+        "http": {"response": {"status": 200}},
+        "fault": True,
+    }
+    client(up, "xray").put_trace_segments(TraceSegmentDocuments=[json.dumps(stage), json.dumps(function)])
+
+    head, *waterfall = shell.run("traces").splitlines()
+
+    assert head.startswith(trace_id)
+    assert head.endswith("500 ms [fault]")
+    assert [line.split("ms", 1)[1] for line in waterfall] == [
+        "    shop/prod",
+        "      Lambda  aws",
+        "        checkout  AWS::Lambda  200 [fault]",
+    ]
+    assert [line.split()[:2] for line in waterfall] == [
+        ["0.0", "500.0"],
+        ["0.0", "250.0"],
+        ["100.0", "100.0"],
+    ]
+    [found] = [json.loads(line) for line in shell.run("traces", "--json", 'service("checkout")').splitlines()]
+    assert (found["id"], found["duration_s"], len(found["segments"])) == (trace_id, 0.5, 2)
+    assert shell.run("traces", 'service("nobody")') == ""
+    assert "`speed` is no keyword at position 0" in shell.refused("traces", "speed > 3")

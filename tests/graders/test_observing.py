@@ -147,6 +147,25 @@ def test_a_right_is_taken_away_by_policy_and_given_back(account: Any) -> None:
     assert policies == {}
 
 
+def test_functions_that_share_a_role_may_be_denied_together(account: Any) -> None:
+    account.capabilities = frozenset({"IE"})
+    policies: dict[str, str] = {}
+    account.client = lambda service, **_: Service(
+        put_role_policy=lambda RoleName, PolicyName, PolicyDocument: policies.update(
+            {RoleName: PolicyDocument}
+        ),
+        delete_role_policy=lambda RoleName, PolicyName: policies.pop(RoleName),
+    )
+    faults = Faults(account)
+
+    with faults.on("deny", function=VIEW, actions=["s3:GetObject"]):
+        with faults.on("deny", function=VIEW, actions=["s3:PutObject"]):
+            assert policies["quote-role"].count('"Deny"') == 2
+        assert "s3:GetObject" in policies["quote-role"]
+
+    assert policies == {}
+
+
 def test_a_fault_the_backend_cannot_make_is_not_assessed(account: Any) -> None:
     with pytest.raises(NotAssessed), Faults(account).on("deny", function=VIEW, actions=["s3:*"]):
         pass

@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.htm
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sandbox.emulator.calls import AwsError
@@ -18,6 +18,7 @@ from sandbox.emulator.functions.destinations import Destinations, Result
 from sandbox.emulator.functions.execution import Invocation
 from sandbox.emulator.functions.names import FunctionName
 from sandbox.emulator.functions.store import FunctionStore, Target
+from sandbox.emulator.telemetry.traces.headers import TraceHeader, new_trace_id
 
 RETRY_DELAYS_S = (60.0, 120.0)
 MAXIMUM_AGE_S = 21_600
@@ -70,8 +71,11 @@ class AsyncInvocations:
         self._destinations = Destinations(core)
 
     def submit(self, name: FunctionName, invocation: Invocation) -> None:
-        """Queue an event. Never blocks."""
-        self._later(_Queued(name, invocation, self._core.clock.time()), 0.0)
+        """Queue an event. Never blocks. All its attempts belong to one trace."""
+        now = self._core.clock.time()
+        if TraceHeader.read(invocation.trace_header) is None:
+            invocation = replace(invocation, trace_header=str(TraceHeader(new_trace_id(now))))
+        self._later(_Queued(name, invocation, now), 0.0)
 
     def _later(self, queued: _Queued, delay_s: float) -> None:
         self._core.work.submit(

@@ -45,10 +45,12 @@ class Functions(Protocol):
         source: str,
         trace_header: str = "",
         client_context: str = "",
+        linked_traces: tuple[str, ...] = (),
     ) -> InvokeOutcome:
         """Run synchronously and return what came of it. Never call it with the dispatch lock held.
 
         ``source`` says who caused it, for the timeline: ``api``, ``sqs:orders``, ``apigateway:abc123``.
+        ``linked_traces`` are the tracing headers of messages in the event, which no caller's header is.
         A missing function or a throttle is an outcome with a 4xx ``status``, not an exception.
         """
 

@@ -84,13 +84,18 @@ class RoleSessions:
 
 def role_principal(version: FunctionVersion, access_key_id: str = "") -> Principal:
     """Who a function's calls are made as."""
-    role_name = version.role.rsplit("/", 1)[-1]
+    return session_of(version.role, version.account_id, version.name, access_key_id)
+
+
+def session_of(role: str, account_id: str, name: str, access_key_id: str = "") -> Principal:
+    """A session of an execution role, for the function of that name."""
+    role_name = role.rsplit("/", 1)[-1]
     return Principal(
         PrincipalKind.ROLE_SESSION,
-        version.account_id,
-        f"arn:aws:sts::{version.account_id}:assumed-role/{role_name}/{version.name}",
+        account_id,
+        f"arn:aws:sts::{account_id}:assumed-role/{role_name}/{name}",
         access_key_id=access_key_id,
-        role_arn=version.role,
+        role_arn=role,
     )
 
 

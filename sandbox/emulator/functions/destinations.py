@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sandbox.emulator.calls import tracing
+from sandbox.emulator.calls import carrying
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.functions.contract import InvokeOutcome
 from sandbox.emulator.functions.credentials import role_principal
@@ -135,7 +135,7 @@ class Destinations:
         client = self._core.clients.client(service, region=region, principal=role_principal(result.version))
         outcome, message = "ok", ""
         try:
-            with tracing(continued(result.invocation.trace_header, result.name)):
+            with carrying(continued(result.invocation.trace_header, result.name)):
                 answer = getattr(client, operation)(**parameters)
             if answer.get("FailedEntryCount"):
                 outcome = answer["Entries"][0].get("ErrorCode", "failed")

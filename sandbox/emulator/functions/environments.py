@@ -57,6 +57,7 @@ class ExecutionEnvironment:
 
     ``serve_gateway`` starts the AWS endpoint when the function first connects to it, so that a function
     that calls nothing pays nothing; so does ``serve_tls`` on port 443, where AWS's names lead.
+    ``take_datagram`` is given what the function sends to the X-Ray daemon.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class ExecutionEnvironment:
         serve_gateway: Callable[[socket.socket], Closable],
         serve_tls: Callable[[socket.socket], Closable] | None,
         now_ms: Callable[[], int],
+        take_datagram: Callable[[bytes], None],
     ) -> None:
         self.environment = environment
         self.environment_id = environment.environment_id
@@ -90,7 +92,8 @@ class ExecutionEnvironment:
         self._closed = False
         self.output.watch(self._loop)
         environment.xray.setblocking(False)
-        self._loop.add(environment.xray.fileno(), self._take_segment)
+        self._take_datagram = take_datagram
+        self._loop.add(environment.xray.fileno(), self._receive_datagram)
         self._open_when_called(environment.gateway, serve_gateway)
         self._resolver: Resolver | None = None
         if environment.names is not None:
@@ -110,11 +113,12 @@ class ExecutionEnvironment:
         self._exited = True
         self._loop.remove(self.environment.fileno())
 
-    def _take_segment(self, _events: int) -> None:
+    def _receive_datagram(self, _events: int) -> None:
         try:
-            self.environment.xray.recv(_DATAGRAM_BYTES)
+            data = self.environment.xray.recv(_DATAGRAM_BYTES)
         except OSError:
             return
+        self._take_datagram(data)
 
     def initialise(self, limit_s: float) -> Ended:
         """Wait until the function's code is loaded and the runtime asks for an event."""

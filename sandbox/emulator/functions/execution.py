@@ -9,16 +9,16 @@ from typing import Protocol
 
 from sandbox.emulator.clock import VirtualClock
 from sandbox.emulator.core import AccountCore
-from sandbox.emulator.functions import failures
+from sandbox.emulator.functions import failures, recursion
 from sandbox.emulator.functions.contract import InvokeOutcome
 from sandbox.emulator.functions.environments import Ended, ExecutionEnvironment, How
 from sandbox.emulator.functions.failures import Failure
 from sandbox.emulator.functions.fleet import Fleet
 from sandbox.emulator.functions.logs import PROVISIONED, InvocationLog, LogWriter, Usage
-from sandbox.emulator.functions.recursion import continued
 from sandbox.emulator.functions.runtime_api import Event
 from sandbox.emulator.functions.store import FunctionVersion, Target
 from sandbox.emulator.functions.timing import Spent, duration_ms
+from sandbox.emulator.functions.tracing import InvocationTrace, Told, Tracer
 
 INIT_LIMIT_S = 10.0
 PROVISIONED_INIT_LIMIT_S = 130.0
@@ -38,15 +38,22 @@ class StreamSink(Protocol):
 class Invocation:
     """One event on its way into a function. ``source`` says who caused it, for the timeline.
 
-    With a ``sink`` the response goes there, as it comes if the function streams it.
+    With a ``sink`` the response goes there, as it comes if the function streams it. ``linked_traces`` are the
+    tracing headers of the messages in it, where they are no caller's.
     """
 
     payload: bytes
     source: str
     trace_header: str = ""
     client_context: str = ""
+    linked_traces: tuple[str, ...] = ()
     sink: StreamSink | None = None
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @property
+    def chain(self) -> str:
+        """The tracing header that tells in which chain of events it happens."""
+        return recursion.longest((self.trace_header, *self.linked_traces))
 
 
 @dataclass(slots=True)
@@ -56,7 +63,9 @@ class _Run:
     version: FunctionVersion
     log: InvocationLog
     began: float
+    trace: InvocationTrace | None = None
     environment: ExecutionEnvironment | None = None
+    qualifier: str = ""
     log_refusal: str | None = None
     init_ms: float | None = None
     duration_ms: float = 0.0
@@ -70,9 +79,12 @@ class _Run:
 class Executor:
     """Runs invocations in the calling thread. Hold a slot of the fleet around :meth:`run`."""
 
-    def __init__(self, core: AccountCore, fleet: Fleet, *, init_limit_s: float = INIT_LIMIT_S) -> None:
+    def __init__(
+        self, core: AccountCore, fleet: Fleet, tracer: Tracer, *, init_limit_s: float = INIT_LIMIT_S
+    ) -> None:
         self._core = core
         self._fleet = fleet
+        self._tracer = tracer
         self._logs = LogWriter(core)
         self._init_limit_s = init_limit_s
 
@@ -85,6 +97,8 @@ class Executor:
         """
         version = target.version
         run = _Run(version, InvocationLog(version, self._fleet.now_ms), time.monotonic())
+        run.qualifier = target.name.qualifier
+        run.trace = self._tracer.begin(version, invocation.trace_header, invocation.linked_traces)
         run.environment = self._fleet.take_idle(version)
         if run.environment is None:
             self._start(run, invocation)
@@ -93,14 +107,18 @@ class Executor:
             self._invoke(run, target, invocation)
         else:
             run.log.start(invocation.request_id)
-        return self._finish(run, invocation)
+        outcome = self._finish(run, invocation)
+        cause = run.failure.payload.decode("utf-8", "replace") if run.failure else ""
+        told = Told(invocation.request_id, failed=run.failure is not None, cause=cause)
+        self._tracer.tell(run.trace, target, told)
+        return outcome
 
     def prepare(self, version: FunctionVersion) -> bool:
         """Start an environment and leave it ready for events to come; whether its init went well."""
         log = InvocationLog(version, self._fleet.now_ms)
         log.init_start(PROVISIONED)
         environment = self._fleet.start(version, provisioned=True)
-        run = _Run(version, log, time.monotonic(), environment)
+        run = _Run(version, log, time.monotonic(), environment=environment)
         ended = environment.initialise(max(PROVISIONED_INIT_LIMIT_S, version.timeout_s))
         if ended.how is How.READY:
             self._take_output(run)
@@ -119,10 +137,13 @@ class Executor:
 
         Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
         """
-        began = time.monotonic()
+        self._fleet.prepare(run.version)  # On Lambda, too, this is not yet the init phase.
+        began, began_at = time.monotonic(), self._core.clock.time()
         run.log.init_start()
         run.environment = self._fleet.start(run.version)
         ended = run.environment.initialise(self._init_limit_s)
+        assert run.trace is not None
+        run.trace.init = (began_at, self._core.clock.time())
         if ended.how is How.READY:
             spent = Spent((time.monotonic() - began) * 1000, *run.environment.used())
             run.init_ms = spent.unhindered_ms
@@ -149,8 +170,9 @@ class Executor:
         return failure
 
     def _invoke(self, run: _Run, target: Target, invocation: Invocation) -> None:
-        environment, version = run.environment, run.version
+        environment, version, trace = run.environment, run.version, run.trace
         assert environment is not None
+        assert trace is not None
         run.log_refusal = self._logs.refusal(version, environment.log_stream)
         # What printed while nothing was asked of it, before it froze, was taken with the last invocation.
         run.log.start(invocation.request_id)
@@ -163,18 +185,20 @@ class Executor:
             payload=invocation.payload or b"{}",
             deadline_ms=int((VirtualClock.wall_time() + limit_s) * 1000),
             function_arn=target.name.qualified_arn,
-            trace_header=continued(invocation.trace_header, target.name, sampled=version.tracing == "Active"),
+            trace_header=recursion.continued(trace.handed_on(), target.name, invocation.chain),
             client_context=invocation.client_context,
         )
         sink = invocation.sink
         if sink is not None:
             sink.started(version.version)
+        began_at = self._core.clock.time()
         ended = environment.invoke(
             event,
             limit_s,
             take_chunk=sink.chunk if sink is not None else None,
             on_output=lambda: self._hand_on(run),
         )
+        trace.invoke = (began_at, self._core.clock.time())
         run.failure = self._describe(ended, version, invocation)
         run.payload = ended.answer.body if ended.answer is not None else b""
         if (
@@ -268,6 +292,7 @@ class Executor:
             outcome=(failure.error_type or failure.status) if failure else "ok",
             function=version.arn,
             version=version.version,
+            qualifier=run.qualifier,
             request_id=invocation.request_id,
             environment_id=environment.environment_id,
             source=invocation.source,

@@ -20,7 +20,7 @@ from sandbox.emulator.functions.code import CodeCache
 from sandbox.emulator.functions.credentials import RoleSessions
 from sandbox.emulator.functions.environments import Closable, ExecutionEnvironment
 from sandbox.emulator.functions.names import FunctionName
-from sandbox.emulator.functions.runtimes import Package, Runtimes
+from sandbox.emulator.functions.runtimes import Launch, Package, Runtimes
 from sandbox.emulator.functions.store import FunctionVersion, Target
 from sandbox.errors import EnvironmentFault
 from sandbox.isolation.spec import EnvironmentSpec, IsolationLevel, Spawner
@@ -66,8 +66,10 @@ class Fleet:
         serve: Serve,
         runtimes: Runtimes,
         serve_tls: Serve | None,
+        take_datagram: Callable[[FunctionVersion, bytes], None],
     ) -> None:
         self._core = core
+        self._take_datagram = take_datagram
         self._spawner = spawner
         self._gateway = gateway
         self._serve = serve
@@ -84,6 +86,11 @@ class Fleet:
         self._closed = False
         self.on_lost: Callable[[FunctionVersion], None] = lambda _version: None
         """Told when an environment ends that was kept ready."""
+
+    def running(self) -> int:
+        """How many invocations are under way."""
+        with self._lock:
+            return self._running.total()
 
     @contextlib.contextmanager
     def slot(self, target: Target) -> Iterator[None]:
@@ -147,6 +154,24 @@ class Fleet:
             and candidate.usable()
         )
 
+    def prepare(self, version: FunctionVersion) -> tuple[Package, Launch]:
+        """What an environment of this version starts from; the first time it is unpacked and looked at.
+
+        Raises:
+            AwsError: the package cannot be unpacked, or its runtime is not to be had here.
+            EnvironmentFault: the runtime's own files can't be had.
+        """
+        runtime = self._runtimes.get(version.runtime)
+        package = Package(
+            version.handler,
+            version.memory_mb,
+            self.code.code(version.code),
+            self.code.layers(version.layers),
+            dict(version.variables),
+            trust=self._serve_tls is not None,
+        )
+        return package, runtime.launch(version.runtime, package)
+
     def start(self, version: FunctionVersion, *, provisioned: bool = False) -> ExecutionEnvironment:
         """Start an environment; returns before the function's init.
 
@@ -156,27 +181,15 @@ class Fleet:
             AwsError: the package cannot be unpacked, or its runtime is not to be had here.
             EnvironmentFault: the environment could not be started.
         """
-        runtime = self._runtimes.get(version.runtime)
-        code_dir, layer_dir = self.code.code(version.code), self.code.layers(version.layers)
-        launch = runtime.launch(
-            version.runtime,
-            Package(
-                version.handler,
-                version.memory_mb,
-                code_dir,
-                layer_dir,
-                dict(version.variables),
-                trust=self._serve_tls is not None,
-            ),
-        )
+        package, launch = self.prepare(version)
         self._make_room()
         environment_id = uuid.uuid4().hex
         session = self._sessions.open(version)
         stream = logs.stream_name(version, environment_id, self._core.clock.now())
         spec = EnvironmentSpec(
             environment_id=environment_id,
-            code_dir=code_dir,
-            layer_dir=layer_dir,
+            code_dir=package.code_dir,
+            layer_dir=package.layer_dir,
             variables={
                 **launch.variables,
                 **credentials.variables(
@@ -191,6 +204,7 @@ class Fleet:
             runtime_dir=launch.runtime_dir,
             language_dir=launch.language_dir,
             time_offset_s=self._core.clock.offset_s,
+            copies=launch.copies,
         )
         started = ExecutionEnvironment(
             self._spawner.spawn(spec),
@@ -200,6 +214,7 @@ class Fleet:
             lambda listener: self._serve(self._gateway(environment_id), listener),
             self._tls_of(environment_id),
             self.now_ms,
+            lambda data: self._take_datagram(version, data),
         )
         started.provisioned = provisioned
         with self._lock:

@@ -9,8 +9,6 @@ https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concept
 from __future__ import annotations
 
 import hashlib
-import secrets
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,27 +25,18 @@ _LINEAGE = "Lineage="
 _CHOICES = ("Allow", "Terminate")
 
 
-def new_trace_header(*, sampled: bool) -> str:
-    """A trace of its own, for an event that came without one."""
-    root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
-    return f"Root={root};Parent={secrets.token_hex(8)};Sampled={int(sampled)}"
-
-
-def continued(header: str, name: FunctionName, *, sampled: bool = False) -> str:
-    """The trace header that a function is invoked with: its event's or a new one, counting this too."""
-    parts = (header or new_trace_header(sampled=sampled)).split(";")
-    counts = _counts(header)
+def continued(header: str, name: FunctionName, chain: str = "") -> str:
+    """``header`` for a function invoked in ``chain``, else in the header's own, which counts this as well."""
+    counts = _counts(chain or header)
     counts[_digest(name)] = counts.get(_digest(name), 0) + 1
     lineage = "|".join(f"{digest}:{count}" for digest, count in counts.items())
-    return ";".join([*(part for part in parts if not part.startswith(_LINEAGE)), _LINEAGE + lineage])
+    parts = [part for part in header.split(";") if not part.startswith(_LINEAGE)]
+    return ";".join([*parts, _LINEAGE + lineage])
 
 
-def of_batch(headers: Iterable[str]) -> str:
-    """The header of messages that a function gets together: the one that has gone round most."""
-    distinct = set(headers)
-    if len(distinct) > 1:
-        distinct = {header for header in distinct if _counts(header)}
-    return max(distinct, key=lambda header: max(_counts(header).values(), default=0), default="")
+def longest(headers: Iterable[str]) -> str:
+    """Of the headers of events that a function gets together, the one that has gone round most."""
+    return max(headers, key=lambda header: max(_counts(header).values(), default=0), default="")
 
 
 @dataclass(slots=True)

@@ -30,12 +30,14 @@ from sandbox.emulator.functions.runtimes import Runtimes
 from sandbox.emulator.functions.runtimes.python import PythonRuntime
 from sandbox.emulator.functions.store import FunctionStore
 from sandbox.emulator.functions.streaming import ResponseStream
+from sandbox.emulator.functions.tracing import Told, Tracer
 from sandbox.emulator.functions.urls.access import Keys, UrlAccess
 from sandbox.emulator.functions.urls.configs import FunctionUrls
 from sandbox.emulator.functions.urls.dataplane import UrlDataPlane
 from sandbox.emulator.gateway import tls
 from sandbox.emulator.gateway.authority import Authority, Certificates
 from sandbox.emulator.gateway.server import serve as serve_gateway
+from sandbox.emulator.telemetry.traces.service import Traces
 from sandbox.errors import EnvironmentFault
 from sandbox.isolation.spec import Spawner
 
@@ -48,6 +50,7 @@ class FunctionService:
 
     ``gateway`` makes the AWS endpoint of one environment; ``serve`` puts it on the environment's socket.
     ``authority`` is the one that the spawner's environments trust: with it AWS's own names lead there, too.
+    ``traces`` is where segments go; without it nobody reads them.
     """
 
     def __init__(
@@ -61,12 +64,23 @@ class FunctionService:
         init_limit_s: float = INIT_LIMIT_S,
         serve: Serve = serve_gateway,
         authority: Authority | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self._core = core
         self.runtimes = runtimes or Runtimes(PythonRuntime())
-        self._store = FunctionStore(core.dispatch_lock, chance or random.Random())
-        self._fleet = Fleet(core, spawner, gateway, serve, self.runtimes, _serving_tls(authority))
-        self._executor = Executor(core, self._fleet, init_limit_s=init_limit_s)
+        chance = chance or random.Random()
+        self._store = FunctionStore(core.dispatch_lock, chance)
+        self._tracer = Tracer(core, traces or Traces(core), chance)
+        self._fleet = Fleet(
+            core,
+            spawner,
+            gateway,
+            serve,
+            self.runtimes,
+            _serving_tls(authority),
+            self._tracer.take_datagram,
+        )
+        self._executor = Executor(core, self._fleet, self._tracer, init_limit_s=init_limit_s)
         self._configs = EventInvokeConfigs(core, self._store)
         self._urls = FunctionUrls(core, self._store)
         self._recursion = RecursionConfigs(self._store)
@@ -121,13 +135,14 @@ class FunctionService:
         source: str,
         trace_header: str = "",
         client_context: str = "",
+        linked_traces: tuple[str, ...] = (),
     ) -> InvokeOutcome:
         """See ``contract.Functions``. ``client_context`` is JSON, not Base64."""
         try:
             name = names.parse(function, account_id=account_id, region=region)
         except AwsError as error:
             return _refused(error)
-        return self.run(name, Invocation(payload, source, trace_header, client_context))
+        return self.run(name, Invocation(payload, source, trace_header, client_context, linked_traces))
 
     def invoke_async(
         self,
@@ -160,10 +175,17 @@ class FunctionService:
         """Run one invocation now, in this thread."""
         with self._core.work.in_flight(f"lambda {name.name}"):
             try:
-                self._recursion.check(name, invocation.trace_header)
+                self._recursion.check(name, invocation.chain)
                 target = self._store.resolve(name)
-                with self._fleet.slot(target):
-                    return self._executor.run(target, invocation)
+                try:
+                    with self._fleet.slot(target):
+                        return self._executor.run(target, invocation)
+                except Throttled:
+                    trace = self._tracer.begin(
+                        target.version, invocation.trace_header, invocation.linked_traces
+                    )
+                    self._tracer.tell(trace, target, Told(invocation.request_id, status=429))
+                    raise
             except AwsError as error:
                 self._record_refusal(name, invocation, error)
                 return _refused(error, invocation.request_id)
@@ -202,6 +224,10 @@ class FunctionService:
             source=invocation.source,
             message=error.message,
         )
+
+    def running(self) -> int:
+        """How many invocations are under way, of all functions."""
+        return self._fleet.running()
 
     def close(self) -> None:
         """End every environment."""

@@ -31,6 +31,9 @@ def write_result(operation: Operation, result: dict[str, Any], request_id: str) 
         body = body.read()
     elif not isinstance(body, str | bytes):
         body = b"".join(body)
+    if operation.protocol == "json":
+        # moto takes it from the service's first protocol, which need not be this one.
+        written["headers"]["Content-Type"] = _json_type(operation.model.service_model)
     headers = tuple((name, str(value)) for name, value in written["headers"].items())
     status = _told_status(operation, result) or written["status_code"]
     return HttpAnswer(status, headers + ids, body.encode() if isinstance(body, str) else bytes(body))
@@ -62,8 +65,7 @@ def _told_status(operation: Operation, result: dict[str, Any]) -> int | None:
 
 def write_json(result: dict[str, Any], request_id: str, model: Any) -> HttpAnswer:
     """An answer that has the form of the wire already."""
-    version = model.metadata.get("jsonVersion", "1.0")
-    headers = (("Content-Type", f"application/x-amz-json-{version}"), ("x-amzn-RequestId", request_id))
+    headers = (("Content-Type", _json_type(model)), ("x-amzn-RequestId", request_id))
     return HttpAnswer(200, headers, json.dumps(result, separators=(",", ":")).encode())
 
 
@@ -104,9 +106,13 @@ def write_error(
         body = {"Message": message, **body} if service == "lambda" else body
     else:
         body = {"__type": code, **body}
-        version = (getattr(model, "metadata", None) or {}).get("jsonVersion", "1.0")
-        kind = f"application/x-amz-json-{version}"
+        kind = _json_type(model)
     return HttpAnswer(status, (("Content-Type", kind), *ids), json.dumps(body).encode())
+
+
+def _json_type(model: Any) -> str:
+    version = (getattr(model, "metadata", None) or {}).get("jsonVersion", "1.0")
+    return f"application/x-amz-json-{version}"
 
 
 def _header_members(model: Any, code: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError, ParamValidationError
 
-from sandbox.emulator.calls import AwsError, Call, Principal, traced
+from sandbox.emulator.calls import TRACE_HEADER, AwsError, Call, Principal, trace_header
 from sandbox.emulator.gateway import cbor
 from sandbox.emulator.gateway.requests import HttpAnswer, HttpRequest
 
@@ -156,8 +156,9 @@ def _read_prepared(request: Any) -> HttpRequest:
         body = body.read()
     if isinstance(body, str):
         body = body.encode()
-    headers = traced(headers)
     headers.setdefault("host", parts.netloc)
+    if header := trace_header():
+        headers.setdefault(TRACE_HEADER, header)
     headers["content-length"] = str(len(body))
     return HttpRequest(request.method, parts.path or "/", parts.query, headers, bytes(body))
 

@@ -70,6 +70,8 @@ class Gateway:
         self.wire_handlers: Handlers = {}
         """Operations of JSON services whose parameters and answers stay as they are on the wire."""
         self.data_planes: list[DataPlane] = []
+        self.attend: Callable[[Call], None] = lambda _call: None
+        """Told of each call that may go on; returns when it shall."""
         self.clients = clients.Clients(self._in_process)
         self._moto_clients = clients.Clients(self._straight_to_moto)
         self._clock = clock
@@ -197,6 +199,7 @@ class Gateway:
                 user_agent=request.headers.get("user-agent", ""),
                 via_service=in_process,
             )
+            self.attend(call)
             with self._lock:
                 documents.check(call)
             answering = current_call.set(call)

@@ -74,14 +74,20 @@ class PlatformMetrics:
         self._store.put(key, event.at.timestamp(), value, unit)
 
     def _invocation(self, event: TimelineEvent) -> None:
-        """Of a function, of what it was called as, and of all functions together."""
+        """Of a function, of what it was called as, and of all functions together.
+
+        Behind an alias also of each version, so that two by weight can be told apart.
+
+        Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+        """
         name, detail = event.subject, event.detail
-        version = str(detail.get("qualifier") or detail.get("version") or "")
-        sets: list[dict[str, str]] = [{"FunctionName": name}, {}]
-        if version and version != "$LATEST":
-            sets.append({"FunctionName": name, "Resource": f"{name}:{version}"})
-        else:
-            sets.append({"FunctionName": name, "Resource": name})
+        version, qualifier = str(detail.get("version") or ""), str(detail.get("qualifier") or "")
+        called = qualifier or version
+        resource = f"{name}:{called}" if called and called != "$LATEST" else name
+        own = {"FunctionName": name, "Resource": resource}
+        sets: list[dict[str, str]] = [{"FunctionName": name}, {}, own]
+        if version and qualifier not in ("", "$LATEST", version):
+            sets.append({**own, "ExecutedVersion": version})
         for names in sets:
             if event.outcome == "RecursiveInvocationException":
                 self._put(event, "AWS/Lambda", "RecursiveInvocationsDropped", 1, "Count", **names)

@@ -169,6 +169,34 @@ def test_an_alarm_takes_alias_and_stack_back(deploying: Deploying) -> None:
     assert deploying.answers(2) == {"newer": 2}
 
 
+def test_errors_of_the_new_version_alone_ring_its_alarm(deploying: Deploying) -> None:
+    """The alarm watches one version behind the alias, so that the old one's traffic does not dilute it."""
+
+    def template(code: str) -> Any:
+        made = application("")
+        made["Resources"]["Shop"]["Properties"]["InlineCode"] = code
+        version = {"Fn::GetAtt": ["Shop.Version", "Version"]}
+        names = {"FunctionName": "shop", "Resource": "shop:live", "ExecutedVersion": version}
+        made["Resources"]["Errors"]["Properties"] |= {
+            "Namespace": "AWS/Lambda",
+            "TreatMissingData": "notBreaching",
+            "Dimensions": [{"Name": name, "Value": value} for name, value in names.items()],
+        }
+        return made
+
+    deploying.create(template("def handler(event, context): return 'old'"))
+    deploying.update(template("def handler(event, context): return 1 / 0"))
+    assert deploying.alias() == ("1", {"2": 0.1})
+    answers = [deploying.functions.invoke(name="shop", Qualifier="live") for _ in range(60)]
+    failed = sum("FunctionError" in answer for answer in answers)
+    assert 1 <= failed <= 25
+    deploying.account.advance(75)
+
+    assert deploying.engine.status() == "UPDATE_ROLLBACK_COMPLETE"
+    assert deploying.alias() == ("1", {})
+    assert deploying.answers(20) == {"old": 20}
+
+
 @pytest.mark.parametrize("said", ["Succeeded", "Failed"])
 def test_a_hook_decides(deploying: Deploying, said: str) -> None:
     deploying.create(application("old", hook=said, kind="AllAtOnce"))
@@ -182,8 +210,18 @@ def test_a_hook_decides(deploying: Deploying, said: str) -> None:
     assert deploying.deployments()[-1]["status"] == ("Succeeded" if good else "Failed")
 
 
-def test_who_stops_a_deployment_stops_the_update(deploying: Deploying) -> None:
+@pytest.mark.parametrize("back", [True, False])
+def test_who_stops_a_deployment_stops_the_update(deploying: Deploying, back: bool) -> None:
+    """Where CodeDeploy leaves traffic as it is, the stack's own way back takes the weights away."""
     deploying.create(application("old"))
+    if not back:
+        [name] = deploying.codedeploy.list_applications()["applications"]
+        [group] = deploying.codedeploy.list_deployment_groups(applicationName=name)["deploymentGroups"]
+        deploying.codedeploy.update_deployment_group(
+            applicationName=name,
+            currentDeploymentGroupName=group,
+            autoRollbackConfiguration={"enabled": False},
+        )
     deploying.update(application("new"))
     [deployment] = deploying.deployments()
     deploying.codedeploy.stop_deployment(deploymentId=deployment["deploymentId"])
@@ -192,6 +230,7 @@ def test_who_stops_a_deployment_stops_the_update(deploying: Deploying) -> None:
     assert deploying.engine.status() == "UPDATE_ROLLBACK_COMPLETE"
     assert "MANUAL_STOP" in deploying.engine.reasons()["ShopAliaslive"]
     assert deploying.alias() == ("1", {})
+    assert ("rollbackInfo" in deploying.deployments()[-1]) == back
 
 
 def test_a_failure_behind_the_alias_brings_the_old_version_back_at_once(deploying: Deploying) -> None:

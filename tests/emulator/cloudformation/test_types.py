@@ -484,3 +484,32 @@ def test_a_pipe_between_queues(engine: Engine) -> None:
 
     removed(engine)
     assert client.list_pipes()["Pipes"] == []
+
+
+def test_an_activity_and_a_secrets_policy(engine: Engine) -> None:
+    def template(team: str, action: str) -> dict[str, Any]:
+        principal = {"AWS": "arn:aws:iam::111122223333:root"}
+        statement = {"Effect": "Allow", "Principal": principal, "Action": action, "Resource": "*"}
+        document = {"Version": "2012-10-17", "Statement": [statement]}
+        return of(
+            Pack=("StepFunctions::Activity", {"Name": "pack", "Tags": [{"Key": "team", "Value": team}]}),
+            Key=("SecretsManager::Secret", {"Name": "db", "SecretString": "x"}),
+            Policy=(
+                "SecretsManager::ResourcePolicy",
+                {"SecretId": {"Ref": "Key"}, "ResourcePolicy": document},
+            ),
+        )
+
+    ids = made(engine, template("north", "secretsmanager:GetSecretValue"))
+    machines, secrets = engine.account.client("stepfunctions"), engine.account.client("secretsmanager")
+    assert machines.describe_activity(activityArn=ids["Pack"])["name"] == "pack"
+    assert ids["Policy"] == ids["Key"]
+    assert "GetSecretValue" in secrets.get_resource_policy(SecretId="db")["ResourcePolicy"]
+
+    assert changed(engine, template("south", "secretsmanager:DescribeSecret")) == ids
+    tags = machines.list_tags_for_resource(resourceArn=ids["Pack"])["tags"]
+    assert {"key": "team", "value": "south"} in tags
+    assert "DescribeSecret" in secrets.get_resource_policy(SecretId="db")["ResourcePolicy"]
+
+    removed(engine)
+    assert machines.list_activities()["activities"] == []

@@ -26,6 +26,7 @@ class Invocation:
     account_id: str
     region: str
     trace_header: str
+    linked_traces: tuple[str, ...] = ()
 
 
 class RecordingFunctions:
@@ -85,6 +86,7 @@ class RecordingFunctions:
                     options["account_id"],
                     options["region"],
                     options.get("trace_header", ""),
+                    options.get("linked_traces", ()),
                 )
             )
         return event

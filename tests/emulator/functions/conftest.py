@@ -17,11 +17,13 @@ import pytest
 from sandbox.emulator.fabric.eventbridge.service import EventBridge
 from sandbox.emulator.fabric.sns.service import Sns
 from sandbox.emulator.fabric.sqs.service import SqsService
+from sandbox.emulator.functions.runtimes import Runtimes
+from sandbox.emulator.functions.runtimes.python import PythonRuntime
 from sandbox.emulator.functions.service import FunctionService
 from sandbox.emulator.gateway.authority import Authority, open_authority
 from sandbox.isolation.client import SpawnerClient, start_spawner
 from sandbox.isolation.spec import IsolationLevel
-from sandbox.runtimes.prepared import prepare_python_runtime
+from sandbox.runtimes.prepared import prepare_python_runtime, python_runtime_place
 from settings import Settings
 
 TRUST = json.dumps(
@@ -90,6 +92,7 @@ REACHES = json.dumps(
                 "sqs:GetQueueUrl",
                 "sqs:ReceiveMessage",
                 "sqs:SendMessage",
+                "xray:PutTraceSegments",
             ],
             "Resource": "*",
         },
@@ -176,7 +179,13 @@ class FunctionsAccount:
 def functions(account: Any, spawner_socket: Path) -> Iterator[FunctionsAccount]:
     """An account whose functions run."""
     spawner = SpawnerClient(spawner_socket)
-    service = FunctionService(account.core, spawner, account.gateway.application, authority=authority())
+    service = FunctionService(
+        account.core,
+        spawner,
+        account.gateway.application,
+        runtimes=Runtimes(PythonRuntime(python_runtime_place(Settings().home))),
+        authority=authority(),
+    )
     queues = SqsService(account.core)
     bus = EventBridge(account.core, service, queues.mailroom)
     for part in (service, queues, Sns(account.core, service, queues.mailroom), bus):

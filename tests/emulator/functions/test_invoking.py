@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from sandbox.runtimes.prepared import python_runtime_place
+from settings import Settings
+
 COUNTING = """
 import os
 count = 0
@@ -434,3 +437,24 @@ def test_moto_hands_its_own_invocations_to_us(functions: Any) -> None:
 
     [invocation] = functions.events("invocation")
     assert (invocation.detail["source"], invocation.outcome) == ("moto", "ok")
+
+
+def test_a_function_that_brings_the_runtimes_own_libraries_is_forked_all_the_same(functions: Any) -> None:
+    place = python_runtime_place(Settings().home) / "jmespath"
+    files = {f"jmespath/{path.name}": path.read_bytes() for path in place.glob("*.py")}
+    code = "import jmespath\ndef handler(event, context): return jmespath.__file__"
+
+    functions.create(code, "same", files=files)
+    functions.create(code, "changed", files=files | {"jmespath/__init__.py": b"# mine\n"})
+    functions.create(code, "more", files=files | {"awscrt/__init__.py": b""})
+
+    assert functions.invoke(name="same")["Payload"] == "/var/runtime/jmespath/__init__.py"
+    assert functions.invoke(name="changed")["Payload"] == "/var/task/jmespath/__init__.py"
+    # The SDK looks for this one when it is imported, so it has to be imported again.
+    assert functions.invoke(name="more")["Payload"] == "/var/task/jmespath/__init__.py"
+
+
+def test_the_x_ray_sdk_is_there_only_for_functions_that_bring_it(functions: Any) -> None:
+    functions.create("import aws_xray_sdk\ndef handler(event, context): ...")
+    told = functions.invoke()["Payload"]["errorMessage"]
+    assert told == "Unable to import module 'app': No module named 'aws_xray_sdk'"

@@ -1,4 +1,4 @@
-"""AWS::StepFunctions: state machines."""
+"""AWS::StepFunctions: state machines and activities."""
 
 from __future__ import annotations
 
@@ -110,4 +110,39 @@ def _definition(context: ResourceContext, properties: Mapping[str, Any]) -> str:
     return re.sub(r"\$\{([^}]+)\}", fill, source)
 
 
-PROVIDERS = (StateMachine(),)
+class Activity:
+    """An activity, whose tasks workers fetch. ``Ref`` is its ARN."""
+
+    type = "AWS::StepFunctions::Activity"
+    properties = frozenset({"Name", "Tags"})
+    replaces = frozenset({"Name"})
+
+    def create(self, context: ResourceContext, properties: Mapping[str, Any]) -> Physical:
+        activities = context.client("stepfunctions")
+        name = properties.get("Name") or context.unique_name(80)
+        arn = f"arn:{context.partition}:states:{context.region}:{context.account_id}:activity:{name}"
+        if found(lambda: activities.describe_activity(activityArn=arn), "ActivityDoesNotExist"):
+            raise exists_already(self.type, arn)
+        labels = as_list(tags(context, properties.get("Tags")), "key", "value")
+        call(activities, "CreateActivity", {}, name=name, tags=labels)
+        return Physical(arn, {"Arn": arn, "Name": name})
+
+    def update(
+        self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> Physical:
+        activities = context.client("stepfunctions")
+        listed = activities.list_tags_for_resource(resourceArn=physical_id).get("tags", [])
+        current = {tag["key"]: tag["value"] for tag in listed}
+        wanted = tags(context, new.get("Tags"))
+        if gone := stale(current, wanted):
+            activities.untag_resource(resourceArn=physical_id, tagKeys=gone)
+        if wanted != current:
+            activities.tag_resource(resourceArn=physical_id, tags=as_list(wanted, "key", "value"))
+        return Physical(physical_id, {"Arn": physical_id, "Name": physical_id.rsplit(":", 1)[-1]})
+
+    def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:
+        with unless_absent("ActivityDoesNotExist"):
+            context.client("stepfunctions").delete_activity(activityArn=physical_id)
+
+
+PROVIDERS = (StateMachine(), Activity())

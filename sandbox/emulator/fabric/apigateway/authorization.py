@@ -51,11 +51,12 @@ class LetIn:
 
 
 class Refused(Exception):
-    """The caller is not let in."""
+    """The caller is not let in. ``authorizer`` is what a function told of a caller that it denies."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, authorizer: Mapping[str, Any] | None = None) -> None:
         super().__init__(answer.error)
         self.answer = answer
+        self.authorizer = authorizer
 
 
 class Authorization:
@@ -299,6 +300,7 @@ class Authorization:
             asked.stage.account_id, f"arn:aws:iam::{asked.stage.account_id}:user/{principal}"
         )
         decision = evaluate(caller, Question(_INVOKE, arn), Policies(identity=(policy,)))
+        shown = {"principalId": principal, **{name: _claim(value) for name, value in context.items()}}
         if not decision.allowed:
             if kind is Kind.HTTP:
                 raise Refused(answers.message(403, "Forbidden", error="the authorizer refused"))
@@ -307,7 +309,8 @@ class Authorization:
             raise Refused(
                 answers.message(
                     403, text, error=text, kind="AccessDeniedException", reason="ACCESS_DENIED", key="Message"
-                )
+                ),
+                shown,
             )
         usage_key = str(returned.get("usageIdentifierKey") or "")
         if (
@@ -316,8 +319,7 @@ class Authorization:
             and asked.route.integration.payload_version == "2.0"
         ):
             return LetIn({"lambda": context or None}, usage_key=usage_key)
-        shown = {name: _claim(value) for name, value in context.items()}
-        return LetIn({"principalId": principal, **shown, "integrationLatency": 0}, usage_key=usage_key)
+        return LetIn({**shown, "integrationLatency": 0}, usage_key=usage_key)
 
 
 def _full_arns(text: str, stage: Stage) -> str:

@@ -15,6 +15,7 @@ from http.client import responses as reasons
 from typing import Any
 from urllib.parse import unquote
 
+from sandbox.emulator.calls import carrying
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import policies, roles
 from sandbox.emulator.fabric.apigateway import access_logs, answers, http_integrations, services, validation
@@ -42,9 +43,11 @@ from sandbox.emulator.fabric.apigateway.requests import (
     payload_2,
     read_request,
 )
+from sandbox.emulator.fabric.apigateway.tracing import RequestTrace, StageTracer
 from sandbox.emulator.fabric.web import OutOfReach, Web
 from sandbox.emulator.functions.contract import Functions, InvokeOutcome
 from sandbox.emulator.gateway.requests import HttpRequest, raw_path, read_environ
+from sandbox.emulator.telemetry.traces.service import Traces
 
 _HOST = re.compile(r"([a-z0-9]+)\.execute-api(?:\.([a-z0-9-]+))?\.(?:amazonaws\.com|localhost)")
 _PATH = re.compile(r"/_aws/execute-api/([a-z0-9]+)(/.*)?")
@@ -61,6 +64,7 @@ class Exchange:
     raw: HttpRequest
     stage: Stage
     started: dt.datetime
+    traced: RequestTrace
     route: Route | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     function: str = ""
@@ -79,6 +83,7 @@ class DataPlane:
         functions: Functions,
         deployments: Deployments,
         keys: Keys | None,
+        traces: Traces,
         web: Web | None = None,
     ) -> None:
         self._web = web
@@ -88,6 +93,7 @@ class DataPlane:
         self._functions = functions
         self._deployments = deployments
         self._logs = access_logs.AccessLogs(core)
+        self._tracer = StageTracer(core, traces)
         self._pool: ThreadPoolExecutor | None = None
         self._pool_lock = threading.Lock()
 
@@ -128,10 +134,12 @@ class DataPlane:
             request = read_request(held, rest if stage.kind is Kind.REST else _decoded(rest), host)
         except BodyTooLarge:
             return _too_large(stage.kind)
-        exchange = Exchange(request, raw, stage, self._core.clock.now())
+        traced = self._tracer.begin(stage, request)
+        exchange = Exchange(request, raw, stage, self._core.clock.now(), traced)
         answer = shaped(self._respond(exchange), stage, request, exchange.let_in.authorizer)
         answer = self._with_ids(exchange, answer)
         self._record(exchange, answer)
+        self._tracer.tell(traced, stage, request, exchange.function, answer)
         return answer
 
     def _stage(self, found: Found, path: str) -> tuple[Stage | None, str]:
@@ -172,6 +180,7 @@ class DataPlane:
         try:
             exchange.let_in = self._let_in(exchange, exchange.route)
         except Refused as refused:
+            exchange.let_in = LetIn(refused.authorizer)
             return refused.answer
         missing = _not_emulated(exchange.route)
         if missing:
@@ -318,9 +327,10 @@ class DataPlane:
             )
         query = mapped.querystring | ({"x-method": "PUT"} if integration.method == "PUT" else {})
         try:
-            answer = services.perform(
-                self._core.clients, principal, integration.uri, mapped.body, mapped.path, query
-            )
+            with carrying(exchange.traced.header):
+                answer = services.perform(
+                    self._core.clients, principal, integration.uri, mapped.body, mapped.path, query
+                )
         except services.NotAService:
             return self._gap_in(exchange, f"the integration {integration.uri}")
         return map_response(integration, sources, str(answer.status), answer.body, answer.headers)
@@ -335,9 +345,13 @@ class DataPlane:
             account_id=stage.account_id,
             region=stage.region,
             source=f"apigateway:{stage.api_id}",
-            trace_header=exchange.request.header("x-amzn-trace-id"),
+            trace_header=exchange.traced.header,
         )
-        return running.result(integration.timeout_s)
+        began = self._core.clock.time()
+        try:
+            return running.result(integration.timeout_s)
+        finally:
+            exchange.traced.call = (began, self._core.clock.time())
 
     def _threads(self) -> ThreadPoolExecutor:
         with self._pool_lock:
@@ -384,6 +398,7 @@ class DataPlane:
             route=exchange.route.key if exchange.route is not None else "",
             status=answer.status,
             latency_ms=exchange.latency_ms,
+            **({"api_name": stage.api_name} if stage.api_name else {}),
             function=exchange.function,
             **({"reason": answer.error or f"answered {answer.status}"} if answer.status >= 400 else {}),
         )

@@ -107,6 +107,8 @@ class Deployments:
             snapshot=deployment.snapshot,
             log_destination=logging.get("destinationArn") or "",
             log_format=logging.get("format") or "",
+            api_name=str(found.api.name) if rest else "",
+            traced=rest and bool(stage.tracing_enabled),
             throttles=_rest_throttles(stage) if rest else _http_throttles(stage),
         )
 

@@ -195,6 +195,9 @@ class Stage:
     snapshot: Snapshot
     log_destination: str = ""
     log_format: str = ""
+    api_name: str = ""
+    """The API's name, by which the metrics of REST APIs are told apart; empty for HTTP APIs."""
+    traced: bool = False
     throttles: Mapping[str, Throttle] = field(default_factory=dict)
     """By ``METHOD /path`` of REST APIs, route key of HTTP APIs, or ``*`` for all the others."""
 

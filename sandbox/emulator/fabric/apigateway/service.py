@@ -14,18 +14,24 @@ from sandbox.emulator.fabric.apigateway.http_control import HttpControl
 from sandbox.emulator.fabric.apigateway.rest_control import RestControl
 from sandbox.emulator.fabric.web import Web
 from sandbox.emulator.functions.contract import Functions
+from sandbox.emulator.telemetry.traces.service import Traces
 
 
 class ApiGateway:
     """REST and HTTP APIs: made through :meth:`handlers`, called through :meth:`wsgi`."""
 
     def __init__(
-        self, core: AccountCore, functions: Functions, keys: Keys | None = None, web: Web | None = None
+        self,
+        core: AccountCore,
+        functions: Functions,
+        keys: Keys | None = None,
+        web: Web | None = None,
+        traces: Traces | None = None,
     ) -> None:
         deployments = Deployments()
         self._rest = RestControl(core, deployments)
         self._http = HttpControl(core, deployments)
-        self._plane = DataPlane(core, functions, deployments, keys, web)
+        self._plane = DataPlane(core, functions, deployments, keys, traces or Traces(core), web)
 
     def handlers(self) -> Handlers:
         """The operations it takes over from moto."""

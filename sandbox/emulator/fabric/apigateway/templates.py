@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
-import airspeed
 from jsonpath_ng.exceptions import JSONPathError
 from jsonpath_ng.ext.parser import parse
+
+from sandbox.emulator.fabric.apigateway import velocity
 
 # A template that never ends must not hold a thread for ever; its output is bounded by its input alone.
 LIMIT_BYTES = 10 * 1024 * 1024
@@ -172,7 +173,7 @@ def render(
     shown["requestOverride"], shown["responseOverride"] = parts, VtlMap(header=VtlMap())
     names = {"input": given, "context": shown, "util": Util(), "stageVariables": wrapped(dict(variables))}
     try:
-        text = str(_compiled(template).merge(names))
+        text = str(velocity.compiled(template).merge(names))
     except BadTemplate:
         raise
     except Exception as error:  # the library raises its own types, and what the data's methods raise
@@ -182,8 +183,3 @@ def render(
     if overrides is not None:
         overrides |= {"request": shown["requestOverride"], "response": shown["responseOverride"]}
     return text
-
-
-@functools.lru_cache(maxsize=256)
-def _compiled(template: str) -> Any:
-    return airspeed.Template(template)

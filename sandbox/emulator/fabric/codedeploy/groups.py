@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from sandbox.emulator.calls import AwsError, Call, Handler
 from sandbox.emulator.core import AccountCore
-from sandbox.emulator.fabric import roles
-from sandbox.emulator.fabric.codedeploy import configs, revisions
+from sandbox.emulator.fabric.codedeploy import checks, configs, revisions
 from sandbox.emulator.fabric.codedeploy.configs import LAMBDA, PREDEFINED
 from sandbox.emulator.fabric.codedeploy.model import Application, Deployment, Group, Shelf
-from sandbox.emulator.fabric.codedeploy.notices import SERVICE
-
-_NAME = re.compile(r".{1,100}", re.DOTALL)
-_STYLE = {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"}
-_ALARMS_LIMIT, _TRIGGERS_LIMIT, _BATCH_LIMIT = 10, 10, 100
-# What a group of a Lambda application has; everything else is for servers and containers.
-_SETTINGS = (
-    "alarmConfiguration",
-    "autoRollbackConfiguration",
-    "deploymentConfigName",
-    "deploymentStyle",
-    "outdatedInstancesStrategy",
-    "serviceRoleArn",
-    "triggerConfigurations",
-)
-_NAMES = ("applicationName", "deploymentGroupName", "currentDeploymentGroupName", "newDeploymentGroupName")
-_ROLLBACKS = ("DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST")
 
 
 class Groups:
@@ -65,20 +46,20 @@ class Groups:
         }
 
     def _create_application(self, call: Call) -> dict[str, Any]:
-        shelf, name = self._shelf(call), _application_name(call.params.get("applicationName"))
+        shelf, name = self._shelf(call), checks.application_name(call.params.get("applicationName"))
         configs.check_platform(call.params.get("computePlatform"))
         if name in shelf.applications:
             raise AwsError("ApplicationAlreadyExistsException", f"Application already exists: {name}")
-        made = Application(name, self._core.clock.now(), tags=_tags(call.params.get("tags")))
+        made = Application(name, self._core.clock.now(), tags=checks.read_tags(call.params.get("tags")))
         shelf.applications[name] = made
         return {"applicationId": made.id}
 
     def _get_application(self, call: Call) -> dict[str, Any]:
-        name = _application_name(call.params.get("applicationName"))
+        name = checks.application_name(call.params.get("applicationName"))
         return {"application": _application(self._shelf(call).application(name))}
 
     def _get_applications(self, call: Call) -> dict[str, Any]:
-        shelf, names = self._shelf(call), batch(call.params.get("applicationNames"))
+        shelf, names = self._shelf(call), checks.batch(call.params.get("applicationNames"))
         return {"applicationsInfo": [_application(shelf.application(name)) for name in names]}
 
     def _list_applications(self, call: Call) -> dict[str, Any]:
@@ -87,7 +68,7 @@ class Groups:
     def _update_application(self, call: Call) -> dict[str, Any]:
         shelf, name = self._shelf(call), str(call.params.get("applicationName") or "")
         application = shelf.application(name)
-        new = _application_name(call.params.get("newApplicationName") or name)
+        new = checks.application_name(call.params.get("newApplicationName") or name)
         if new == name:
             return {}
         if new in shelf.applications:
@@ -102,7 +83,7 @@ class Groups:
 
     def _delete_application(self, call: Call) -> dict[str, Any]:
         """It takes its groups along; one that is not there is fine."""
-        shelf, name = self._shelf(call), _application_name(call.params.get("applicationName"))
+        shelf, name = self._shelf(call), checks.application_name(call.params.get("applicationName"))
         shelf.applications.pop(name, None)
         for key in [key for key in shelf.groups if key[0] == name]:
             del shelf.groups[key]
@@ -121,14 +102,15 @@ class Groups:
 
     def _create_group(self, call: Call) -> dict[str, Any]:
         shelf, params = self._shelf(call), call.params
-        application = shelf.application(_application_name(params.get("applicationName")))
-        name = _group_name(params.get("deploymentGroupName"))
+        application = shelf.application(checks.application_name(params.get("applicationName")))
+        name = checks.group_name(params.get("deploymentGroupName"))
         if (application.name, name) in shelf.groups:
             raise AwsError(
                 "DeploymentGroupAlreadyExistsException", f"Deployment group already exists: {name}"
             )
-        settings = self._settings(shelf, {"deploymentStyle": _STYLE}, params)
-        made = Group(application.name, name, settings, tags=_tags(params.get("tags")))
+        arn = _arn(call, application.name, name)
+        settings = checks.merged(self._core, shelf, arn, {"deploymentStyle": checks.STYLE}, params)
+        made = Group(application.name, name, settings, tags=checks.read_tags(params.get("tags")))
         shelf.groups[application.name, name] = made
         return {"deploymentGroupId": made.id}
 
@@ -137,8 +119,9 @@ class Groups:
         group = shelf.group(
             str(params.get("applicationName") or ""), str(params.get("currentDeploymentGroupName") or "")
         )
-        settings = self._settings(shelf, group.params, params)
-        new = _group_name(params.get("newDeploymentGroupName") or group.name)
+        arn = _arn(call, group.application, group.name)
+        settings = checks.merged(self._core, shelf, arn, group.params, params)
+        new = checks.group_name(params.get("newDeploymentGroupName") or group.name)
         if new != group.name:
             if (group.application, new) in shelf.groups:
                 raise AwsError(
@@ -149,55 +132,15 @@ class Groups:
         group.params = settings
         return {"hooksNotCleanedUp": []}
 
-    def _settings(self, shelf: Shelf, before: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
-        """A group's settings after a request, checked.
-
-        Raises:
-            AwsError: they are not in order.
-        """
-        foreign = [name for name in params if name not in (*_SETTINGS, *_NAMES, "tags") and params[name]]
-        if foreign:
-            raise AwsError(
-                "InvalidInputException",
-                f"{', '.join(foreign)}: not for a group of the compute platform Lambda.",
-            )
-        made = {**before, **{name: params[name] for name in _SETTINGS if params.get(name) is not None}}
-        if not made.get("serviceRoleArn"):
-            raise AwsError("RoleRequiredException", "The role ID was not specified.")
-        if dict(made["deploymentStyle"]) != _STYLE:
-            raise AwsError(
-                "InvalidDeploymentStyleException",
-                "For the Lambda compute platform, the deployment type must be BLUE_GREEN and the deployment "
-                "option WITH_TRAFFIC_CONTROL.",
-            )
-        if made.get("deploymentConfigName"):
-            shelf.config(made["deploymentConfigName"])
-        check_alarms(made.get("alarmConfiguration"))
-        check_rollback(made.get("autoRollbackConfiguration"))
-        if len(made.get("triggerConfigurations") or ()) > _TRIGGERS_LIMIT:
-            raise AwsError(
-                "TriggerTargetsLimitExceededException",
-                f"A deployment group can have {_TRIGGERS_LIMIT} triggers at most.",
-            )
-        try:
-            roles.assume(self._core, made["serviceRoleArn"], SERVICE)
-        except roles.RoleRefused:
-            raise AwsError(
-                "InvalidRoleException",
-                "AWS CodeDeploy does not have the permissions required to assume the role "
-                f"{made['serviceRoleArn']}.",
-            ) from None
-        return made
-
     def _get_group(self, call: Call) -> dict[str, Any]:
         shelf, params = self._shelf(call), call.params
-        name = _group_name(params.get("deploymentGroupName"))
+        name = checks.group_name(params.get("deploymentGroupName"))
         group = shelf.group(str(params.get("applicationName") or ""), name)
         return {"deploymentGroupInfo": _group(shelf, group)}
 
     def _get_groups(self, call: Call) -> dict[str, Any]:
         shelf, application = self._shelf(call), str(call.params.get("applicationName") or "")
-        names = batch(call.params.get("deploymentGroupNames"))
+        names = checks.batch(call.params.get("deploymentGroupNames"))
         return {"deploymentGroupsInfo": [_group(shelf, shelf.group(application, name)) for name in names]}
 
     def _list_groups(self, call: Call) -> dict[str, Any]:
@@ -208,7 +151,7 @@ class Groups:
 
     def _delete_group(self, call: Call) -> dict[str, Any]:
         """One that is not there is fine."""
-        name = _group_name(call.params.get("deploymentGroupName"))
+        name = checks.group_name(call.params.get("deploymentGroupName"))
         self._shelf(call).groups.pop((str(call.params.get("applicationName") or ""), name), None)
         return {"hooksNotCleanedUp": []}
 
@@ -249,7 +192,7 @@ class Groups:
         return shelf.group(*name.split("/", 1)).tags if "/" in name else shelf.application(name).tags
 
     def _tag(self, call: Call) -> dict[str, Any]:
-        self._tagged(call).update(_tags(call.params.get("Tags")))
+        self._tagged(call).update(checks.read_tags(call.params.get("Tags")))
         return {}
 
     def _untag(self, call: Call) -> dict[str, Any]:
@@ -262,71 +205,8 @@ class Groups:
         return {"Tags": [{"Key": key, "Value": value} for key, value in self._tagged(call).items()]}
 
 
-def check_alarms(given: Mapping[str, Any] | None) -> None:
-    """Refuse an ``alarmConfiguration`` that can't be looked at.
-
-    Raises:
-        AwsError: it names none, or too many.
-    """
-    alarms = (given or {}).get("alarms") or ()
-    if (given or {}).get("enabled") and not all(alarm.get("name") for alarm in alarms):
-        raise AwsError("InvalidAlarmConfigException", "Each alarm must have a name.")
-    if len(alarms) > _ALARMS_LIMIT:
-        raise AwsError(
-            "AlarmsLimitExceededException",
-            f"The maximum number of alarms for a deployment group ({_ALARMS_LIMIT}) was exceeded.",
-        )
-
-
-def check_rollback(given: Mapping[str, Any] | None) -> None:
-    """Refuse an ``autoRollbackConfiguration`` that means nothing.
-
-    Raises:
-        AwsError: it is on for no event, or for one that there is not.
-    """
-    if not given or not given.get("enabled"):
-        return
-    occasions = given.get("events") or ()
-    if not occasions or any(each not in _ROLLBACKS for each in occasions):
-        raise AwsError(
-            "InvalidAutoRollbackConfigException",
-            f"An automatic rollback that is enabled needs events among {', '.join(_ROLLBACKS)}.",
-        )
-
-
-def batch(names: Any) -> list[str]:
-    """The names of a batch request.
-
-    Raises:
-        AwsError: there are too many.
-    """
-    found = [str(name) for name in names or ()]
-    if len(found) > _BATCH_LIMIT:
-        raise AwsError(
-            "BatchLimitExceededException",
-            f"The maximum number of names or IDs ({_BATCH_LIMIT}) was exceeded.",
-        )
-    return found
-
-
-def _application_name(name: Any) -> str:
-    if not name:
-        raise AwsError("ApplicationNameRequiredException", "The application name is missing.")
-    if not _NAME.fullmatch(str(name)):
-        raise AwsError("InvalidApplicationNameException", f"{name} is no name of an application.")
-    return str(name)
-
-
-def _group_name(name: Any) -> str:
-    if not name:
-        raise AwsError("DeploymentGroupNameRequiredException", "The deployment group name is missing.")
-    if not _NAME.fullmatch(str(name)):
-        raise AwsError("InvalidDeploymentGroupNameException", f"{name} is no name of a deployment group.")
-    return str(name)
-
-
-def _tags(given: Any) -> dict[str, str]:
-    return {str(tag.get("Key", "")): str(tag.get("Value", "")) for tag in given or ()}
+def _arn(call: Call, application: str, name: str) -> str:
+    return f"arn:aws:codedeploy:{call.region}:{call.account_id}:deploymentgroup:{application}/{name}"
 
 
 def _application(application: Application) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Any
 from sandbox.emulator.calls import AwsError, Call, Handler, Handlers
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.codedeploy import revisions
-from sandbox.emulator.fabric.codedeploy.groups import Groups, batch, check_alarms, check_rollback
+from sandbox.emulator.fabric.codedeploy.checks import batch, check_alarms, check_rollback
+from sandbox.emulator.fabric.codedeploy.groups import Groups
 from sandbox.emulator.fabric.codedeploy.model import Deployment, Group, Shelf
 from sandbox.emulator.fabric.codedeploy.notices import Bus, Notices, group_arn
 from sandbox.emulator.fabric.codedeploy.runs import Runs

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sandbox.emulator.calls import carrying, trace_header
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.eventbridge.inputs import make_input
 from sandbox.emulator.fabric.eventbridge.targets import Delivery, DeliveryFailed, RuleName, Targets
@@ -32,7 +33,9 @@ class Courier:
             .replace("+00:00", "Z"),
         }
         text = make_input(target, event, reserved)
-        self._plan(Delivery(rule, target, event, text, self._core.clock.time(), hops), retries=0, delay_s=0.0)
+        since = self._core.clock.time()
+        delivery = Delivery(rule, target, event, text, since, hops, trace_header())
+        self._plan(delivery, retries=0, delay_s=0.0)
 
     def _plan(self, delivery: Delivery, *, retries: int, delay_s: float) -> None:
         self._core.work.submit(
@@ -43,7 +46,8 @@ class Courier:
 
     def _try(self, delivery: Delivery, retries: int) -> None:
         try:
-            self._targets.deliver(delivery)
+            with carrying(delivery.trace_header):
+                self._targets.deliver(delivery)
         except DeliveryFailed as failure:
             self._failed(delivery, retries, failure)
             return

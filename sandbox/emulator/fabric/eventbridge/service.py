@@ -8,7 +8,7 @@ from typing import Any
 
 from moto.events.models import Replay, ReplayState, Rule, events_backends
 
-from sandbox.emulator.calls import AwsError, Call, Handler, Handlers
+from sandbox.emulator.calls import AwsError, Call, Handler, Handlers, carrying, trace_header
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.eventbridge import events
 from sandbox.emulator.fabric.eventbridge.bus import Buses, bus_name, find_bus
@@ -88,7 +88,8 @@ class EventBridge:
 
     def _put_entry(self, call: Call, entry: Mapping[str, Any]) -> str:
         event = events.event_of(entry, call.account_id, call.region, self._core.clock.now())
-        self._buses.put(call.account_id, call.region, bus_name(entry.get("EventBusName")), event)
+        with carrying(entry.get("TraceHeader") or trace_header()):
+            self._buses.put(call.account_id, call.region, bus_name(entry.get("EventBusName")), event)
         return str(event["id"])
 
     def _test_event_pattern(self, call: Call) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from moto.logs.models import logs_backends
 from moto.sqs.models import Queue
 
+from sandbox.emulator.calls import trace_header
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import policies, principals, roles
 from sandbox.emulator.fabric.arns import Arn
@@ -52,6 +53,7 @@ class Delivery:
     text: str
     since: float
     hops: int = 0
+    trace_header: str = ""
 
 
 class DeliveryFailed(Exception):
@@ -142,6 +144,7 @@ class Targets:
             account_id=arn.account_id,
             region=arn.region,
             source=f"events:{rule.name}",
+            trace_header=trace_header(),
         )
 
     def _to_queue(self, arn: Arn, target: Mapping[str, Any], text: str, rule: RuleName) -> None:
@@ -153,7 +156,7 @@ class Targets:
                 "The queue should either have ContentBasedDeduplication enabled or "
                 "MessageDeduplicationId provided explicitly",
             )
-        self._mailroom.send(queue, text, group=group)
+        self._mailroom.send(queue, text, group=group, trace_header=trace_header())
 
     def _queue(self, queue_arn: str, rule: RuleName) -> Queue:
         self._check(queue_arn, rule)

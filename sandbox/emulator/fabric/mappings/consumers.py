@@ -30,7 +30,7 @@ class Consumer(Protocol):
     def principal(self) -> Principal | None:
         """Whom it polls as; None once it is gone."""
 
-    def invoke(self, payload: bytes, source: str, trace_header: str = "") -> InvokeOutcome:
+    def invoke(self, payload: bytes, source: str, linked_traces: tuple[str, ...] = ()) -> InvokeOutcome:
         """Hand a batch over and see what comes of it. Never with a lock held."""
 
     def context(self, condition: str, invoked: int, outcome: InvokeOutcome | None) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class FunctionConsumer:
         except AwsError:
             return None
 
-    def invoke(self, payload: bytes, source: str, trace_header: str = "") -> InvokeOutcome:
+    def invoke(self, payload: bytes, source: str, linked_traces: tuple[str, ...] = ()) -> InvokeOutcome:
         """Run the function."""
         return self._functions.invoke(
             self.arn,
@@ -89,7 +89,7 @@ class FunctionConsumer:
             account_id=self._mapping.account_id,
             region=self._mapping.region,
             source=source,
-            trace_header=trace_header,
+            linked_traces=linked_traces,
         )
 
     def context(self, condition: str, invoked: int, outcome: InvokeOutcome | None) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from sandbox.emulator.fabric.mappings.consumers import Consumer, batch_failed_as
 from sandbox.emulator.fabric.mappings.model import Polled, QueueSettings
 from sandbox.emulator.fabric.mappings.records import Received
 from sandbox.emulator.fabric.sqs import Mailroom
-from sandbox.emulator.functions import recursion
 from sandbox.emulator.functions.contract import InvokeOutcome
 from sandbox.emulator.work import WorkItem
 
@@ -177,12 +176,11 @@ class SqsPoller:
         return passed
 
     def _invoke(self, batch: _Batch) -> None:
+        # A batch begins a trace of its own, linked to those that its messages came from.
+        # Source: https://docs.aws.amazon.com/xray/latest/devguide/xray-tracelinking.html
+        headers = tuple(dict.fromkeys(each.trace_header for each in batch.messages if each.trace_header))
         try:
-            outcome = self._consumer.invoke(
-                batch.payload,
-                f"sqs:{self._mapping.source.name}",
-                recursion.of_batch(each.trace_header for each in batch.messages),
-            )
+            outcome = self._consumer.invoke(batch.payload, f"sqs:{self._mapping.source.name}", headers)
         except Exception:
             self._free_slot()
             raise

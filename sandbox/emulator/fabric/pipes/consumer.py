@@ -76,7 +76,7 @@ class PipeConsumer:
         """As Pipes tells of a discarded batch."""
         return {"context": {"partnerResourceArn": self.arn, "condition": condition}}
 
-    def invoke(self, payload: bytes, source: str, trace_header: str = "") -> InvokeOutcome:
+    def invoke(self, payload: bytes, source: str, linked_traces: tuple[str, ...] = ()) -> InvokeOutcome:
         """Filtered events in, enriched, to the target."""
         definition, request_id = self._definition(), str(uuid.uuid4())
         events = [_flat(record) for record in json.loads(payload)["Records"]]

@@ -57,7 +57,6 @@ class Change:
     caller_account: str
     request_id: str
     source_ip: str
-    trace_header: str = ""
 
     @property
     def name(self) -> str:

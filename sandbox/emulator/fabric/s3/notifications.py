@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from moto.s3.models import FakeBucket, s3_backends
 
-from sandbox.emulator.calls import AwsError, Call, Handlers, current_call, trace_header, tracing
+from sandbox.emulator.calls import AwsError, Call, Handlers, carrying, current_call, trace_header
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import policies, principals
 from sandbox.emulator.fabric.policies import Delivery
@@ -99,19 +99,21 @@ class Notifications:
         chosen = [rule for rule in wanted.rules if rule.wants(event, state.key)]
         for rule in chosen:
             message = events.notification(change, rule.id)
-            self._submit(bucket, rule, change.name, message, change.trace_header)
+            self._submit(bucket, rule, change.name, message)
         if wanted.rules and not chosen and not wanted.event_bridge:
             self._note(
                 bucket, change.name, change.object.key, "filtered", reason=_why_unwanted(wanted, change)
             )
         if wanted.event_bridge and events.knows_bus_event(change):
+            header = trace_header()
             self._core.work.submit(
-                lambda: self._put(change.owner, change.region, events.bus_event(change)),
+                lambda: self._put(change.owner, change.region, events.bus_event(change), header),
                 label=f"s3:{bucket.name} → event bus",
             )
 
-    def _put(self, account_id: str, region: str, event: Mapping[str, Any]) -> None:
-        self._events.put(account_id, region, event)
+    def _put(self, account_id: str, region: str, event: Mapping[str, Any], header: str) -> None:
+        with carrying(header):
+            self._events.put(account_id, region, event)
 
     def _bucket(self, call: Call) -> FakeBucket:
         name = call.params.get("Bucket", "")
@@ -175,24 +177,25 @@ class Notifications:
             caller.account_id if caller is not None else bucket.account_id,
             _request_id(call),
             (call.headers.get("x-forwarded-for") if call is not None else None) or "127.0.0.1",
-            trace_header(),
         )
 
-    def _submit(
-        self, bucket: FakeBucket, rule: Rule, event: str, message: dict[str, Any], trace: str = ""
-    ) -> None:
+    def _submit(self, bucket: FakeBucket, rule: Rule, event: str, message: dict[str, Any]) -> None:
+        header = trace_header()
+
+        def deliver() -> None:
+            with carrying(header):
+                self._deliver(bucket, rule, event, message)
+
         self._core.work.submit(
-            lambda: self._deliver(bucket, rule, event, message, trace),
+            deliver,
             label=f"s3:{bucket.name} → {rule.target.service}:{rule.target.name}",
         )
 
-    def _deliver(
-        self, bucket: FakeBucket, rule: Rule, event: str, message: dict[str, Any], trace: str
-    ) -> None:
+    def _deliver(self, bucket: FakeBucket, rule: Rule, event: str, message: dict[str, Any]) -> None:
         target = rule.target
         reason = self._refusal(bucket, str(target))
         if not reason:
-            self._hand_over(bucket, rule, message, trace)
+            self._hand_over(bucket, rule, message)
         records = message.get("Records")
         key = records[0]["s3"]["object"]["key"] if records else ""
         if reason:
@@ -212,7 +215,7 @@ class Notifications:
             **detail,
         )
 
-    def _hand_over(self, bucket: FakeBucket, rule: Rule, message: dict[str, Any], trace: str) -> None:
+    def _hand_over(self, bucket: FakeBucket, rule: Rule, message: dict[str, Any]) -> None:
         target, text = rule.target, json.dumps(message, separators=(",", ":"), ensure_ascii=False)
         if target.service == "lambda":
             self._functions.invoke_async(
@@ -221,17 +224,16 @@ class Notifications:
                 account_id=target.account_id,
                 region=target.region,
                 source=f"s3:{bucket.name}",
-                trace_header=trace,
+                trace_header=trace_header(),
             )
         elif target.service == "sqs":
             queue = self._mailroom.find_queue(str(target))
             if queue is not None:
-                self._mailroom.send(queue, text, sender_id=f"AWS:{_SERVICE}", trace_header=trace)
+                self._mailroom.send(queue, text, sender_id=f"AWS:{_SERVICE}", trace_header=trace_header())
         else:
             principal = principals.service(_SERVICE, target.account_id)
             client = self._core.clients.client("sns", region=target.region, principal=principal)
-            with tracing(trace):
-                client.publish(TopicArn=str(target), Message=text, Subject="Amazon S3 Notification")
+            client.publish(TopicArn=str(target), Message=text, Subject="Amazon S3 Notification")
 
 
 def _why_unwanted(wanted: Configuration, change: Change) -> str:

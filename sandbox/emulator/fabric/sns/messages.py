@@ -26,6 +26,7 @@ class Publication:
     attributes: Mapping[str, Mapping[str, Any]]
     group: str = ""
     deduplication_id: str = ""
+    trace_header: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,6 @@ class Notification:
     subscription_arn: str
     at: dt.datetime
     sequence_number: str = ""
-    trace_header: str = ""
 
     def envelope(self) -> str:
         """The JSON that queues and endpoints get unless they want messages raw.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from sandbox.emulator.calls import trace_header
 from sandbox.emulator.fabric.sns.messages import Publication
 from sandbox.emulator.patches import replaces
 
@@ -44,6 +45,7 @@ def _tell(_original: Callable[..., None]) -> Callable[..., None]:
                 message_attributes or {},
                 group_id or "",
                 deduplication_id or "",
+                trace_header(),
             )
             _sink(subscription, published)
 

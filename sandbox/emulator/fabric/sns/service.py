@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sandbox.emulator.calls import Call, Handlers, trace_header
+from sandbox.emulator.calls import Call, Handlers
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import policies
 from sandbox.emulator.fabric.arns import Arn
@@ -95,7 +95,6 @@ class Sns:
             subscription.arn,
             self._core.clock.now(),
             self._sequence_number(published.id) if topic.fifo_topic else "",
-            trace_header(),
         )
         policy, scope = subscription._filter_policy, subscription.attributes.get("FilterPolicyScope")
         if policy and not passes(policy, scope or "MessageAttributes", published):
@@ -193,7 +192,7 @@ class Sns:
                 account_id=target.account_id,
                 region=target.region,
                 source=f"sns:{subscription.topic.name}",
-                trace_header=notification.trace_header,
+                trace_header=notification.published.trace_header,
             )
             return ""
         raw = str(subscription.attributes.get("RawMessageDelivery", "")).lower() == "true"
@@ -216,7 +215,7 @@ class Sns:
             group=published.group,
             deduplication_id=published.deduplication_id,
             sender_id=f"AWS:{_SERVICE}",
-            trace_header=notification.trace_header,
+            trace_header=published.trace_header,
         )
         return ""
 

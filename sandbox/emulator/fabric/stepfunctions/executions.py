@@ -54,6 +54,7 @@ class Execution:
         executions: ExecutionsView,
         completions: Completions,
         ended: Callable[[Execution], None],
+        trace_header: str = "",
     ) -> None:
         self._core = core
         self.machine = machine
@@ -72,7 +73,7 @@ class Execution:
         self._logs = LogSink(core, machine, arn)
         self.history = History(core.clock.now, self._logs.note, None if machine.express else EVENTS_LIMIT)
         label = f"state machine {machine.name}"
-        self._weaver = Weaver(core.work, completions, label)
+        self._weaver = Weaver(core.work, completions, label, trace_header)
         tasks = Integrations(core, self.history, executions, self._assume, machine.region, label)
         maps = DistributedMaps(
             self.history,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.emulator.calls import carrying
 from sandbox.emulator.fabric.stepfunctions.errors import RUNTIME, TIMEOUT, StatesError
 from sandbox.emulator.work import WorkItem, WorkQueue
 
@@ -60,13 +61,17 @@ Branch = Generator[Effect, Any, Any]
 
 
 class Weaver:
-    """Runs the branches of one execution. ``completions`` is shared by all of an account's executions."""
+    """Runs the branches of one execution. ``completions`` is shared by all of an account's executions.
 
-    def __init__(self, work: WorkQueue, completions: Completions, label: str) -> None:
+    What they call belongs to the trace that ``trace_header`` names.
+    """
+
+    def __init__(self, work: WorkQueue, completions: Completions, label: str, trace_header: str = "") -> None:
         self.lock = threading.RLock()
         self.work = work
         self.completions = completions
         self.label = label
+        self.trace_header = trace_header
 
     def start(
         self, make: Callable[[Fiber], Branch], done: Callable[[Any, StatesError | None], None]
@@ -106,6 +111,14 @@ class Completions:
             lambda: fiber.deliver(ticket, value, error), label=f"{fiber.weaver.label}: completed"
         )
         return True
+
+    def begin(
+        self, key: str, timeout_s: float | None, heartbeat_s: float | None, started: Callable[[], None]
+    ) -> bool:
+        """Whether somebody waits for ``key``, whose limits then count from now; ``started`` is told."""
+        with self._lock:
+            found = self._waiting.get(key)
+        return found is not None and found[0].limit(found[1], timeout_s, heartbeat_s, started)
 
     def heartbeat(self, key: str) -> bool:
         """Whether somebody waits for ``key``, and now has longer to wait."""
@@ -185,6 +198,25 @@ class Fiber:
                 waiting, waiting.heartbeat_s, StatesError("States.HeartbeatTimeout")
             )
 
+    def limit(
+        self, ticket: int, timeout_s: float | None, heartbeat_s: float | None, started: Callable[[], None]
+    ) -> bool:
+        """Whether it still waits: then ``started`` is called, and its time is limited from now on."""
+        with self.weaver.lock:
+            waiting = self._waiting
+            if self._ended or waiting is None or waiting.ticket != ticket:
+                return False
+            started()
+            self._set_limits(waiting, timeout_s, heartbeat_s)
+            return True
+
+    def _set_limits(self, waiting: _Waiting, timeout_s: float | None, heartbeat_s: float | None) -> None:
+        if timeout_s is not None:
+            waiting.timers.append(self._timer(waiting, timeout_s, StatesError(TIMEOUT)))
+        if heartbeat_s is not None:
+            waiting.heartbeat_s = heartbeat_s
+            waiting.heartbeat = self._timer(waiting, heartbeat_s, StatesError("States.HeartbeatTimeout"))
+
     def _go_on(self, value: Any, error: StatesError | None) -> None:
         assert self._branch is not None
         try:
@@ -228,13 +260,7 @@ class Fiber:
         if isinstance(effect, Sleep):
             waiting.timers.append(self._timer(waiting, effect.seconds, None))
             return
-        if effect.timeout_s is not None:
-            waiting.timers.append(self._timer(waiting, effect.timeout_s, StatesError(TIMEOUT)))
-        if effect.heartbeat_s is not None:
-            waiting.heartbeat_s = effect.heartbeat_s
-            waiting.heartbeat = self._timer(
-                waiting, effect.heartbeat_s, StatesError("States.HeartbeatTimeout")
-            )
+        self._set_limits(waiting, effect.timeout_s, effect.heartbeat_s)
         if effect.key:
             waiting.key = effect.key
             self.weaver.completions.add(effect.key, self, waiting.ticket)
@@ -243,7 +269,8 @@ class Fiber:
 
     def _perform(self, call: Call, ticket: int) -> None:
         try:
-            value = call.action()
+            with carrying(self.weaver.trace_header):
+                value = call.action()
         except StatesError as error:
             self.deliver(ticket, None, error)
             return

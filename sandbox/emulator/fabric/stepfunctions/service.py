@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 from moto.stepfunctions.models import stepfunctions_backends
 
-from sandbox.emulator.calls import AwsError, Call, Handler, Handlers
+from sandbox.emulator.calls import AwsError, Call, Handler, Handlers, trace_header
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import roles
+from sandbox.emulator.fabric.stepfunctions.activities import Activities
 from sandbox.emulator.fabric.stepfunctions.definition import InvalidDefinition, read_definition
 from sandbox.emulator.fabric.stepfunctions.errors import StatesError
 from sandbox.emulator.fabric.stepfunctions.executions import EXPRESS_LIMIT_S, SERVICE, Execution, Machine
@@ -39,6 +40,7 @@ class StepFunctions:
         self._core = core
         self._bus = bus
         self._completions = Completions()
+        self.activities = Activities(core, self._completions)
         self._lock = threading.Lock()
         self._executions: dict[str, Execution] = {}
         self._followers: defaultdict[str, list[Callable[[Mapping[str, Any]], None]]] = defaultdict(list)
@@ -62,7 +64,8 @@ class StepFunctions:
             "ListMapRuns": self._list_map_runs,
             "DescribeMapRun": self._describe_map_run,
         }
-        return {("stepfunctions", name): handler for name, handler in found.items()}
+        made: Handlers = {("stepfunctions", name): handler for name, handler in found.items()}
+        return made | self.activities.handlers()
 
     def when_ended(self, arn: str, then: Callable[[Mapping[str, Any]], None]) -> None:
         """Call ``then`` with the description of an execution once it has ended."""
@@ -176,7 +179,17 @@ class StepFunctions:
             )
         prefix = machine.arn.replace(":stateMachine:", ":express:" if machine.express else ":execution:")
         arn = f"{prefix}:{name}:{uuid.uuid4()}" if machine.express else f"{prefix}:{name}"
-        execution = Execution(self._core, machine, arn, name, given, self, self._completions, self._ended)
+        execution = Execution(
+            self._core,
+            machine,
+            arn,
+            name,
+            given,
+            self,
+            self._completions,
+            self._ended,
+            params.get("traceHeader") or trace_header(),
+        )
         with self._lock:
             existing = self._executions.get(arn)
             if existing is not None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-import secrets
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sandbox.emulator.fabric import task_tokens
 from sandbox.emulator.fabric.stepfunctions import choices, paths
 from sandbox.emulator.fabric.stepfunctions.errors import RUNTIME, StatesError
 from sandbox.emulator.fabric.stepfunctions.fibers import Branch, Effect, Fiber, Gather, Sleep
@@ -155,7 +155,8 @@ class Interpreter:
         if kind == "Task":
             resource = attempt.language.fill(state["Resource"], attempt.scope(attempt.raw), "Resource")
             if resource.endswith(".waitForTaskToken"):
-                attempt.frame.context["Task"] = {"Token": secrets.token_urlsafe(384)}
+                machine = attempt.frame.context["StateMachine"]["Id"]
+                attempt.frame.context["Task"] = {"Token": task_tokens.make(machine)}
         given = self._effective_input(attempt)
         if kind in ("Pass", "Succeed"):
             result = state.get("Result", given)

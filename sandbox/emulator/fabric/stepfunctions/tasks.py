@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from sandbox.emulator import sdk
 from sandbox.emulator.calls import Principal
 from sandbox.emulator.core import AccountCore
+from sandbox.emulator.fabric.stepfunctions.activities import Activities, Scheduled
 from sandbox.emulator.fabric.stepfunctions.errors import RUNTIME, TIMEOUT, StatesError
 from sandbox.emulator.fabric.stepfunctions.fibers import Call, Effect, Fiber
 from sandbox.emulator.fabric.stepfunctions.history import NOT_TRUNCATED, History, data
@@ -25,6 +26,7 @@ from sandbox.emulator.fabric.stepfunctions.history import NOT_TRUNCATED, History
 _INTEGRATION = re.compile(
     r"arn:aws[\w-]*:states:::(?:(aws-sdk):)?([\w-]+):(\w+?)(\.sync(?::2)?|\.waitForTaskToken)?"
 )
+_ACTIVITY = re.compile(r"arn:aws[\w-]*:states:[\w-]+:\d{12}:activity:.+")
 # Optimised integrations: botocore's service, and how their errors are called.
 _OPTIMISED = {
     "lambda": ("lambda", "Lambda"),
@@ -45,7 +47,9 @@ _SDK_PREFIXES = {
 
 
 class ExecutionsView(Protocol):
-    """What tasks that start executions need of the others."""
+    """What tasks need of other executions, and of workers."""
+
+    activities: Activities
 
     def when_ended(self, arn: str, then: Callable[[Mapping[str, Any]], None]) -> None:
         """Call ``then`` with the description of an execution once it has ended."""
@@ -99,6 +103,8 @@ class Integrations:
         }
         if ":lambda:" in resource and ":states:::" not in resource:
             return (yield from self._function(fiber, resource, given, limits))
+        if _ACTIVITY.fullmatch(resource):
+            return (yield from self._activity(fiber, resource, given, limits))
         task = _read(resource)
         token = (context.get("Task") or {}).get("Token", "")
         return (yield from self._integration(fiber, task, given, limits, token))
@@ -130,6 +136,32 @@ class Integrations:
             raise
         result = answer["Payload"]
         self._add(fiber, "LambdaFunctionSucceeded", output=data(result), outputDetails=NOT_TRUNCATED)
+        return result
+
+    def _activity(
+        self, fiber: Fiber, resource: str, given: Any, limits: Mapping[str, Any]
+    ) -> Generator[Effect, Any, Any]:
+        """A task that a worker fetches, and answers with its token."""
+        told = {"input": data(given), "inputDetails": NOT_TRUNCATED, **limits}
+        self._add(fiber, "ActivityScheduled", resource=resource, **told)
+        token = secrets.token_urlsafe(96)
+        timeout_s, heartbeat_s = limits["timeoutInSeconds"], limits["heartbeatInSeconds"]
+
+        def started(worker: str | None) -> None:
+            self._add(fiber, "ActivityStarted", workerName=worker)
+
+        def schedule() -> None:
+            if not self._executions.activities.exists(resource):
+                raise StatesError(RUNTIME, f"The activity {resource} does not exist.")
+            task = Scheduled(token, data(given), timeout_s, heartbeat_s, started)
+            self._executions.activities.schedule(resource, task)
+
+        try:
+            result = yield Call(schedule, self._label, key=token)
+        except StatesError as error:
+            self._not_done(fiber, "Activity", error)
+            raise
+        self._add(fiber, "ActivitySucceeded", output=data(result), outputDetails=NOT_TRUNCATED)
         return result
 
     def _invoke(self, function: str, payload: Any, **more: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -20,6 +20,7 @@ from sandbox.emulator.functions.api.describing import KEPT_BESIDE, configuration
 from sandbox.emulator.functions.api.validation import invalid
 from sandbox.emulator.functions.api.versions import check_revision, page, publish
 from sandbox.emulator.functions.code import UNPACKED_LIMIT_BYTES
+from sandbox.emulator.functions.credentials import session_of
 from sandbox.emulator.functions.fleet import Fleet
 from sandbox.emulator.functions.names import LATEST, FunctionName
 from sandbox.emulator.functions.runtimes import Runtimes
@@ -79,6 +80,7 @@ class FunctionConfigurations:
         public = layers_of.public(self._runtimes, params.get("Layers") or [])
         with self._core.dispatch_lock:
             validation.check_configuration(params, self._runtimes, call.account_id)
+            self._check_tracing(name, params["Role"], params.get("TracingConfig"))
             layers = layers_of.find(name, params.get("Layers") or [], public)
         self._unpack(content, tuple(layers.values()))
         # moto looks for layers in the function's own account alone.
@@ -99,6 +101,18 @@ class FunctionConfigurations:
             write_extras(function, Layers=layers_of.kept(layers), **_beside(params))
             self._changed(function)
             return configuration(publish(backend, function) if params.get("Publish") else function)
+
+    def _check_tracing(self, name: FunctionName, role: str, tracing: Mapping[str, Any] | None) -> None:
+        """Active tracing wants a role that may write traces. Hold the dispatch lock."""
+        if (tracing or {}).get("Mode") != "Active":
+            return
+        principal = session_of(role, name.account_id, name.name)
+        if self._core.guard.refusal(
+            principal, "xray:PutTraceSegments", "*", region=name.region, quietly=True
+        ):
+            raise invalid(
+                "The provided execution role does not have permissions to call PutTraceSegments on XRAY"
+            )
 
     def get(self, call: Call) -> dict[str, Any]:
         """Configuration, where the code is, tags and reserved concurrency."""
@@ -165,6 +179,9 @@ class FunctionConfigurations:
             check_revision(function, params)
             _check_snap_start(params, str(params.get("Runtime") or function.run_time))
             validation.check_configuration(params, self._runtimes, call.account_id)
+            if params.get("TracingConfig") or params.get("Role"):
+                tracing = params.get("TracingConfig") or function.tracing_config
+                self._check_tracing(name, params.get("Role") or function.role, tracing)
             wanted = params.get("Layers")
             layers = None if wanted is None else layers_of.find(name, wanted, public)
         if layers is not None:

@@ -11,7 +11,7 @@ import binascii
 import json
 from typing import Any, Protocol
 
-from sandbox.emulator.calls import AwsError, Call, Handlers
+from sandbox.emulator.calls import AwsError, Call, Handlers, trace_header
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.functions import names
 from sandbox.emulator.functions.contract import InvokeOutcome
@@ -89,7 +89,9 @@ class InvokeApi:
         _check_size(payload, ASYNCHRONOUS_LIMIT_BYTES)
         self._store.resolve(name)
         _check_json(payload)
-        self._runner.enqueue(name, Invocation(payload, "api", request_id=call.request_id))
+        self._runner.enqueue(
+            name, Invocation(payload, "api", trace_header=trace_header(), request_id=call.request_id)
+        )
         return {"Status": 202}
 
     def invoke_with_response_stream(self, call: Call) -> dict[str, Any]:
@@ -117,7 +119,7 @@ class InvokeApi:
         return Invocation(
             payload=payload,
             source="api",
-            trace_header=call.headers.get("x-amzn-trace-id", ""),
+            trace_header=trace_header(),
             client_context=_client_context(call.params.get("ClientContext") or ""),
             request_id=call.request_id,
         )

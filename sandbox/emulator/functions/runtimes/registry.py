@@ -52,13 +52,15 @@ class Launch:
 
     ``command`` is None for Python, which forks from the warm parent. ``runtime_dir`` (on this machine)
     becomes /var/runtime and ``language_dir`` /var/lang, both read-only; None leaves those that every
-    environment has. ``variables`` give way to the function's own of the same name.
+    environment has. ``variables`` give way to the function's own of the same name. ``copies`` are entries of
+    the package that the runtime has as well, byte for byte.
     """
 
     command: tuple[str, ...] | None
     runtime_dir: Path | None = None
     language_dir: Path | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    copies: frozenset[str] = frozenset()
 
 
 class Runtime(Protocol):

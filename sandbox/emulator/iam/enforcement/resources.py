@@ -19,6 +19,7 @@ from moto.secretsmanager.models import secretsmanager_backends
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
+from sandbox.emulator.fabric import task_tokens
 from sandbox.emulator.iam.enforcement.policies import find_role, read
 from sandbox.emulator.iam.evaluation import Policy
 
@@ -260,4 +261,5 @@ _FACTS: Mapping[str, Find] = {
     "ciphertext": _ciphertext_key,
     "kinesis-iterator": _stream_of_iterator,
     "role-boundary": _role_boundary,
+    "task-token": lambda token, _account_id, _region: task_tokens.find_state_machine(token),
 }

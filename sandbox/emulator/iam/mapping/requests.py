@@ -171,6 +171,20 @@ def _sts(asked: Asked) -> list[Authorisation] | None:
     return None
 
 
+def _states(asked: Asked) -> list[Authorisation] | None:
+    """Who reports about a task may be allowed for the state machine that waits.
+
+    AWS lists no resource for it, but SAM's own ``StepFunctionsCallbackPolicy`` names the machine.
+    Source: https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/serverless-policy-template-list.html
+    """
+    if not asked.operation.startswith("SendTask"):
+        return None
+    machine = asked.find("task-token", asked.text("taskToken"))
+    return (
+        [Authorisation(f"states:{asked.operation}", machine, "", conditions.of(asked))] if machine else None
+    )
+
+
 _SPECIAL: Mapping[str, Callable[[Asked], list[Authorisation] | None]] = {
     "apigateway": _apigateway,
     "apigatewayv2": _apigateway,
@@ -180,6 +194,7 @@ _SPECIAL: Mapping[str, Callable[[Asked], list[Authorisation] | None]] = {
     "events": _events,
     "kms": _kms,
     "s3": s3.authorisations,
+    "stepfunctions": _states,
     "sts": _sts,
 }
 

@@ -56,10 +56,14 @@ def test_a_function_of_a_bucket_has_its_template_settings(stack: Any) -> None:
         "Shared",
     )
 
+    role = stack.role()
+    stack.client("iam").attach_role_policy(
+        RoleName=role.rsplit("/", 1)[-1], PolicyArn="arn:aws:iam::aws:policy/AWSXRayDaemonWriteAccess"
+    )
     made = stack.create(
         "Lambda::Function",
         {
-            "Role": stack.role(),
+            "Role": role,
             "Runtime": "python3.12",
             "Handler": "app.handler",
             "Code": {"S3Bucket": "code", "S3Key": "app.zip"},

@@ -321,6 +321,15 @@ def test_a_functions_policy_decides_and_is_kept(site: Site) -> None:
     site.answers["authorizer"] = policy_answer("Allow", f"{arn}/dev/GET/*")
     assert ask("Bearer two").json() == {"Message": "User is not authorized to access this resource"}
 
+    site.rest.put_gateway_response(
+        restApiId=api_id,
+        responseType="ACCESS_DENIED",
+        responseTemplates={"application/json": '{"why": "$context.authorizer.reason"}'},
+    )
+    site.rest.create_deployment(restApiId=api_id, stageName="dev")
+    site.answers["authorizer"] = policy_answer("Deny", context={"reason": "closed"})
+    assert ask("Bearer three").json() == {"why": "closed"}, "what the function told is there to be shown"
+
 
 def test_a_function_that_says_unauthorized_or_breaks(site: Site) -> None:
     uri = site.authorizer_function()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.emulator import patches
 from sandbox.emulator.fabric.apigateway.templates import Input, render
 from sandbox.emulator.fabric.sqs import SqsService
 from tests.emulator.fabric.apigateway.conftest import HttpAnswer, Web, proxy_uri
@@ -16,7 +17,7 @@ from tests.emulator.fabric.fakes import RecordingFunctions, create_role
 @pytest.mark.parametrize(
     ("template", "text"),
     [
-        ("$input.json('$')", '{"name":"Ann","items":[{"n":1},{"n":2}]}'),
+        ("$input.json('$.items')", '[{"n":1},{"n":2}]'),
         ("$input.path('$.name')", "Ann"),
         ("$input.params('id') $input.params('q') $input.params('X-Key')", "7 find k"),
         ("$input.params().header.get('x-key')", "k"),
@@ -26,16 +27,29 @@ from tests.emulator.fabric.fakes import RecordingFunctions, create_role
         ),
         ("#if($input.path('$.items').size() > 1)many#{else}few#end", "many"),
         ("$util.escapeJavaScript('say \"hi\"')", 'say \\"hi\\"'),
+        # As AWS's documentation has it: an escaped quote is none in JSON.
+        ("""$util.escapeJavaScript("it's").replaceAll("\\\\'","'")""", "it's"),
         ("$util.urlEncode('a b&c')", "a+b%26c"),
         ("$util.base64Decode($util.base64Encode('text'))", "text"),
         ('$util.parseJson(\'{"a": {"b": 3}}\').a.b', "3"),
         ("$context.identity.sourceIp $stageVariables.table", "192.0.2.7 orders"),
         ("#set($m = {})$!m.put('k', 'v')$m.k", "v"),
+        ("#set($n = $input.path('$.name'))$n.toUpperCase() $n.substring(1) $n.indexOf('n')", "ANN nn 1"),
+        ("#if($input.path('$.name').equals('Ann') && !$input.path('$.name').isEmpty())she#end", "she"),
+        ("#set($a = $input.path('$.path').split('/'))$a.size() $a[1]", "3 b"),
+        ("$input.path('$.path').replaceAll('([a-c])/', '$1-')", "a-b-c"),
+        ('$util.escapeJavaScript("it\'s").replaceAll("\\\\\'", "\'")', "it's"),
+        ("$input.path('$.fine') #if($input.path('$.fine') == 'true')fine#end", "true fine"),
+        ("$input.path('$.map') $input.path('$.items')", '{a=1, b=null} [{"n":1},{"n":2}]'),
+        ("#set($t = 'n' + $input.path('$.items[0].n'))$t", "n1"),
+        ("#if($input.path('$.map.b') > 1)more#{else}none#end", "none"),
     ],
 )
 def test_templates(template: str, text: str) -> None:
+    patches.apply_all()
     given = Input(
-        '{"name": "Ann", "items": [{"n": 1}, {"n": 2}]}',
+        '{"name": "Ann", "items": [{"n": 1}, {"n": 2}], "fine": true, '
+        '"path": "a/b/c", "map": {"a": 1, "b": null}}',
         {"path": {"id": "7"}, "querystring": {"q": "find"}, "header": {"x-key": "k"}},
     )
     context = {"identity": {"sourceIp": "192.0.2.7"}}

@@ -102,6 +102,13 @@ def test_what_is_not_there_asks_for_a_token(web: Web, api: str) -> None:
     assert web(api.replace("/Prod", "/Test/orders/1")).json() == {"message": "Forbidden"}
 
 
+def test_what_is_measured_goes_by_the_name_of_the_api(account: Any, web: Web, api: str) -> None:
+    web(f"{api}/none")
+
+    (request,) = [event for event in account.core.timeline.since() if event.kind == "delivery"]
+    assert (request.detail["api_name"], request.detail["status"]) == ("orders", 403)
+
+
 def test_a_greedy_path_takes_the_rest(web: Web, api: str, functions: RecordingFunctions) -> None:
     web(f"{api}/files/a/b", "PUT", {"Content-Type": "image/png"}, b"\x89PNG")
     event = functions.events[0]

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import botocore.session
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from botocore.parsers import JSONParser, RpcV2CBORParser
+from werkzeug.test import Client
 
 from sandbox.emulator.fabric.codedeploy import CodeDeploy
 from sandbox.emulator.fabric.codedeploy.appspec import BadAppSpec, read
 from sandbox.emulator.fabric.eventbridge.service import EventBridge
 from sandbox.emulator.fabric.sqs.service import SqsService
+from sandbox.emulator.gateway import cbor
 from tests.emulator.fabric.fakes import RecordingFunctions, create_role
 
 
@@ -158,3 +166,32 @@ def test_servers_and_containers_are_our_gap_and_named_so(deploying: Deploying, p
 def test_an_appspec_that_says_too_little_tells_what_it_lacks(text: str, why: str) -> None:
     with pytest.raises(BadAppSpec, match=why):
         read(text)
+
+
+@pytest.mark.parametrize("kind", ["application/cbor", "application/x-amz-json-1.1"])
+def test_it_speaks_both_of_its_protocols(deploying: Deploying, kind: str) -> None:
+    """Older clients write JSON, newer ones CBOR."""
+    model = botocore.session.get_session().get_service_model("codedeploy")
+    operation = model.operation_model("GetDeploymentGroup")
+    deploying.group(alarmConfiguration={"enabled": True, "alarms": [{"name": "errors"}]})
+    wanted = {"applicationName": "app", "deploymentGroupName": "group"}
+    if kind == "application/cbor":
+        path, target = "/service/CodeDeploy_20141006/operation/GetDeploymentGroup", {}
+        body, parser = cbor.serialize(wanted, operation.input_shape), RpcV2CBORParser()
+    else:
+        path, target = "/", {"X-Amz-Target": "CodeDeploy_20141006.GetDeploymentGroup"}
+        body, parser = json.dumps(wanted).encode(), JSONParser()
+    keys = deploying.account.keys
+    request = AWSRequest("POST", f"http://127.0.0.1{path}", {"Content-Type": kind, **target}, body)
+    SigV4Auth(
+        Credentials(keys.access_key_id, keys.secret_access_key, keys.session_token or None),
+        "codedeploy",
+        deploying.account.core.region,
+    ).add_auth(request)
+    web = Client(deploying.account.gateway.application())
+    found = web.post(path, data=body, headers=dict(request.headers.items()), base_url="http://127.0.0.1")
+
+    assert found.headers["Content-Type"] == kind
+    answer = {"status_code": found.status_code, "headers": dict(found.headers), "body": found.data}
+    told = parser.parse(answer, operation.output_shape)["deploymentGroupInfo"]
+    assert told["alarmConfiguration"] == {"enabled": True, "alarms": [{"name": "errors"}]}

@@ -61,7 +61,7 @@ def test_a_batch_has_the_event_that_aws_sends(bench: Any) -> None:
     assert record["messageId"]
     assert record["receiptHandle"]
     assert invocation.source == "sqs:orders"
-    assert invocation.trace_header == "Root=1-5e8-1;Sampled=1"
+    assert (invocation.trace_header, invocation.linked_traces) == ("", ("Root=1-5e8-1;Sampled=1",))
 
 
 def test_messages_of_a_successful_batch_are_deleted(bench: Any) -> None:

@@ -11,19 +11,23 @@ from sandbox.emulator.iam.mapping import Asked, NoFacts, Unmapped, authorisation
 
 ACCOUNT, REGION = "111122223333", "eu-north-1"
 TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/orders"
+MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:fulfil"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/worker"
 
 
 class Keys(NoFacts):
-    """Tables whose partition key is ``pk``, and one secret."""
+    """Tables whose partition key is ``pk``, any secret, any deployment of one group, and one task's token."""
 
     def partition_key(self, table_arn: str) -> str | None:
         return "pk"
 
     def find_arn(self, kind: str, name: str, *, account_id: str, region: str) -> str | None:
-        return (
-            f"arn:aws:secretsmanager:{region}:{account_id}:secret:{name}-AbCdEf" if kind == "secret" else None
-        )
+        known = {
+            "secret": f"arn:aws:secretsmanager:{region}:{account_id}:secret:{name}-AbCdEf",
+            "deployment": f"arn:aws:codedeploy:{region}:{account_id}:deploymentgroup:app/group",
+            "task-token": MACHINE if name == "given" else None,
+        }
+        return known.get(kind)
 
 
 def mapped(service: str, operation: str, **params: Any) -> list[tuple[str, str]]:
@@ -115,6 +119,7 @@ def test_dynamodb(operation: str, params: dict[str, Any], wanted: list[tuple[str
 
 
 LAMBDA = "arn:aws:lambda:eu-north-1:111122223333:function:fn"
+GROUP = f"arn:aws:codedeploy:{REGION}:{ACCOUNT}:deploymentgroup:app/group"
 OTHERS = [
     ("lambda", "Invoke", {"FunctionName": "fn"}, [("lambda:InvokeFunction", LAMBDA)]),
     (
@@ -227,6 +232,20 @@ OTHERS = [
             ("iam:PassRole", ROLE),
         ],
     ),
+    (
+        "codedeploy",
+        "CreateDeploymentGroup",
+        {"applicationName": "app", "deploymentGroupName": "group", "serviceRoleArn": ROLE},
+        [("codedeploy:CreateDeploymentGroup", GROUP), ("iam:PassRole", ROLE)],
+    ),
+    ("codedeploy", "GetDeployment", {"deploymentId": "d-1"}, [("codedeploy:GetDeployment", GROUP)]),
+    (
+        "codedeploy",
+        "PutLifecycleEventHookExecutionStatus",
+        {"deploymentId": "d-1", "lifecycleEventHookExecutionId": "x", "status": "Succeeded"},
+        [("codedeploy:PutLifecycleEventHookExecutionStatus", GROUP)],
+    ),
+    ("codedeploy", "StopDeployment", {"deploymentId": "d-1"}, [("codedeploy:StopDeployment", "*")]),
 ]
 
 
@@ -316,3 +335,10 @@ def test_condition_keys(service: str, operation: str, params: dict[str, Any], ke
 def test_an_operation_without_a_mapping_says_why() -> None:
     with pytest.raises(Unmapped, match="does not know it yet"):
         found("kinesis", "CreateQueue")
+
+
+@pytest.mark.parametrize(("token", "resource"), [("given", MACHINE), ("made up", "*")])
+def test_who_reports_about_a_task_needs_the_machine_that_waits(token: str, resource: str) -> None:
+    assert mapped("stepfunctions", "SendTaskSuccess", taskToken=token, output="{}") == [
+        ("states:SendTaskSuccess", resource)
+    ]

@@ -1,0 +1,1 @@
+"""X-Ray: what functions and services tell of a request on its way, kept and found again."""

@@ -1,0 +1,66 @@
+"""What functions of these tests bring along: fetched from registries once, kept below the home folder."""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from sandbox.building.requirements import Installer, parse_requirements
+from sandbox.runtimes.prepared import VERSION
+from settings import REPOSITORY, Settings
+
+TRACING = REPOSITORY / "tests" / "fixtures" / "nodejs" / "tracing"
+_POWERTOOLS = b"aws-lambda-powertools==3.37.0\naws-xray-sdk==2.15.0\n"
+# What the runtime has as well; tests of its own say what comes of bringing it along.
+_LEFT_OUT = ("botocore", "dateutil", "six.py", "urllib3")
+
+
+@functools.cache
+def powertools() -> dict[str, bytes]:
+    """Powertools for Python with the X-Ray SDK, as published."""
+    folder = Settings().home.absolute() / "builds"
+    folder.mkdir(parents=True, exist_ok=True)
+    place = Installer(folder).install(parse_requirements("requirements.txt", _POWERTOOLS), VERSION)
+    return {
+        str(path.relative_to(place)): path.read_bytes()
+        for path in place.rglob("*")
+        if path.is_file() and not path.relative_to(place).parts[0].startswith(_LEFT_OUT)
+    }
+
+
+@functools.cache
+def nodejs() -> dict[str, bytes]:
+    """The fixture with the X-Ray SDK for Node.js, as published; skips the test where npm is missing."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed")
+    digest = hashlib.sha256((TRACING / "package-lock.json").read_bytes()).hexdigest()[:16]
+    place = Settings().home.absolute() / "test-fixtures" / f"nodejs-tracing-{digest}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with open(place.parent / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not place.is_dir():
+            _install(place)
+    found = {"index.js": (TRACING / "index.js").read_bytes()}
+    for path in (place / "node_modules").rglob("*"):
+        if path.is_file() and path.suffix in (".js", ".json", ".cjs"):
+            found[str(path.relative_to(place))] = path.read_bytes()
+    return found
+
+
+def _install(place: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix="build-") as work:
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(TRACING / name, work)
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+        subprocess.run(command, cwd=work, check=True, stdin=subprocess.DEVNULL)
+        made = Path(work, "made")
+        made.mkdir()
+        Path(work, "node_modules").rename(made / "node_modules")
+        made.rename(place)
