@@ -163,7 +163,7 @@ class EmulatedAccount:
             queues,
             mappings,
             Pipes(self.core, queues.mailroom, mappings.streams),
-            Sns(self.core, self.functions, queues.mailroom),
+            Sns(self.core, self.functions, queues.mailroom, web),
             Notifications(self.core, self.functions, queues.mailroom, self.events),
             self.events,
             Scheduler(self.core),

@@ -1,6 +1,7 @@
 """Operations that anybody may call: they show a client's id or a token instead of a signature.
 
-Source: https://docs.aws.amazon.com/cognito/latest/developerguide/authentication-flows-public-server-side.html
+Sources: https://docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html and
+https://docs.aws.amazon.com/cognito/latest/developerguide/authentication-flows-public-server-side.html
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import functools
 import json
 import threading
 from dataclasses import dataclass
+from urllib.parse import parse_qs
 
 from moto.cognitoidp.models import cognitoidp_backends
 from moto.core import DEFAULT_ACCOUNT_ID
@@ -41,6 +43,8 @@ def operations() -> frozenset[str]:
 def needs_none(call: Call) -> bool:
     """Whether this call may come from anybody."""
     anonymous = call.principal.kind is PrincipalKind.ANONYMOUS
+    if call.service == "sns":
+        return anonymous and call.operation == "ConfirmSubscription"
     return anonymous and call.service == "cognito-idp" and call.operation in operations()
 
 
@@ -52,12 +56,23 @@ def find_caller(request: HttpRequest, lock: threading.RLock) -> Anybody | None:
     target = request.headers.get("x-amz-target", "")
     if request.headers.get("authorization") or "X-Amz-Algorithm=" in request.query:
         return None
+    if request.method == "GET" and "Action=ConfirmSubscription" in request.query:
+        return _confirming(request)
     if not target.startswith(_PREFIX) or target.removeprefix(_PREFIX) not in operations():
         return None
     with lock:
         account_id, region = _home(request.body) or (DEFAULT_ACCOUNT_ID, "us-east-1")
     principal = Principal(PrincipalKind.ANONYMOUS, account_id, "anonymous")
     return Anybody("cognito-idp", region, principal)
+
+
+def _confirming(request: HttpRequest) -> Anybody | None:
+    """Who visits the address by which a subscription is confirmed: whoever has its token."""
+    given = parse_qs(request.query)
+    topic = given.get("TopicArn", [""])[0].split(":")
+    if given.get("Action") != ["ConfirmSubscription"] or len(topic) != 6 or topic[2] != "sns":
+        return None
+    return Anybody("sns", topic[3], Principal(PrincipalKind.ANONYMOUS, topic[4], "anonymous"))
 
 
 def _home(body: bytes) -> tuple[str, str] | None:

@@ -61,3 +61,35 @@ def _sqs(world: World) -> Observed:
     told = [*world.told("filtered"), *world.told("refused")]
     assert len(told) == 2
     return Observed(delivered, (), {Ending.SUBSCRIPTION_DLQ: dead.bodies(), Ending.TOLD: told})
+
+
+@row(
+    "SNS topic",
+    "HTTPS",
+    "sns-envelope",
+    tries_s=(0, 20, 40, 60),
+    endings=(Ending.SUBSCRIPTION_DLQ, Ending.TOLD),
+    kept="sns-envelope",
+    note="once the end point has confirmed; here a function URL",
+)
+def _https(world: World) -> Observed:
+    sns, topic, dead = world.client("sns"), world.topic(), world.queue()
+    url = world.function_url("works")
+    sns.subscribe(TopicArn=topic, Protocol="https", Endpoint=url)
+    sns.publish(TopicArn=topic, Message="too early")
+    [asked] = world.ledger()
+    assert asked["headers"]["x-amz-sns-message-type"] == "SubscriptionConfirmation"
+    visited, _ = world.get(json.loads(asked["body"])["SubscribeURL"])
+    assert visited == 200
+    sns.publish(TopicArn=topic, Message="hello")
+    [delivered] = world.ledger()
+    failing = world.subscribe(topic, "https", world.function_url("fails"), RedrivePolicy=_redrive(dead))
+    world.settle()
+    token = json.loads(world.ledger()[-1]["body"])["Token"]
+    assert sns.confirm_subscription(TopicArn=topic, Token=token)["SubscriptionArn"] == failing
+    world.advance(300)
+    asked_only = len(world.tries())
+    sns.publish(TopicArn=topic, Message="poison")
+    world.advance(300)
+    ended = {Ending.SUBSCRIPTION_DLQ: dead.bodies(), Ending.TOLD: world.told("pending")}
+    return Observed([json.loads(delivered["body"])], world.tries()[asked_only:], ended)

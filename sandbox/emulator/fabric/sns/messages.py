@@ -105,6 +105,30 @@ class Notification:
         return base64.b64encode(hashlib.shake_256(seed.encode()).digest(256)).decode()
 
 
+def confirmation(
+    message_id: str, topic_arn: str, region: str, token: str, address: str, at: dt.datetime
+) -> str:
+    """What an end point is sent before anything else.
+
+    Source: https://docs.aws.amazon.com/sns/latest/dg/http-subscription-confirmation-json.html
+    """
+    told = Publication(message_id, "", "", {})
+    shown = Notification(told, topic_arn, region, "", at)._fields("SigningCertURL", "UnsubscribeURL")
+    message = (
+        f"You have chosen to subscribe to the topic {topic_arn}.\n"
+        "To confirm the subscription, visit the SubscribeURL included in this message."
+    )
+    kept = ("MessageId", "TopicArn", "Timestamp", "SignatureVersion", "Signature", "SigningCertURL")
+    fields = {
+        "Type": "SubscriptionConfirmation",
+        "Token": token,
+        "Message": message,
+        "SubscribeURL": address,
+        **{name: shown[name] for name in kept},
+    }
+    return json.dumps(fields, indent=2)
+
+
 def passes(policy: Pattern, scope: str, published: Publication) -> bool:
     """Whether a subscription's filter policy lets a publication through.
 

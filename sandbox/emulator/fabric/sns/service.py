@@ -16,8 +16,10 @@ from sandbox.emulator.fabric import policies
 from sandbox.emulator.fabric.arns import Arn
 from sandbox.emulator.fabric.policies import Delivery
 from sandbox.emulator.fabric.sns import patches
+from sandbox.emulator.fabric.sns.endpoints import PENDING, PROTOCOLS, Endpoints
 from sandbox.emulator.fabric.sns.messages import Notification, Publication, passes
 from sandbox.emulator.fabric.sqs import Mailroom
+from sandbox.emulator.fabric.web import OutOfReach, Web
 from sandbox.emulator.functions.contract import Functions
 
 _SERVICE = "sns.amazonaws.com"
@@ -37,8 +39,11 @@ class _Lane:
 class Sns:
     """Filters, wraps and delivers; who subscribes to what, moto knows."""
 
-    def __init__(self, core: AccountCore, functions: Functions, mailroom: Mailroom) -> None:
+    def __init__(
+        self, core: AccountCore, functions: Functions, mailroom: Mailroom, web: Web | None = None
+    ) -> None:
         self._core = core
+        self._endpoints = Endpoints(core, web)
         self._functions = functions
         self._mailroom = mailroom
         self._numbers = itertools.count(1)
@@ -52,11 +57,25 @@ class Sns:
         return {
             ("sns", "Publish"): self.publish,
             ("sns", "PublishBatch"): self.publish_batch,
+            ("sns", "Subscribe"): self.subscribe,
+            ("sns", "ConfirmSubscription"): self._endpoints.confirm,
         }
 
     def publish(self, call: Call) -> dict[str, Any]:
         """moto validates and finds the subscriptions; a FIFO topic also numbers its messages."""
         return self._numbered(call, self._core.moto(call))
+
+    def subscribe(self, call: Call) -> dict[str, Any]:
+        """moto keeps it; an HTTP end point has to confirm before it hears of anything."""
+        result = self._core.moto(call)
+        if call.params.get("Protocol") not in PROTOCOLS:
+            return result
+        subscription = self._endpoints.find(result["SubscriptionArn"])
+        if not subscription.confirmed:
+            self._endpoints.ask(subscription)
+        if subscription.confirmed or call.params.get("ReturnSubscriptionArn"):
+            return result
+        return {"SubscriptionArn": "pending confirmation"}
 
     def publish_batch(self, call: Call) -> dict[str, Any]:
         result = self._core.moto(call)
@@ -82,6 +101,9 @@ class Sns:
             where = "body" if scope == "MessageBody" else "attributes"
             why = f"the subscription's filter policy does not match the message's {where}"
             self._report(subscription, notification, "filtered", why)
+            return
+        if subscription.attributes.get(PENDING) is True:
+            self._report(subscription, notification, "pending", "the subscription is not confirmed")
             return
         label = f"sns:{topic.name} → {subscription.protocol}:{subscription.endpoint}"
         if not topic.fifo_topic:
@@ -122,16 +144,12 @@ class Sns:
         return self._sequence_numbers[message_id]
 
     def _deliver(self, subscription: Any, notification: Notification) -> None:
+        if subscription.protocol in PROTOCOLS:
+            self._post_to_endpoint(subscription, notification, 0)
+            return
         if subscription.protocol not in ("sqs", "lambda"):
-            self._core.timeline.add(
-                "gap",
-                f"sns:{subscription.protocol}",
-                account_id=subscription.account_id,
-                region=notification.region,
-                outcome="NotEmulated",
-                message=f"Coldstart delivers nothing to {subscription.protocol} subscribers: a gap of ours.",
-                endpoint=subscription.endpoint,
-            )
+            what = f"Coldstart delivers nothing to {subscription.protocol} subscribers"
+            self._endpoints.gap(subscription, what)
             return
         reason = self._refusal(subscription.endpoint, notification)
         if not reason:
@@ -139,6 +157,26 @@ class Sns:
         self._report(subscription, notification, "refused" if reason else "ok", reason)
         if reason:
             self._bury(subscription, notification, reason)
+
+    def _post_to_endpoint(self, subscription: Any, notification: Notification, tries: int) -> None:
+        try:
+            refusal = self._endpoints.deliver(subscription, notification, tries)
+        except OutOfReach as error:
+            self._endpoints.gap(subscription, str(error))
+            return
+        if refusal is None:
+            self._report(subscription, notification, "ok")
+        elif refusal.again_s is None:
+            self._report(subscription, notification, "refused", refusal.reason)
+            self._bury(subscription, notification, refusal.reason)
+        else:
+            why = f"{refusal.reason}, again in {refusal.again_s:g} s"
+            self._report(subscription, notification, "retry", why)
+            self._core.work.submit(
+                lambda: self._post_to_endpoint(subscription, notification, tries + 1),
+                label=f"sns:{subscription.topic.name} → {subscription.endpoint}: retry",
+                delay_s=refusal.again_s,
+            )
 
     def _refusal(self, target: str, notification: Notification) -> str:
         topic = notification.topic_arn
