@@ -61,7 +61,7 @@ ASSESSABLE = frozenset(
     (
         *("LX", "LE", "LA", "LC", "LV", "LP"),
         *("QE", "SE", "S3N", "SCH", "SF", "AG", "AH", "EB", "SNS"),
-        *("IE", "IS", "CM", "CA", "DD", "LG", "CF", "VC"),
+        *("IE", "IS", "CM", "CA", "DD", "LG", "XR", "CF", "VC"),
     )
 )
 assert ASSESSABLE <= CAPABILITIES
