@@ -67,7 +67,7 @@ ASSESSABLE = frozenset(
     (
         *("LX", "LE", "LA", "LC", "LV", "LP"),
         *("QE", "SE", "S3N", "SCH", "SF", "AG", "AH", "EB", "SNS"),
-        *("IE", "IS", "CM", "CA", "DD", "LG", "CF", "CD", "VC"),
+        *("IE", "IS", "CM", "CA", "DD", "LG", "XR", "CF", "CD", "VC"),
     )
 )
 assert ASSESSABLE <= CAPABILITIES

@@ -265,6 +265,27 @@ def test_the_function_s_times_are_the_account_s(traced: Any) -> None:
     assert len(dropped) == 4
 
 
+def test_a_flood_of_datagrams_drives_nothing_off_the_timeline(traced: Any) -> None:
+    code = """
+        import json, os, socket, time
+        def handler(event, context):
+            root, parent = [part.split("=")[1] for part in os.environ["_X_AMZN_TRACE_ID"].split(";")[:2]]
+            daemon = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            daemon.connect(("127.0.0.1", 2000))
+            for number in range(3000):
+                document = {"id": f"{number:016x}", "name": "mine", "type": "subsegment", "trace_id": root,
+                            "parent_id": parent, "start_time": 1.0, "end_time": 2.0}
+                daemon.send(b"no header")
+                daemon.send(b'{"format": "json", "version": 1}\\n' + json.dumps(document).encode())
+    """
+    traced.create(code, TracingConfig={"Mode": "Active"})
+    before = traced.core.guard.log.since(0)
+    _invoke(traced, _header(traced))
+    assert len([each for each in traced.events("delivery") if each.subject == "xray:fn"]) <= 100
+    decided = [each for each in traced.core.guard.log.since(0)[len(before) :] if "xray" in str(each)]
+    assert 2 <= len(decided) < 30
+
+
 def test_segments_are_put_and_got_by_the_api(traced: Any) -> None:
     xray = traced.account.client("xray")
     now = traced.core.clock.time()
