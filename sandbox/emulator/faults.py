@@ -8,7 +8,8 @@ from typing import Any
 from sandbox.errors import EnvironmentFault
 
 # ``slow``: calls of functions to a ``service`` are performed ``seconds`` late, as they are over a network.
-KNOWN = frozenset({"calls.meet", "dynamodb.unprocessed", "s3.short_pages", "slow"})
+# ``replication.delay``: data takes ``seconds`` to other regions (of ``source``, to ``target``).
+KNOWN = frozenset({"calls.meet", "dynamodb.unprocessed", "replication.delay", "s3.short_pages", "slow"})
 
 
 class Faults:

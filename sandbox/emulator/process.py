@@ -27,6 +27,7 @@ from sandbox.emulator.cloudformation.service import CloudFormation
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.dynamodb.batches import BatchWrites
 from sandbox.emulator.dynamodb.expiry import Expiry
+from sandbox.emulator.dynamodb.replication import GlobalTables
 from sandbox.emulator.fabric.apigateway.service import ApiGateway
 from sandbox.emulator.fabric.codedeploy import CodeDeploy
 from sandbox.emulator.fabric.cognito import UserPools
@@ -51,6 +52,7 @@ from sandbox.emulator.iam import summary
 from sandbox.emulator.iam.simulation import Simulator
 from sandbox.emulator.iam.trail import CloudTrail
 from sandbox.emulator.iam.users import UserBoundaries
+from sandbox.emulator.links import Links
 from sandbox.emulator.meetings import Meetings
 from sandbox.emulator.sts import SecurityTokens
 from sandbox.emulator.telemetry.service import Telemetry
@@ -67,7 +69,7 @@ ASSESSABLE = frozenset(
     (
         *("LX", "LE", "LA", "LC", "LV", "LP"),
         *("QE", "SE", "S3N", "SCH", "SF", "AG", "AH", "EB", "SNS"),
-        *("IE", "IS", "CM", "CA", "DD", "LG", "XR", "CF", "CD", "VC"),
+        *("IE", "IS", "CM", "CA", "DD", "DG", "LG", "XR", "CF", "CD", "VC"),
     )
 )
 assert ASSESSABLE <= CAPABILITIES
@@ -152,6 +154,8 @@ class EmulatedAccount:
         self._telemetry = Telemetry(self.core, self.functions, queues.mailroom, self.events)
         apis = ApiGateway(self.core, self.functions, self.gateway.keys, web, traces)
         pools = UserPools(self.core, self.functions)
+        links = Links(self.faults)
+        expiry = Expiry(self.core)
         by_name = self._spawner.level >= IsolationLevel.NAMESPACES
         formation = CloudFormation(self.core, by_name=by_name)
         for service in (
@@ -171,7 +175,8 @@ class EmulatedAccount:
             CodeDeploy(self.core, self.events),
             self._telemetry,
             traces,
-            Expiry(self.core),
+            expiry,
+            GlobalTables(self.core, mappings.streams, links, expiry),
             apis,
             pools,
             Secrets(self.core, self.functions),

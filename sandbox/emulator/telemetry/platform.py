@@ -47,6 +47,7 @@ class PlatformMetrics:
             "execution": self._execution,
             "api": self._api,
             "delivery": self._delivery,
+            "replication": self._replication,
         }
         core.timeline.listeners.append(self._follow)
         store.samplers.append(self.sample)
@@ -161,6 +162,17 @@ class PlatformMetrics:
         if event.detail.get("condition") and source == event.subject and event.outcome != "ok":
             names = {"FunctionName": event.subject}
             self._put(event, "AWS/Lambda", "DestinationDeliveryFailures", 1, "Count", **names)
+
+    def _replication(self, event: TimelineEvent) -> None:
+        """How long a change took to another region, or has been held up so far.
+
+        Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
+        """
+        source, _, name = event.subject.partition(":")
+        if source == "dynamodb":
+            names = {"TableName": name, "ReceivingRegion": str(event.detail["target"])}
+            taken = event.detail["latency_ms"]
+            self._put(event, "AWS/DynamoDB", "ReplicationLatency", taken, "Milliseconds", **names)
 
     def _rule(self, event: TimelineEvent, name: str) -> None:
         if event.outcome == "no rule matched" or "target_id" not in event.detail:

@@ -43,6 +43,8 @@ def find_policy(arn: str, action: str = "") -> Policy | None:
     find = _BY_SERVICE.get(parts[2])
     if find is None or (parts[2] == "iam" and not action.lower().startswith("sts:")):
         return None
+    if parts[3] and parts[3] not in sqs_backends[parts[4]].regions:
+        return None  # Whoever asks gets to hear it from the service.
     document = find(parts, arn)
     return None if not document else read(document, arn)
 

@@ -258,6 +258,25 @@ def test_other_services(
     assert mapped(service, operation, **params) == wanted
 
 
+def test_replicas_take_rights_in_their_own_regions() -> None:
+    there = TABLE.replace(REGION, "us-east-1")
+    update = {"TableName": "orders", "ReplicaUpdates": [{"Create": {"RegionName": "us-east-1"}}]}
+    wanted = mapped("dynamodb", "UpdateTable", **update)
+    assert wanted[0] == ("dynamodb:UpdateTable", TABLE)
+    assert {("dynamodb:CreateTable", there), ("dynamodb:CreateTableReplica", there)} <= set(wanted)
+    role = "AWSServiceRoleForDynamoDBReplication"
+    path = f"role/aws-service-role/replication.dynamodb.amazonaws.com/{role}"
+    assert wanted[-1] == ("iam:CreateServiceLinkedRole", f"arn:aws:iam::{ACCOUNT}:{path}")
+    update = {"TableName": TABLE, "ReplicaUpdates": [{"Delete": {"RegionName": "us-east-1"}}]}
+    assert mapped("dynamodb", "UpdateTable", **update) == [
+        ("dynamodb:UpdateTable", TABLE),
+        ("dynamodb:DeleteTable", there),
+        ("dynamodb:DeleteTableReplica", there),
+    ]
+    context = found("dynamodb", "UpdateTable", **update)[1].context
+    assert context["aws:RequestedRegion"] == "us-east-1"
+
+
 def test_a_passed_role_names_who_gets_it() -> None:
     passed = found("stepfunctions", "CreateStateMachine", name="m", roleArn=ROLE)[-1]
 

@@ -1,0 +1,129 @@
+"""Types that reach into other regions, from nothing to nothing, through CloudFormation's API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+import sandbox.emulator.dynamodb.patches  # noqa: F401 (registers them)
+from sandbox.emulator import patches
+from sandbox.emulator.dynamodb.expiry import Expiry
+from sandbox.emulator.dynamodb.replication import GlobalTables
+from sandbox.emulator.fabric.streams import Streams
+from sandbox.emulator.faults import Faults
+from sandbox.emulator.links import Links
+from tests.emulator.cloudformation.engine import Engine
+from tests.emulator.cloudformation.test_types import changed, made, of, removed
+
+HERE, THERE, ELSEWHERE = "eu-north-1", "us-east-1", "ap-southeast-2"
+
+
+@pytest.fixture
+def regions(engine: Engine) -> Engine:
+    patches.apply_all()
+    account = engine.account
+    links, expiry = Links(Faults()), Expiry(account.core)
+    for service in (expiry, GlobalTables(account.core, Streams(account.core), links, expiry)):
+        account.add(service.handlers())
+    return engine
+
+
+def carts(*regions: str, **more: Any) -> dict[str, Any]:
+    replicas = [
+        {
+            "Region": region,
+            "Tags": [{"Key": "in", "Value": region}],
+            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+        }
+        for region in regions
+    ]
+    return of(
+        Carts=(
+            "DynamoDB::GlobalTable",
+            {
+                "TableName": "carts",
+                "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+                "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+                "BillingMode": "PAY_PER_REQUEST",
+                "StreamSpecification": {"StreamViewType": "NEW_AND_OLD_IMAGES"},
+                "TimeToLiveSpecification": {"AttributeName": "until", "Enabled": True},
+                "Replicas": replicas,
+                **more,
+            },
+        )
+    )
+
+
+def replicas(engine: Engine) -> dict[str, str]:
+    found = engine.account.client("dynamodb").describe_table(TableName="carts")["Table"]
+    return {each["RegionName"]: each["ReplicaStatus"] for each in found.get("Replicas", [])}
+
+
+def test_a_global_table_lives_in_several_regions(regions: Engine) -> None:
+    made(regions, carts(HERE, THERE))
+    here, there = (regions.account.client("dynamodb", region) for region in (HERE, THERE))
+    here.put_item(TableName="carts", Item={"id": {"S": "1"}})
+    regions.settle()
+    assert there.get_item(TableName="carts", Key={"id": {"S": "1"}})["Item"] == {"id": {"S": "1"}}
+    table = there.describe_table(TableName="carts")["Table"]
+    tags = there.list_tags_of_resource(ResourceArn=table["TableArn"])["Tags"]
+    assert tags == [{"Key": "in", "Value": THERE}]
+    backups = there.describe_continuous_backups(TableName="carts")["ContinuousBackupsDescription"]
+    assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
+    lived = there.describe_time_to_live(TableName="carts")["TimeToLiveDescription"]
+    assert lived["AttributeName"] == "until"
+
+    changed(regions, carts(HERE, THERE, ELSEWHERE))
+    assert replicas(regions) == {THERE: "ACTIVE", ELSEWHERE: "ACTIVE"}
+    changed(regions, carts(HERE, ELSEWHERE))
+    assert replicas(regions) == {ELSEWHERE: "ACTIVE"}
+
+    removed(regions)
+    for region in (HERE, THERE, ELSEWHERE):
+        assert regions.account.client("dynamodb", region).list_tables()["TableNames"] == []
+
+
+def test_a_provisioned_global_table_scales_as_it_is_told(regions: Engine) -> None:
+    def scaling(kind: str, least: int) -> dict[str, Any]:
+        limits = {"MinCapacity": least, "MaxCapacity": 9}
+        policy = {"TargetTrackingScalingPolicyConfiguration": {"TargetValue": 70}}
+        return {f"{kind}CapacityAutoScalingSettings": {**limits, **policy}}
+
+    template = carts(
+        BillingMode="PROVISIONED",
+        WriteProvisionedThroughputSettings=scaling("Write", 3),
+        Replicas=[
+            {"Region": HERE, "ReadProvisionedThroughputSettings": scaling("Read", 2)},
+            {"Region": THERE, "ReadProvisionedThroughputSettings": {"ReadCapacityUnits": 7}},
+        ],
+    )
+    made(regions, template)
+    there = regions.account.client("dynamodb", THERE).describe_table(TableName="carts")["Table"]
+    capacity = there["ProvisionedThroughput"]
+    assert (capacity["ReadCapacityUnits"], capacity["WriteCapacityUnits"]) == (7, 3)
+    removed(regions)
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        (carts(HERE, THERE, StreamSpecification=None), "StreamSpecification is needed"),
+        (carts(HERE, THERE, StreamSpecification={"StreamViewType": "KEYS_ONLY"}), "NEW_AND_OLD_IMAGES"),
+    ],
+)
+def test_a_failed_replica_leaves_nothing_behind(regions: Engine, template: Any, reason: str) -> None:
+    table = template["Resources"]["Carts"]["Properties"]
+    template["Resources"]["Carts"]["Properties"] = {k: v for k, v in table.items() if v is not None}
+    regions.create(template)
+    assert reason in regions.reasons()["Carts"]
+    assert regions.account.client("dynamodb").list_tables()["TableNames"] == []
+
+
+def test_replicas_come_and_go_one_at_a_time(regions: Engine) -> None:
+    made(regions, carts(HERE))
+    with pytest.raises(AssertionError, match="only one replica"):
+        changed(regions, carts(HERE, THERE, ELSEWHERE))
+    with pytest.raises(ClientError):
+        regions.account.client("dynamodb", THERE).describe_table(TableName="carts")

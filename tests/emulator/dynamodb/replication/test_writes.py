@@ -1,0 +1,217 @@
+"""What is written in one region arrives in the others, and the last writer wins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.emulator.dynamodb.replication.conftest import ELSEWHERE, HERE, THERE, World
+
+
+def test_a_write_arrives_a_second_later_in_both_directions(carts: World) -> None:
+    carts.put("a", "here")
+    carts.put("b", "there", THERE)
+    assert carts.everywhere("a") == ("here", None)
+
+    carts.account.advance(0.8)
+    assert carts.get("a", THERE) is None
+    carts.account.advance(0.4)
+    assert carts.everywhere("a") == ("here", "here")
+    assert carts.everywhere("b") == ("there", "there")
+
+
+def test_settling_waits_until_writes_have_arrived(carts: World) -> None:
+    carts.put("a", "1")
+    carts.account.settle()
+    assert carts.get("a", THERE) == "1"
+
+
+def test_every_kind_of_write_is_carried(carts: World) -> None:
+    client = carts.client()
+    client.update_item(
+        TableName="carts",
+        Key={"id": {"S": "updated"}},
+        UpdateExpression="SET v = :v ADD n :one",
+        ExpressionAttributeValues={":v": {"S": "1"}, ":one": {"N": "1"}},
+    )
+    client.batch_write_item(
+        RequestItems={"carts": [{"PutRequest": {"Item": {"id": {"S": "batched"}, "v": {"S": "2"}}}}]}
+    )
+    client.transact_write_items(
+        TransactItems=[
+            {"Put": {"TableName": "carts", "Item": {"id": {"S": f"t{n}"}, "v": {"S": "3"}}}} for n in "12"
+        ]
+    )
+    client.execute_statement(Statement="INSERT INTO carts VALUE {'id': 'sql', 'v': '4'}")
+    carts.account.advance(2)
+    found = {item["id"]["S"]: item["v"]["S"] for item in carts.client(THERE).scan(TableName="carts")["Items"]}
+    assert found == {"updated": "1", "batched": "2", "t1": "3", "t2": "3", "sql": "4"}
+
+
+def test_a_transaction_that_fails_is_not_carried(carts: World) -> None:
+    carts.put("taken", "1")
+    carts.account.advance(2)
+    with pytest.raises(ClientError, match="TransactionCanceled"):
+        carts.client().transact_write_items(
+            TransactItems=[
+                {"Put": {"TableName": "carts", "Item": {"id": {"S": "new"}, "v": {"S": "2"}}}},
+                {
+                    "Put": {
+                        "TableName": "carts",
+                        "Item": {"id": {"S": "taken"}, "v": {"S": "2"}},
+                        "ConditionExpression": "attribute_not_exists(id)",
+                    }
+                },
+            ]
+        )
+    carts.put("after", "3")
+    carts.account.advance(2)
+    assert [carts.everywhere(key) for key in ("new", "taken", "after")] == [
+        (None, None),
+        ("1", "1"),
+        ("3", "3"),
+    ]
+
+
+def test_a_condition_is_judged_by_the_region_it_is_asked_in(carts: World) -> None:
+    carts.cut()
+    for region in (HERE, THERE):
+        carts.client(region).put_item(
+            TableName="carts",
+            Item={"id": {"S": "seat-1"}, "v": {"S": region}},
+            ConditionExpression="attribute_not_exists(id)",
+        )
+        carts.account.advance(1)
+    carts.heal()
+    carts.account.advance(2)
+    assert carts.everywhere("seat-1") == (THERE, THERE)
+
+
+def test_what_was_written_during_a_cut_is_merged_when_it_heals(carts: World) -> None:
+    carts.put("both", "before")
+    carts.account.advance(2)
+    carts.cut()
+    carts.put("only-here", "1")
+    carts.put("only-there", "2", THERE)
+    carts.put("both", "older", THERE)
+    carts.account.advance(5)
+    carts.put("both", "newer")
+    carts.account.advance(300)
+    assert carts.everywhere("both") == ("newer", "older")
+    assert carts.everywhere("only-here") == ("1", None)
+
+    carts.heal()
+    carts.account.advance(2)
+    assert carts.everywhere("both") == ("newer", "newer")
+    assert carts.everywhere("only-here") == ("1", "1")
+    assert carts.everywhere("only-there") == ("2", "2")
+
+
+@pytest.mark.parametrize("deleted_last", [True, False])
+def test_a_deletion_counts_like_a_write(carts: World, deleted_last: bool) -> None:
+    """An older write that arrives after a deletion does not bring the item back."""
+    carts.put("a", "1")
+    carts.account.advance(2)
+    carts.cut()
+    steps: list[Any] = [lambda: carts.put("a", "2", THERE), lambda: carts.delete("a", HERE)]
+    for step in steps if deleted_last else steps[::-1]:
+        step()
+        carts.account.advance(1)
+    carts.heal()
+    carts.account.advance(2)
+    assert carts.everywhere("a") == ((None, None) if deleted_last else ("2", "2"))
+
+
+def test_one_direction_can_be_cut_alone(carts: World) -> None:
+    carts.cuts.add((HERE, THERE))
+    carts.put("a", "1")
+    carts.put("b", "2", THERE)
+    carts.account.advance(5)
+    assert carts.everywhere("a") == ("1", None)
+    assert carts.everywhere("b") == ("2", "2")
+
+
+def test_the_delay_can_be_set_for_one_direction(carts: World) -> None:
+    carts.faults.set("replication.delay", seconds=30, source=HERE, target=THERE)
+    carts.put("a", "1")
+    carts.put("b", "2", THERE)
+    carts.account.settle()
+    carts.account.advance(10)
+    assert carts.everywhere("a") == ("1", None)
+    assert carts.everywhere("b") == ("2", "2")
+    carts.account.advance(21)
+    assert carts.everywhere("a") == ("1", "1")
+
+
+def test_a_replicas_stream_tells_of_what_arrived_and_it_goes_no_further(carts: World) -> None:
+    carts.add(ELSEWHERE)
+    carts.put("a", "1")
+    carts.account.advance(2)
+    carts.put("a", "2", THERE)
+    carts.account.advance(10)
+    for region in (HERE, THERE, ELSEWHERE):
+        told = [
+            (r["eventName"], r["awsRegion"], r["dynamodb"]["NewImage"]["v"]["S"])
+            for r in carts.records(region)
+        ]
+        assert told == [("INSERT", region, "1"), ("MODIFY", region, "2")]
+        assert not any("userIdentity" in record for record in carts.records(region))
+        item = carts.client(region).get_item(TableName="carts", Key={"id": {"S": "a"}})["Item"]
+        assert set(item) == {"id", "v"}
+
+
+def test_expired_items_go_everywhere_and_only_one_region_says_that_they_expired(carts: World) -> None:
+    carts.client().update_time_to_live(
+        TableName="carts", TimeToLiveSpecification={"Enabled": True, "AttributeName": "until"}
+    )
+    told = carts.client(THERE).describe_time_to_live(TableName="carts")["TimeToLiveDescription"]
+    assert told == {"AttributeName": "until", "TimeToLiveStatus": "ENABLED"}
+    carts.put("a", "1", THERE, until={"N": str(int(carts.account.core.clock.time()) + 100)})
+    carts.account.advance(90)
+    assert carts.everywhere("a") == ("1", "1")
+    carts.account.advance(120)
+    assert carts.everywhere("a") == (None, None)
+    removed = [
+        [
+            r.get("userIdentity", {}).get("PrincipalId")
+            for r in carts.records(region)
+            if r["eventName"] == "REMOVE"
+        ]
+        for region in (HERE, THERE)
+    ]
+    assert removed == [["dynamodb.amazonaws.com"], [None]]
+
+
+def test_items_expire_in_a_region_that_is_cut_off(carts: World) -> None:
+    carts.client().update_time_to_live(
+        TableName="carts", TimeToLiveSpecification={"Enabled": True, "AttributeName": "until"}
+    )
+    carts.put("a", "1", until={"N": str(int(carts.account.core.clock.time()) + 60)})
+    carts.account.advance(5)
+    carts.cut()
+    carts.account.advance(300)
+    assert carts.everywhere("a") == (None, None)
+
+
+def test_the_lag_is_told_per_receiving_region_and_grows_while_nothing_gets_through(carts: World) -> None:
+    carts.put("a", "1")
+    carts.account.advance(2)
+    carts.cut()
+    carts.put("b", "2")
+    carts.account.advance(200)
+    told = [
+        (
+            event.subject,
+            event.region,
+            event.outcome,
+            event.detail["target"],
+            round(event.detail["latency_ms"], -4),
+        )
+        for event in carts.account.events("replication")
+    ]
+    assert told == [
+        ("dynamodb:carts", HERE, "ok", THERE, 0),
+        *[("dynamodb:carts", HERE, "held up", THERE, ms) for ms in (60_000, 120_000, 180_000)],
+    ]
