@@ -32,6 +32,7 @@ from sandbox.emulator.fabric.apigateway.service import ApiGateway
 from sandbox.emulator.fabric.codedeploy import CodeDeploy
 from sandbox.emulator.fabric.cognito import UserPools
 from sandbox.emulator.fabric.eventbridge.service import EventBridge
+from sandbox.emulator.fabric.kms import Keys
 from sandbox.emulator.fabric.mappings.service import EventSourceMappings
 from sandbox.emulator.fabric.pipes import Pipes
 from sandbox.emulator.fabric.s3 import listings
@@ -179,6 +180,7 @@ class EmulatedAccount:
             GlobalTables(self.core, mappings.streams, links, expiry),
             apis,
             pools,
+            Keys(self.core),
             Secrets(self.core, self.functions),
             formation,
         ):

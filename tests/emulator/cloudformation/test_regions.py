@@ -11,6 +11,7 @@ import sandbox.emulator.dynamodb.patches  # noqa: F401 (registers them)
 from sandbox.emulator import patches
 from sandbox.emulator.dynamodb.expiry import Expiry
 from sandbox.emulator.dynamodb.replication import GlobalTables
+from sandbox.emulator.fabric.kms import Keys
 from sandbox.emulator.fabric.streams import Streams
 from sandbox.emulator.faults import Faults
 from sandbox.emulator.links import Links
@@ -25,7 +26,8 @@ def regions(engine: Engine) -> Engine:
     patches.apply_all()
     account = engine.account
     links, expiry = Links(Faults()), Expiry(account.core)
-    for service in (expiry, GlobalTables(account.core, Streams(account.core), links, expiry)):
+    tables = GlobalTables(account.core, Streams(account.core), links, expiry)
+    for service in (expiry, tables, Keys(account.core)):
         account.add(service.handlers())
     return engine
 
@@ -127,3 +129,40 @@ def test_replicas_come_and_go_one_at_a_time(regions: Engine) -> None:
         changed(regions, carts(HERE, THERE, ELSEWHERE))
     with pytest.raises(ClientError):
         regions.account.client("dynamodb", THERE).describe_table(TableName="carts")
+
+
+def test_a_replica_key_lives_in_the_stacks_region_and_can_be_replaced(regions: Engine) -> None:
+    keys = regions.account.client("kms", THERE)
+    first, second = (keys.create_key(MultiRegion=True)["KeyMetadata"] for _ in range(2))
+
+    def replica(primary: dict[str, Any], **more: Any) -> dict[str, Any]:
+        statement = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:*", "Resource": "*"}
+        policy = {"Version": "2012-10-17", "Statement": [statement]}
+        properties = {"PrimaryKeyArn": primary["Arn"], "KeyPolicy": policy, "PendingWindowInDays": 7, **more}
+        return {
+            **of(Key=("KMS::ReplicaKey", properties)),
+            "Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["Key", "Arn"]}}},
+        }
+
+    ids = made(regions, replica(first, Description="one"))
+    here = regions.account.client("kms")
+    assert ids["Key"] == first["KeyId"]
+    assert regions.outputs()["Arn"] == first["Arn"].replace(THERE, HERE)
+    blob = keys.encrypt(KeyId=first["KeyId"], Plaintext=b"hello")["CiphertextBlob"]
+    assert here.decrypt(CiphertextBlob=blob)["Plaintext"] == b"hello"
+
+    assert changed(regions, replica(first, Description="two", Enabled=False)) == ids
+    told = here.describe_key(KeyId=ids["Key"])["KeyMetadata"]
+    assert (told["Description"], told["KeyState"]) == ("two", "Disabled")
+
+    assert changed(regions, replica(second))["Key"] == second["KeyId"]
+    assert here.describe_key(KeyId=first["KeyId"])["KeyMetadata"]["KeyState"] == "PendingDeletion"
+    removed(regions)
+    assert here.describe_key(KeyId=second["KeyId"])["KeyMetadata"]["KeyState"] == "PendingDeletion"
+
+
+def test_a_replica_of_a_key_that_is_none_is_refused(regions: Engine) -> None:
+    single = regions.account.client("kms", THERE).create_key()["KeyMetadata"]["Arn"]
+    policy = {"Version": "2012-10-17", "Statement": []}
+    regions.create(of(Key=("KMS::ReplicaKey", {"PrimaryKeyArn": single, "KeyPolicy": policy})))
+    assert "is not a multi-Region key" in regions.reasons()["Key"]

@@ -86,6 +86,10 @@ def _function(parts: list[str], _arn: str) -> Any:
 
 def _key(parts: list[str], _arn: str) -> Any:
     key = kms_backends[parts[4]][parts[3]].keys.get(parts[5].removeprefix("key/"))
+    if key is None and parts[5].startswith("key/"):
+        # Of a key that is not there, whoever could use keys is told so by the service.
+        owner = {"Effect": "Allow", "Principal": {"AWS": parts[4]}, "Action": "kms:*", "Resource": "*"}
+        return {"Version": "2012-10-17", "Statement": [owner]}
     return key.policy if key is not None else None
 
 

@@ -117,7 +117,28 @@ def _events(asked: Asked) -> list[Authorisation] | None:
     return _put_events(asked) if asked.operation == "PutEvents" else None
 
 
+def _multi_region_key(asked: Asked) -> list[Authorisation]:
+    """What is done to related keys is allowed in both regions.
+
+    Source: https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-auth.html
+    """
+    [primary] = resources.build(asked, "kms", ("key",)) or [asked.arn("kms", "key/")]
+    context = conditions.of(asked)
+    own = Authorisation(f"kms:{asked.operation}", primary, "", context)
+    region = asked.text("ReplicaRegion", "PrimaryRegion")
+    there = {**context, "aws:RequestedRegion": region}
+    if asked.operation == "UpdatePrimaryRegion":
+        replica = f"arn:aws:kms:{region}:{asked.account_id}:{primary.split(':', 5)[5]}"
+        return [own, Authorisation("kms:UpdatePrimaryRegion", replica, "", there)]
+    made = [Authorisation("kms:CreateKey", "*", asked.account_id, there)]
+    if asked.params.get("Tags"):
+        made.append(Authorisation("kms:TagResource", "*", asked.account_id, there))
+    return [own, *made]
+
+
 def _kms(asked: Asked) -> list[Authorisation] | None:
+    if asked.operation in ("ReplicateKey", "UpdatePrimaryRegion"):
+        return _multi_region_key(asked)
     if asked.operation != "ReEncrypt":
         return None
     context = conditions.of(asked)

@@ -277,6 +277,18 @@ def test_replicas_take_rights_in_their_own_regions() -> None:
     assert context["aws:RequestedRegion"] == "us-east-1"
 
 
+def test_related_keys_are_authorised_in_both_regions() -> None:
+    here, there = (f"arn:aws:kms:{region}:{ACCOUNT}:key/mrk-1" for region in (REGION, "us-east-1"))
+    assert mapped("kms", "ReplicateKey", KeyId="mrk-1", ReplicaRegion="us-east-1") == [
+        ("kms:ReplicateKey", here),
+        ("kms:CreateKey", "*"),
+    ]
+    assert mapped("kms", "UpdatePrimaryRegion", KeyId=here, PrimaryRegion="us-east-1") == [
+        ("kms:UpdatePrimaryRegion", here),
+        ("kms:UpdatePrimaryRegion", there),
+    ]
+
+
 def test_a_passed_role_names_who_gets_it() -> None:
     passed = found("stepfunctions", "CreateStateMachine", name="m", roleArn=ROLE)[-1]
 
