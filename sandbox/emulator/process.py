@@ -37,6 +37,7 @@ from sandbox.emulator.fabric.mappings.service import EventSourceMappings
 from sandbox.emulator.fabric.pipes import Pipes
 from sandbox.emulator.fabric.s3 import listings
 from sandbox.emulator.fabric.s3.notifications import Notifications
+from sandbox.emulator.fabric.s3.replication import Replication
 from sandbox.emulator.fabric.scheduler import Scheduler
 from sandbox.emulator.fabric.secretsmanager import Secrets
 from sandbox.emulator.fabric.sns.service import Sns
@@ -69,7 +70,7 @@ _BACKLOG = 1024
 ASSESSABLE = frozenset(
     (
         *("LX", "LE", "LA", "LC", "LV", "LP"),
-        *("QE", "SE", "S3N", "SCH", "SF", "AG", "AH", "EB", "SNS"),
+        *("QE", "SE", "S3N", "SCH", "SF", "SR", "AG", "AH", "EB", "SNS"),
         *("IE", "IS", "CM", "CA", "DD", "DG", "LG", "XR", "CF", "CD", "VC"),
     )
 )
@@ -156,6 +157,7 @@ class EmulatedAccount:
         apis = ApiGateway(self.core, self.functions, self.gateway.keys, web, traces)
         pools = UserPools(self.core, self.functions)
         links = Links(self.faults)
+        notifications = Notifications(self.core, self.functions, queues.mailroom, self.events)
         expiry = Expiry(self.core)
         by_name = self._spawner.level >= IsolationLevel.NAMESPACES
         formation = CloudFormation(self.core, by_name=by_name)
@@ -169,7 +171,8 @@ class EmulatedAccount:
             mappings,
             Pipes(self.core, queues.mailroom, mappings.streams),
             Sns(self.core, self.functions, queues.mailroom, web),
-            Notifications(self.core, self.functions, queues.mailroom, self.events),
+            notifications,
+            Replication(self.core, notifications, links),
             self.events,
             Scheduler(self.core),
             StepFunctions(self.core, self.events),
