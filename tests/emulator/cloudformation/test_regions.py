@@ -12,11 +12,16 @@ from sandbox.emulator import patches
 from sandbox.emulator.dynamodb.expiry import Expiry
 from sandbox.emulator.dynamodb.replication import GlobalTables
 from sandbox.emulator.fabric.kms import Keys
+from sandbox.emulator.fabric.s3.notifications import Notifications
+from sandbox.emulator.fabric.s3.replication import Replication
+from sandbox.emulator.fabric.sqs import SqsService
 from sandbox.emulator.fabric.streams import Streams
 from sandbox.emulator.faults import Faults
 from sandbox.emulator.links import Links
 from tests.emulator.cloudformation.engine import Engine
 from tests.emulator.cloudformation.test_types import changed, made, of, removed
+from tests.emulator.fabric.fakes import RecordingFunctions
+from tests.emulator.fabric.s3.conftest import RecordingBus
 
 HERE, THERE, ELSEWHERE = "eu-north-1", "us-east-1", "ap-southeast-2"
 
@@ -27,7 +32,10 @@ def regions(engine: Engine) -> Engine:
     account = engine.account
     links, expiry = Links(Faults()), Expiry(account.core)
     tables = GlobalTables(account.core, Streams(account.core), links, expiry)
-    for service in (expiry, tables, Keys(account.core)):
+    queues = SqsService(account.core)
+    notifications = Notifications(account.core, RecordingFunctions(), queues.mailroom, RecordingBus())
+    copies = Replication(account.core, notifications, links)
+    for service in (expiry, tables, Keys(account.core), queues, notifications, copies):
         account.add(service.handlers())
     return engine
 
@@ -166,3 +174,57 @@ def test_a_replica_of_a_key_that_is_none_is_refused(regions: Engine) -> None:
     policy = {"Version": "2012-10-17", "Statement": []}
     regions.create(of(Key=("KMS::ReplicaKey", {"PrimaryKeyArn": single, "KeyPolicy": policy})))
     assert "is not a multi-Region key" in regions.reasons()["Key"]
+
+
+def tickets(**more: Any) -> dict[str, Any]:
+    trust = {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    rights = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    role = {
+        "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
+        "Policies": [
+            {"PolicyName": "copy", "PolicyDocument": {"Version": "2012-10-17", "Statement": [rights]}}
+        ],
+    }
+    rule = {
+        "Id": "paid",
+        "Priority": 1,
+        "Status": "Enabled",
+        "Filter": {"And": {"Prefix": "pdf/", "TagFilters": [{"Key": "paid", "Value": "yes"}]}},
+        "DeleteMarkerReplication": {"Status": "Disabled"},
+        "Destination": {"Bucket": "arn:aws:s3:::copies", "StorageClass": "STANDARD_IA"},
+        **more,
+    }
+    bucket = {
+        "BucketName": "tickets",
+        "VersioningConfiguration": {"Status": "Enabled"},
+        "ReplicationConfiguration": {"Role": {"Fn::GetAtt": ["Role", "Arn"]}, "Rules": [rule]},
+    }
+    return of(Role=("IAM::Role", role), Bucket=("S3::Bucket", bucket))
+
+
+def test_a_bucket_is_copied_as_its_template_says(regions: Engine) -> None:
+    s3 = regions.account.client("s3", THERE)
+    s3.create_bucket(Bucket="copies")
+    s3.put_bucket_versioning(Bucket="copies", VersioningConfiguration={"Status": "Enabled"})
+    made(regions, tickets(), Capabilities=["CAPABILITY_IAM"])
+    s3.put_object(Bucket="tickets", Key="pdf/1", Body=b"x", Tagging="paid=yes")
+    s3.put_object(Bucket="tickets", Key="pdf/2", Body=b"x")
+    regions.settle()
+    [copied] = s3.list_objects_v2(Bucket="copies")["Contents"]
+    assert (copied["Key"], copied["StorageClass"]) == ("pdf/1", "STANDARD_IA")
+
+    template = tickets(Filter={"Prefix": ""})
+    regions.update(template, Capabilities=["CAPABILITY_IAM"])
+    told = s3.get_bucket_replication(Bucket="tickets")["ReplicationConfiguration"]["Rules"]
+    assert [rule["Filter"] for rule in told] == [{"Prefix": ""}]
+
+    del template["Resources"]["Bucket"]["Properties"]["ReplicationConfiguration"]
+    regions.update(template, Capabilities=["CAPABILITY_IAM"])
+    with pytest.raises(ClientError, match="configuration was not found"):
+        s3.get_bucket_replication(Bucket="tickets")
+
+
+def test_a_bucket_that_can_not_be_copied_is_not_left_behind(regions: Engine) -> None:
+    regions.create(tickets(), Capabilities=["CAPABILITY_IAM"])
+    assert "Destination bucket must exist" in regions.reasons()["Bucket"]
+    assert regions.account.client("s3").list_buckets()["Buckets"] == []
