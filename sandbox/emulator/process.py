@@ -39,7 +39,7 @@ from sandbox.emulator.fabric.s3 import listings
 from sandbox.emulator.fabric.s3.notifications import Notifications
 from sandbox.emulator.fabric.s3.replication import Replication
 from sandbox.emulator.fabric.scheduler import Scheduler
-from sandbox.emulator.fabric.secretsmanager import Secrets
+from sandbox.emulator.fabric.secretsmanager import SecretReplicas, Secrets
 from sandbox.emulator.fabric.sns.service import Sns
 from sandbox.emulator.fabric.sqs.service import SqsService
 from sandbox.emulator.fabric.stepfunctions import StepFunctions
@@ -157,6 +157,8 @@ class EmulatedAccount:
         apis = ApiGateway(self.core, self.functions, self.gateway.keys, web, traces)
         pools = UserPools(self.core, self.functions)
         links = Links(self.faults)
+        secrets, replicas = Secrets(self.core, self.functions), SecretReplicas(self.core, links)
+        secrets.changed = replicas.changed
         notifications = Notifications(self.core, self.functions, queues.mailroom, self.events)
         expiry = Expiry(self.core)
         by_name = self._spawner.level >= IsolationLevel.NAMESPACES
@@ -184,7 +186,8 @@ class EmulatedAccount:
             apis,
             pools,
             Keys(self.core),
-            Secrets(self.core, self.functions),
+            secrets,
+            replicas,
             formation,
         ):
             self.gateway.add(service.handlers())

@@ -14,6 +14,7 @@ from sandbox.emulator.dynamodb.replication import GlobalTables
 from sandbox.emulator.fabric.kms import Keys
 from sandbox.emulator.fabric.s3.notifications import Notifications
 from sandbox.emulator.fabric.s3.replication import Replication
+from sandbox.emulator.fabric.secretsmanager import SecretReplicas, Secrets
 from sandbox.emulator.fabric.sqs import SqsService
 from sandbox.emulator.fabric.streams import Streams
 from sandbox.emulator.faults import Faults
@@ -35,7 +36,8 @@ def regions(engine: Engine) -> Engine:
     queues = SqsService(account.core)
     notifications = Notifications(account.core, RecordingFunctions(), queues.mailroom, RecordingBus())
     copies = Replication(account.core, notifications, links)
-    for service in (expiry, tables, Keys(account.core), queues, notifications, copies):
+    secrets = Secrets(account.core, RecordingFunctions()), SecretReplicas(account.core, links)
+    for service in (expiry, tables, Keys(account.core), queues, notifications, copies, *secrets):
         account.add(service.handlers())
     return engine
 
@@ -228,3 +230,25 @@ def test_a_bucket_that_can_not_be_copied_is_not_left_behind(regions: Engine) -> 
     regions.create(tickets(), Capabilities=["CAPABILITY_IAM"])
     assert "Destination bucket must exist" in regions.reasons()["Bucket"]
     assert regions.account.client("s3").list_buckets()["Buckets"] == []
+
+
+def test_a_secret_is_copied_as_its_template_says(regions: Engine) -> None:
+    def secret(value: str, *places: str) -> dict[str, Any]:
+        copies = [{"Region": place} for place in places]
+        properties = {"Name": "db", "SecretString": value, "ReplicaRegions": copies}
+        return of(Secret=("SecretsManager::Secret", properties))
+
+    def value(region: str) -> str:
+        found = regions.account.client("secretsmanager", region).get_secret_value(SecretId="db")
+        return str(found["SecretString"])
+
+    made(regions, secret("first", THERE))
+    assert value(THERE) == "first"
+    changed(regions, secret("second", THERE, ELSEWHERE))
+    assert (value(THERE), value(ELSEWHERE)) == ("second", "second")
+    changed(regions, secret("second", ELSEWHERE))
+    with pytest.raises(ClientError, match="can't find"):
+        value(THERE)
+    removed(regions)
+    with pytest.raises(ClientError, match="can't find"):
+        value(ELSEWHERE)

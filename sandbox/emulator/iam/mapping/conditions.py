@@ -127,6 +127,8 @@ def _secretsmanager(asked: Asked) -> dict[str, ContextValue]:
     if asked.operation == "DeleteSecret":
         forced = bool(asked.params.get("ForceDeleteWithoutRecovery"))
         found["secretsmanager:ForceDeleteWithoutRecovery"] = str(forced).lower()
+    if replicas := asked.params.get("AddReplicaRegions"):
+        found["secretsmanager:AddReplicaRegions"] = [str(each.get("Region", "")) for each in replicas]
     return found
 
 

@@ -178,6 +178,19 @@ def _apigateway(asked: Asked) -> list[Authorisation] | None:
     return [Authorisation(f"apigateway:{model.http['method']}", arn, asked.account_id, context)]
 
 
+def _secretsmanager(asked: Asked) -> list[Authorisation] | None:
+    """A secret that is made with copies elsewhere takes the right to make those.
+
+    Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
+    """
+    if asked.operation != "CreateSecret" or not asked.params.get("AddReplicaRegions"):
+        return None
+    context = conditions.of(asked)
+    arns = resources.build(asked, "secretsmanager", ("Secret",)) or ["*"]
+    actions = ("CreateSecret", "ReplicateSecretToRegions")
+    return [Authorisation(f"secretsmanager:{name}", arn, "", context) for name in actions for arn in arns]
+
+
 def _sts(asked: Asked) -> list[Authorisation] | None:
     """Everybody may ask who they are, and for temporary keys of themselves.
 
@@ -215,6 +228,7 @@ _SPECIAL: Mapping[str, Callable[[Asked], list[Authorisation] | None]] = {
     "events": _events,
     "kms": _kms,
     "s3": s3.authorisations,
+    "secretsmanager": _secretsmanager,
     "stepfunctions": _states,
     "sts": _sts,
 }

@@ -289,6 +289,18 @@ def test_related_keys_are_authorised_in_both_regions() -> None:
     ]
 
 
+def test_a_secret_with_copies_takes_the_right_to_make_them() -> None:
+    arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:db-AbCdEf"
+    wanted = {"Name": "db", "AddReplicaRegions": [{"Region": "us-east-1"}]}
+    assert mapped("secretsmanager", "CreateSecret", **wanted) == [
+        ("secretsmanager:CreateSecret", arn),
+        ("secretsmanager:ReplicateSecretToRegions", arn),
+    ]
+    assert context("secretsmanager", "CreateSecret", **wanted)["secretsmanager:AddReplicaRegions"] == [
+        "us-east-1"
+    ]
+
+
 def test_a_passed_role_names_who_gets_it() -> None:
     passed = found("stepfunctions", "CreateStateMachine", name="m", roleArn=ROLE)[-1]
 
