@@ -39,6 +39,7 @@ class Copy(ReplicaSecret):  # type: ignore[misc]
         self.overwrite = overwrite
         self.has_replica = False
         self.planned = self.behind = False
+        self.since = 0.0
         self.config = {"Region": region, "KmsKeyId": key or _DEFAULT_KEY, "Status": _IN_PROGRESS}
         self.held = source
 
@@ -126,7 +127,8 @@ class SecretReplicas:
         for each in getattr(secret, "replicas", ()):
             if each.config["Status"] != _FAILED:
                 each.config["Status"] = _IN_PROGRESS
-                each.behind = True
+                if not each.behind:
+                    each.behind, each.since = True, self._core.clock.time()
                 self._plan(each, self._links.delay_s(secret.region, each.region))
 
     def _create(self, call: Call) -> dict[str, Any]:
@@ -247,6 +249,7 @@ class SecretReplicas:
                         f"Replication failed: Secret name {each.source.name} already exists in region "
                         f"{each.region}.",
                     )
+                    each.behind = False
                     self._note(each, _FAILED)
                     return
                 if there is not None:
@@ -273,6 +276,7 @@ class SecretReplicas:
             region=str(each.source.region),
             outcome=outcome,
             target=each.region,
+            latency_ms=round((self._core.clock.time() - each.since) * 1000, 3),
         )
 
 
