@@ -12,7 +12,8 @@ from sandbox.building.isolated import Job, Limits, Step
 from sandbox.building.registry import Answer
 from sandbox.isolation.building import REGISTRY_PORT
 
-_ASK = f"exec 3<>/dev/tcp/127.0.0.1/{REGISTRY_PORT}; printf 'GET /thing HTTP/1.1\\r\\n\\r\\n' >&3; head -1 <&3"
+_CONNECT = f"exec 3<>/dev/tcp/127.0.0.1/{REGISTRY_PORT}"
+_ASK = f"{_CONNECT}; printf 'GET /thing HTTP/1.1\\r\\n\\r\\n' >&3; head -1 <&3"
 
 
 class SlowRegistry:
