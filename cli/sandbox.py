@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import IO, Any
 
 import click
 
-from cli import traces
 from cli.output import BAD_INPUT, NOT_PASSED, errors_for_humans, progress, stop
+from graders.timeline import page, traces
+from graders.timeline.recording import record
 from sandbox.account import Quiet
 from sandbox.providers.emulated import EmulatedAccount, KeptSandboxes
 from sandbox.supervisor.client import Wanted
@@ -212,10 +214,20 @@ def _stamp(when: datetime) -> str:
 @click.option("--since", type=click.IntRange(min=0), default=0, help="Only those after this sequence number.")
 @click.option("--follow", "-f", is_flag=True, help="Go on until interrupted.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line.")
-def events(name: str | None, since: int, follow: bool, as_json: bool) -> None:
+@click.option(
+    "--html",
+    "html_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a page instead, with logs, metrics, alarms and traces, to look through.",
+)
+def events(name: str | None, since: int, follow: bool, as_json: bool, html_file: Path | None) -> None:
     """Print what happened: calls, deliveries, invocations, deployments, clock moves."""
     with _sandbox_errors():
         account = _kept().get(name or "")
+        if html_file:
+            html_file.write_text(page.render(record(account), f"Sandbox {account.name}"), "utf-8")
+            _say(f"Open {html_file} in a browser.")
+            return
         while True:
             for event in account.timeline(since):
                 since = event["sequence"]
