@@ -88,7 +88,7 @@ def link_role(account_id: str) -> None:
     )
 
 
-def check_source(table: Table, autoscaled: bool) -> None:
+def check_source(table: Table, *, autoscaled: bool) -> None:
     """Refuse a table that can't have replicas.
 
     Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/V2globaltables_reqs_bestpractices.html

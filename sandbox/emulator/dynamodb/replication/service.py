@@ -15,6 +15,7 @@ from sandbox.emulator.calls import AwsError, Call, Handler, Handlers
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.dynamodb.expiry import Expiry
 from sandbox.emulator.dynamodb.replication import replicas
+from sandbox.emulator.dynamodb.replication.autoscaling import AutoScaling
 from sandbox.emulator.dynamodb.replication.engine import Replicator
 from sandbox.emulator.dynamodb.replication.group import Group, Replica, Status
 from sandbox.emulator.dynamodb.replication.replicas import invalid, missing
@@ -45,7 +46,7 @@ class GlobalTables:
         self._expiry = expiry
         self._replicator = Replicator(core, streams, links)
         self._groups = self._replicator.groups
-        self._autoscaling: dict[tuple[str, str], dict[str, Any]] = {}
+        self._scaling = AutoScaling(core, self._groups)
         expiry.elsewhere = self._elsewhere
 
     def handlers(self) -> Handlers:
@@ -54,10 +55,9 @@ class GlobalTables:
             "UpdateTable": self._update,
             "DescribeTable": self._describe,
             "DeleteTable": self._delete,
-            "UpdateTableReplicaAutoScaling": self._scale,
-            "DescribeTableReplicaAutoScaling": self._describe_scaling,
         }
-        return {("dynamodb", name): handler for name, handler in found.items()}
+        own = {("dynamodb", name): handler for name, handler in found.items()}
+        return own | self._scaling.handlers()
 
     def _elsewhere(self, account_id: str, region: str, name: str) -> list[str]:
         """The other regions in which a table has replicas."""
@@ -142,7 +142,7 @@ class GlobalTables:
                 f"Failed to create a the new replica of table with name: '{name}' because one or more "
                 "replicas already existed as tables."
             )
-        replicas.check_source(source, key in self._autoscaling)
+        replicas.check_source(source, autoscaled=key in self._scaling.settings)
         if group is None:
             replicas.link_role(call.account_id)
             group = self._groups[key] = Group(call.account_id, name)
@@ -233,7 +233,7 @@ class GlobalTables:
             group = self._group(call, name)
             if group is None:
                 answer = self._core.moto(call)
-                self._autoscaling.pop((call.account_id, name), None)
+                self._scaling.settings.pop((call.account_id, name), None)
                 return answer
             if not group.settled():
                 raise AwsError(
@@ -276,44 +276,6 @@ class GlobalTables:
         if not group.settled() and table.get("TableStatus") == "ACTIVE":
             table["TableStatus"] = "UPDATING"
         return {**answer, member: table}
-
-    def _scale(self, call: Call) -> dict[str, Any]:
-        """Take the settings; what they would do to capacity is not emulated."""
-        name = _name(call)
-        with self._core.dispatch_lock:
-            if name not in dynamodb_backends[call.account_id][call.region].tables:
-                raise missing(name)
-            held = self._autoscaling.setdefault((call.account_id, name), {})
-            held |= {key: value for key, value in call.params.items() if key != "TableName"}
-            return self._scaling(call, name)
-
-    def _describe_scaling(self, call: Call) -> dict[str, Any]:
-        name = _name(call)
-        with self._core.dispatch_lock:
-            if name not in dynamodb_backends[call.account_id][call.region].tables:
-                raise missing(name)
-            return self._scaling(call, name)
-
-    def _scaling(self, call: Call, name: str) -> dict[str, Any]:
-        group = self._group(call, name)
-        held = self._autoscaling.get((call.account_id, name), {})
-        writing = (
-            {"ReplicaProvisionedWriteCapacityAutoScalingSettings": _limits(given)}
-            if (given := held.get("ProvisionedWriteCapacityAutoScalingUpdate"))
-            else {}
-        )
-        regions = group.replicas if group is not None else {call.region: Replica(Status.ACTIVE)}
-        shown = [
-            {"RegionName": region, "ReplicaStatus": str(each.status), **writing}
-            for region, each in regions.items()
-        ]
-        told = {"TableName": name, "TableStatus": "ACTIVE", "Replicas": shown}
-        return {"TableAutoScalingDescription": told}
-
-
-def _limits(given: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("MinimumUnits", "MaximumUnits", "AutoScalingDisabled", "AutoScalingRoleArn")
-    return {name: given[name] for name in names if name in given}
 
 
 def _shown(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Buckets that are copied: their configurations, and the copies on their way.
+"""What happens in buckets is copied: what is on its way, and what came of it.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-what-is-isnot-replicated.html
 """
@@ -11,15 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
-from weakref import WeakKeyDictionary
 
 from moto.s3.models import FakeBucket, FakeKey
 
-from sandbox.emulator.calls import AwsError, Call, Handlers, current_call
+from sandbox.emulator.calls import Handlers, current_call
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.s3.events import ObjectState, timestamp
 from sandbox.emulator.fabric.s3.notifications import Notifications
-from sandbox.emulator.fabric.s3.replication import rules
 from sandbox.emulator.fabric.s3.replication.copying import (
     Copier,
     Job,
@@ -29,6 +27,7 @@ from sandbox.emulator.fabric.s3.replication.copying import (
     tags_of,
 )
 from sandbox.emulator.fabric.s3.replication.rules import Configuration, Rule
+from sandbox.emulator.fabric.s3.replication.settings import Settings
 from sandbox.emulator.links import SOON_S, Links
 
 _MARKED = "s3:ObjectRemoved:DeleteMarkerCreated"
@@ -56,7 +55,7 @@ class Replication:
         self._notifications = notifications
         self._links = links
         self._copier = Copier(core)
-        self._configurations: WeakKeyDictionary[FakeBucket, Configuration] = WeakKeyDictionary()
+        self._settings = Settings(core, notifications)
         self._ways: dict[tuple[str, str], _Way] = {}
         self._copying = False
         notifications.listeners.append(self._changed)
@@ -64,59 +63,11 @@ class Replication:
 
     def handlers(self) -> Handlers:
         """The operations it takes over from moto."""
-        return {
-            ("s3", "PutBucketReplication"): self._put,
-            ("s3", "GetBucketReplication"): self._get,
-            ("s3", "DeleteBucketReplication"): self._delete,
-            ("s3", "PutBucketVersioning"): self._version,
-        }
-
-    def _put(self, call: Call) -> dict[str, Any]:
-        wanted = rules.read(call.params.get("ReplicationConfiguration") or {})
-        with self._core.dispatch_lock:
-            bucket = self._notifications.bucket(call)
-            if bucket.versioning_status != "Enabled":
-                raise _invalid(
-                    "Versioning must be 'Enabled' on the bucket to apply a replication configuration"
-                )
-            for rule in wanted.rules:
-                _check_target(bucket, rule)
-            self._configurations[bucket] = wanted
-        return {}
-
-    def _get(self, call: Call) -> dict[str, Any]:
-        with self._core.dispatch_lock:
-            found = self._configurations.get(self._notifications.bucket(call))
-        if found is None:
-            raise AwsError(
-                "ReplicationConfigurationNotFoundError",
-                "The replication configuration was not found",
-                404,
-                BucketName=call.params.get("Bucket", ""),
-            )
-        return {"ReplicationConfiguration": dict(found.shown)}
-
-    def _delete(self, call: Call) -> dict[str, Any]:
-        with self._core.dispatch_lock:
-            self._configurations.pop(self._notifications.bucket(call), None)
-        return {}
-
-    def _version(self, call: Call) -> dict[str, Any]:
-        status = (call.params.get("VersioningConfiguration") or {}).get("Status")
-        with self._core.dispatch_lock:
-            if status == "Suspended" and self._notifications.bucket(call) in self._configurations:
-                raise AwsError(
-                    "InvalidBucketState",
-                    "A replication configuration is present on this bucket, so you cannot change the "
-                    "versioning state. To change the versioning state, first delete the replication "
-                    "configuration.",
-                    409,
-                )
-            return self._core.moto(call)
+        return self._settings.handlers()
 
     def _changed(self, event: str, bucket: FakeBucket, state: ObjectState) -> None:
         """Something happened to an object; only enqueues."""
-        wanted = self._configurations.get(bucket)
+        wanted = self._settings.find(bucket)
         if wanted is None or self._copying or not state.version_id:
             return
         if event == _MARKED:
@@ -297,17 +248,3 @@ def _tags(key: FakeKey) -> dict[str, str]:
     if call is not None and call.operation == "PutObject":
         return dict(parse_qsl(str(call.params.get("Tagging") or ""), keep_blank_values=True))
     return tags_of(key)
-
-
-def _check_target(bucket: FakeBucket, rule: Rule) -> None:
-    target = find_bucket(rule.target)
-    if target is bucket:
-        raise _invalid("Destination bucket cannot be the same as the source bucket.")
-    if target is None:
-        raise _invalid("Destination bucket must exist.")
-    if target.versioning_status != "Enabled":
-        raise _invalid("Destination bucket must have versioning enabled.")
-
-
-def _invalid(message: str) -> AwsError:
-    return AwsError("InvalidRequest", message)
