@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -215,3 +216,27 @@ def test_the_lag_is_told_per_receiving_region_and_grows_while_nothing_gets_throu
         ("dynamodb:carts", HERE, "ok", THERE, 0),
         *[("dynamodb:carts", HERE, "held up", THERE, ms) for ms in (60_000, 120_000, 180_000)],
     ]
+
+
+def test_whatever_is_cut_in_the_end_all_regions_hold_what_was_written_last(carts: World) -> None:
+    carts.add(ELSEWHERE)
+    regions = (HERE, THERE, ELSEWHERE)
+    chance = random.Random(7)
+    last: dict[str, str] = {}
+    for number in range(150):
+        key, region = f"item-{chance.randrange(12)}", chance.choice(regions)
+        if chance.random() < 0.3 and carts.get(key, region) is not None:
+            carts.delete(key, region)
+            last.pop(key, None)
+        else:
+            carts.put(key, str(number), region)
+            last[key] = str(number)
+        if chance.random() < 0.2:
+            carts.cuts = {(a, b) for a in regions for b in regions if chance.random() < 0.4}
+            carts.links.changed()
+        carts.account.advance(chance.choice((0.0, 0.3, 1.5)))
+    carts.heal()
+    carts.account.advance(5)
+    for region in regions:
+        found = carts.client(region).scan(TableName="carts")["Items"]
+        assert {item["id"]["S"]: item["v"]["S"] for item in found} == last
