@@ -109,9 +109,9 @@ def test_rotation_reaches_the_copies(account: Any) -> None:
     vault = Vault(account, world.functions)
     vault.allow()
     world.api().replicate_secret_to_regions(SecretId="db", AddReplicaRegions=[{"Region": THERE}])
-    account.settle()
+    account.advance(5)
     vault.rotate()
-    account.settle()
+    account.advance(5)
     assert vault.value() == world.value() == "number 2"
     stages = world.api(THERE).describe_secret(SecretId="db")["VersionIdsToStages"]
     assert stages == vault.stages()
@@ -142,7 +142,7 @@ def test_policies_and_keys_are_those_of_the_region(world: World) -> None:
 def test_a_name_that_is_taken_fails_unless_it_may_be_overwritten(world: World) -> None:
     world.api(THERE).create_secret(Name="db", SecretString="mine")
     world.create(THERE)
-    world.account.settle()
+    world.account.advance(2)
     [told] = world.api().describe_secret(SecretId="db")["ReplicationStatus"]
     assert told["Status"] == "Failed"
     assert told["StatusMessage"] == f"Replication failed: Secret name db already exists in region {THERE}."
@@ -152,13 +152,13 @@ def test_a_name_that_is_taken_fails_unless_it_may_be_overwritten(world: World) -
     world.api().replicate_secret_to_regions(
         SecretId="db", AddReplicaRegions=[{"Region": THERE}], ForceOverwriteReplicaSecret=True
     )
-    world.account.settle()
+    world.account.advance(2)
     assert world.value() == "first"
 
 
 def test_a_copy_can_be_given_up_or_made_a_secret_of_its_own(world: World) -> None:
     world.create(THERE, ELSEWHERE)
-    world.account.settle()
+    world.account.advance(2)
     with pytest.raises(ClientError, match="still has replica regions"):
         world.api().delete_secret(SecretId="db", ForceDeleteWithoutRecovery=True)
     left = world.api().remove_regions_from_replication(SecretId="db", RemoveReplicaRegions=[ELSEWHERE])
@@ -185,14 +185,14 @@ def test_a_copy_can_be_given_up_or_made_a_secret_of_its_own(world: World) -> Non
 
 def test_a_cut_leaves_copies_behind_until_it_heals(world: World) -> None:
     world.create(THERE)
-    world.account.settle()
+    world.account.advance(2)
     world.cuts.add((HERE, THERE))
     world.api().update_secret(SecretId="db", SecretString="second")
     world.account.advance(60)
     assert (world.value(), world.statuses()) == ("first", {THERE: "InProgress"})
     world.cuts.clear()
     world.links.changed()
-    world.account.settle()
+    world.account.advance(2)
     assert (world.value(), world.statuses()) == ("second", {THERE: "InSync"})
 
 

@@ -350,7 +350,7 @@ def test_both_buckets_tell_of_what_happens(tickets: World) -> None:
     tickets.account.settle()
     take_bodies(sqs, url)
     tickets.put("a", "hello")
-    tickets.account.settle()
+    tickets.account.advance(2)
     [body] = take_bodies(sqs, url)
     [record] = json.loads(body)["Records"]
     assert (record["eventName"], record["awsRegion"]) == ("ObjectCreated:Put", THERE)
@@ -388,7 +388,7 @@ def test_failures_and_delays_are_events_where_metrics_are_on(world: World) -> No
     world.account.settle()
     world.account.client("iam").delete_role_policy(RoleName="copier", PolicyName="copy")
     world.put("failing")
-    world.account.settle()
+    world.account.advance(2)
     records = [json.loads(body)["Records"][0] for body in take_bodies(sqs, url)]
     assert [(r["eventName"], r["s3"]["object"]["key"]) for r in records] == [
         ("Replication:OperationMissedThreshold", "late"),
