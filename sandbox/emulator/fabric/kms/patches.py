@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
+from moto.kms.models import kms_backends
 
 from sandbox.emulator.patches import replaces
 
@@ -17,6 +18,14 @@ _IN_WORDS = {
     "PendingDeletion": "pending deletion",
     "PendingReplicaDeletion": "pending replica deletion",
 }
+
+
+def find_key(arn: str) -> Any:
+    """A key by its ARN, or None. Call with the dispatch lock held."""
+    parts = arn.split(":", 5)
+    if len(parts) < 6 or parts[3] not in kms_backends[parts[4]].regions:
+        return None
+    return kms_backends[parts[4]][parts[3]].keys.get(parts[5].removeprefix("key/"))
 
 
 def refusal(key: Any) -> tuple[str, str] | None:

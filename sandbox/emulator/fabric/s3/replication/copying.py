@@ -11,6 +11,7 @@ from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, s3_backends
 from sandbox.emulator.calls import Principal
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import roles
+from sandbox.emulator.fabric.kms.patches import find_key, refusal
 from sandbox.emulator.fabric.roles import RoleRefused
 from sandbox.emulator.fabric.s3.events import ObjectState
 from sandbox.emulator.fabric.s3.replication.rules import Rule
@@ -94,7 +95,9 @@ class Copier:
             caller = roles.assume(self._core, job.role, SERVICE, source_arn=job.bucket.arn)
         except RoleRefused as refused:
             raise NotCopied("AssumeRoleNotPermitted", str(refused)) from None
-        self._need(job, caller, "s3:GetReplicationConfiguration", job.bucket.arn, "SrcBucketNotPermitted")
+        self._need(
+            job, caller, "s3:GetReplicationConfiguration", job.bucket.arn, "SrcBucketReplicationConfigMissing"
+        )
         return caller
 
     def _need(self, job: Job, caller: Principal, action: str, resource: str, reason: str) -> None:
@@ -121,8 +124,8 @@ class Copier:
 
     def _copy(self, job: Job, caller: Principal, target: FakeBucket, source: FakeKey) -> ObjectState:
         mine, theirs = f"{job.bucket.arn}/{job.key}", f"{target.arn}/{job.key}"
-        for action in ("s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl"):
-            self._need(job, caller, action, mine, "SrcGetObjectNotPermitted")
+        self._need(job, caller, "s3:GetObjectVersionForReplication", mine, "SrcGetObjectNotPermitted")
+        self._need(job, caller, "s3:GetObjectVersionAcl", mine, "SrcGetAclNotPermitted")
         self._need(job, caller, "s3:ReplicateObject", theirs, "DstPutObjectNotPermitted")
         key_arn = self._keys(job, caller, target, source)
         backend = s3_backends[target.account_id]["aws"]
@@ -160,13 +163,28 @@ class Copier:
         if not str(source.encryption or "").startswith("aws:kms"):
             return ""
         if source.kms_key_id and str(source.kms_key_id).startswith("arn:"):
-            self._use(job, caller, "kms:Decrypt", str(source.kms_key_id), job.bucket, "Src")
-        self._use(job, caller, "kms:Encrypt", job.rule.key_arn, target, "Dst")
-        return job.rule.key_arn
+            used, reason = str(source.kms_key_id), "SrcGetObjectNotPermitted"
+            self._use(job, caller, "kms:Decrypt", used, job.bucket, ("Src", reason))
+        used = job.rule.key_arn
+        self._use(job, caller, "kms:Encrypt", used, target, ("Dst", "DstPutObjectNotPermitted"))
+        return used
 
     def _use(
-        self, job: Job, caller: Principal, action: str, key_arn: str, bucket: FakeBucket, side: str
+        self,
+        job: Job,
+        caller: Principal,
+        action: str,
+        key_arn: str,
+        bucket: FakeBucket,
+        reasons: tuple[str, str],
     ) -> None:
+        """Make sure that a key is there, works, and is open to the role."""
+        side, not_permitted = reasons
+        key = find_key(key_arn)
+        if key is None:
+            raise NotCopied(f"{side}KmsKeyNotFound", key_arn)
+        if (unusable := refusal(key)) is not None:
+            raise NotCopied(f"{side}KmsKeyInvalidState", unusable[1])
         context = {
             "kms:ViaService": f"s3.{bucket.region_name}.amazonaws.com",
             "kms:EncryptionContext:aws:s3:arn": f"{bucket.arn}/{job.key}",
@@ -175,7 +193,7 @@ class Copier:
             caller, action, key_arn, region=str(bucket.region_name), context=context
         )
         if refused:
-            raise NotCopied(f"{side}KmsKeyNotPermitted", refused)
+            raise NotCopied(not_permitted, refused)
 
     def _tag(self, job: Job, caller: Principal, target: FakeBucket, source: FakeKey) -> None:
         mine, theirs = f"{job.bucket.arn}/{job.key}", f"{target.arn}/{job.key}"

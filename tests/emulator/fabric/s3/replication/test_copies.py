@@ -234,9 +234,9 @@ def test_tags_that_change_follow(tickets: World) -> None:
 @pytest.mark.parametrize(
     ("without", "reason"),
     [
-        ("s3:GetReplicationConfiguration", "SrcBucketNotPermitted"),
+        ("s3:GetReplicationConfiguration", "SrcBucketReplicationConfigMissing"),
         ("s3:GetObjectVersionForReplication", "SrcGetObjectNotPermitted"),
-        ("s3:GetObjectVersionAcl", "SrcGetObjectNotPermitted"),
+        ("s3:GetObjectVersionAcl", "SrcGetAclNotPermitted"),
         ("s3:ReplicateObject", "DstPutObjectNotPermitted"),
         ("trust", "AssumeRoleNotPermitted"),
     ],
@@ -312,6 +312,11 @@ def test_objects_under_kms_are_copied_only_by_a_rule_that_names_a_key(world: Wor
     world.account.advance(2)
     assert world.status("a") == "COMPLETED"
     assert world.s3.head_object(Bucket="copies", Key="a")["SSEKMSKeyId"] == keys[THERE]
+    world.account.client("kms", THERE).disable_key(KeyId=keys[THERE].split("/")[-1])
+    world.put("b", **locked)
+    world.account.advance(2)
+    told = [event.outcome for event in world.account.events("replication")]
+    assert told == ["SrcGetObjectNotPermitted", "ok", "DstKmsKeyInvalidState"]
 
 
 def test_a_cut_holds_copies_up_and_they_go_on_when_it_heals(tickets: World) -> None:
@@ -399,7 +404,7 @@ def test_failures_and_delays_are_events_where_metrics_are_on(world: World) -> No
     assert (told["replicationRuleId"], told["s3Operation"], told["failureReason"]) == (
         "all",
         "OBJECT_PUT",
-        "SrcBucketNotPermitted",
+        "SrcBucketReplicationConfigMissing",
     )
 
 
