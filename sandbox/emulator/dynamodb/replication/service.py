@@ -20,11 +20,13 @@ from sandbox.emulator.dynamodb.replication.engine import Replicator
 from sandbox.emulator.dynamodb.replication.group import Group, Replica, Status
 from sandbox.emulator.dynamodb.replication.replicas import invalid, missing
 from sandbox.emulator.fabric.streams import Streams
-from sandbox.emulator.links import Links
+from sandbox.emulator.links import SOON_S, Links
 
 VERSION = "2019.11.21"
 # AWS says "a few minutes"; what a table is while it waits can be seen here too.
 _MAKING_S, _REMOVING_S = 1.0, 0.2
+# What can't be copied because a way is cut is tried again after this time.
+_AGAIN_S = 10.0
 _SOURCE_FOR_S = 24 * 3600.0
 _OVERRIDES = (
     "GlobalSecondaryIndexes",
@@ -44,6 +46,7 @@ class GlobalTables:
     def __init__(self, core: AccountCore, streams: Streams, links: Links, expiry: Expiry) -> None:
         self._core = core
         self._expiry = expiry
+        self._links = links
         self._replicator = Replicator(core, streams, links)
         self._groups = self._replicator.groups
         self._scaling = AutoScaling(core, self._groups)
@@ -159,6 +162,9 @@ class GlobalTables:
             replica, table = group.replicas.get(region), group.table(source)
             if replica is None or replica.status is not Status.CREATING:
                 return
+            if self._links.is_cut(source, region):
+                self._later(group, _AGAIN_S, lambda: self._created(group, source, region))
+                return
             if table is None or group.table(region) is not None:
                 replica.status = Status.FAILED
                 return
@@ -217,7 +223,7 @@ class GlobalTables:
 
     def _later(self, group: Group, delay_s: float, action: Callable[[], None]) -> None:
         label = f"replica of dynamodb:{group.name}"
-        self._core.work.submit(action, label=label, delay_s=delay_s, awaited=True)
+        self._core.work.submit(action, label=label, delay_s=delay_s, awaited=delay_s <= SOON_S)
 
     def _left(self, group: Group, region: str) -> None:
         """A replica is gone; one that is alone is an ordinary table again."""

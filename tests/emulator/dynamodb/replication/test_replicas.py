@@ -66,6 +66,18 @@ def test_a_third_replica_also_gets_what_was_still_under_way(carts: World) -> Non
     assert [carts.get("late", region) for region in (HERE, THERE, ELSEWHERE)] == ["1", "1", "1"]
 
 
+def test_a_replica_is_not_made_while_nothing_gets_there(world: World) -> None:
+    world.create()
+    world.cut()
+    world.add()
+    world.put("a", "1")
+    assert replicas(world) == {THERE: "CREATING"}
+    world.heal()
+    world.account.advance(15)
+    assert replicas(world) == {THERE: "ACTIVE"}
+    assert world.get("a", THERE) == "1"
+
+
 def test_the_service_linked_role_is_made_once(carts: World) -> None:
     carts.add(ELSEWHERE)
     role = carts.account.client("iam").get_role(RoleName="AWSServiceRoleForDynamoDBReplication")["Role"]
