@@ -20,7 +20,6 @@ class Faults:
 
     def __init__(self, account: Account) -> None:
         self._account = account
-        self._switches: list[tuple[str, dict[str, Any]]] = []
         self._denied: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
 
     @contextmanager
@@ -83,13 +82,8 @@ class Faults:
 
     @contextmanager
     def _switch(self, name: str, settings: dict[str, Any]) -> Iterator[None]:
-        entry = (name, settings)
-        self._account.set_fault(name, **settings)
-        self._switches.append(entry)
+        fault_id = self._account.begin_fault(name, settings)
         try:
             yield
         finally:
-            self._switches.remove(entry)
-            self._account.clear_faults()
-            for other, values in self._switches:
-                self._account.set_fault(other, **values)
+            self._account.end_fault(fault_id)

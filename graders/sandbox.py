@@ -443,7 +443,7 @@ class Sandbox:
         """
         if self.account.backend != "emulated":
             return nullcontext()
-        return self.fault("slow", service=service, seconds=_DISTANCE_S)
+        return self.fault("latency", service=service, seconds=_DISTANCE_S)
 
     def deploy_again(self) -> tuple[str, ...]:
         """Deploy the same artefact to the same stack; returns the logical ids that changed."""

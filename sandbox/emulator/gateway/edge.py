@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -14,9 +13,10 @@ from typing import Any, Protocol
 import structlog
 from moto.core.utils import get_service_model
 
-from sandbox.emulator.calls import AwsError, Call, Handlers, Principal, current_call
+from sandbox.emulator.calls import AwsError, Call, Handlers, Principal, PrincipalKind, current_call
 from sandbox.emulator.clock import VirtualClock
 from sandbox.emulator.faults import Faults
+from sandbox.emulator.faults.calls import Asked, CallFaults
 from sandbox.emulator.gateway import (
     answers,
     cbor,
@@ -72,12 +72,15 @@ class Gateway:
         self.data_planes: list[DataPlane] = []
         self.attend: Callable[[Call], None] = lambda _call: None
         """Told of each call that may go on; returns when it shall."""
+        self.spared: set[str] = set()
+        """Access keys of those who do not feel faults, and accounts whose everybody does not."""
         self.clients = clients.Clients(self._in_process)
         self._moto_clients = clients.Clients(self._straight_to_moto)
         self._clock = clock
         self._timeline = timeline
         self._lock = lock
         self.faults = faults or Faults()
+        self._troubles = CallFaults(self.faults)
 
     def add(self, handlers: Mapping[tuple[str, str], Callable[[Call], dict[str, Any]]]) -> None:
         """Let handlers take their operations over from moto.
@@ -152,8 +155,6 @@ class Gateway:
                 message=error.message,
             )
             return answers.write_error(error, request_id, service=service, protocol=_protocol_of(request))
-        if request.environment_id and (delay_s := self.faults.delay_s(service)):
-            time.sleep(delay_s)
         return self._perform(request, service, region, issued.principal, request_id)
 
     def _in_process(
@@ -200,6 +201,11 @@ class Gateway:
                 via_service=in_process,
             )
             self.attend(call)
+            trouble = self._troubles.of(self._asked(call, in_process=in_process))
+            if trouble.delay_s:
+                self._troubles.wait(trouble.delay_s)
+            if trouble.error is not None and not trouble.performed:
+                raise trouble.error
             with self._lock:
                 documents.check(call)
             answering = current_call.set(call)
@@ -207,6 +213,8 @@ class Gateway:
                 answer = self._answered(request, operation, call)
             finally:
                 current_call.reset(answering)
+            if trouble.error is not None:
+                raise trouble.error
             if answer.status == 404 and (service, operation.name) in _TELLS_OF_OBJECTS:
                 self.guard.hide_missing_object(call)
         except AwsError as error:
@@ -220,6 +228,18 @@ class Gateway:
         self._record(started, request, service, name, call, principal, region, request_id, answer, record)
         # Nobody gets to read the body of an answer to HEAD.
         return replace(answer, body=b"") if request.method == "HEAD" and answer.status >= 400 else answer
+
+    def _asked(self, call: Call, *, in_process: bool) -> Asked:
+        """A call as faults see it. What the account does for its owner within itself is spared."""
+        who = call.principal
+        spared = (
+            who.access_key_id in self.spared
+            or who.account_id in self.spared
+            or (in_process and who.kind is PrincipalKind.ROOT)
+        )
+        return Asked(
+            call.service, call.operation, call.region, who, lambda: self.guard.resources_of(call), spared
+        )
 
     def _answered(self, request: HttpRequest, operation: Operation, call: Call) -> HttpAnswer:
         on_wire = self.wire_handlers.get((operation.service, operation.name))

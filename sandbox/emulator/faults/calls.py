@@ -1,0 +1,139 @@
+"""What the faults of calls do to one call, or to one delivery."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+from sandbox.emulator.calls import AwsError, Principal, PrincipalKind
+from sandbox.emulator.faults import errors
+from sandbox.emulator.faults.register import Active, Faults
+from sandbox.faults.calls import CallFault, Errors, Latency, ThrottleCalls
+
+# Services without a region of their own: one that is dark takes nothing from them.
+_GLOBAL = frozenset({"iam", "organizations", "route53", "sts"})
+_LOOK_S = 0.02
+# How far the median of a log-normal distribution is from its 99th percentile, in standard deviations.
+_P99 = 2.326348
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call, or a delivery put as the call that it amounts to.
+
+    ``resources`` finds the ARNs when somebody wants to know. ``spared``: it is the grader's own, or the
+    account's machinery.
+    """
+
+    service: str
+    operation: str
+    region: str
+    principal: Principal
+    resources: Callable[[], Sequence[str]] = field(default=tuple, repr=False)
+    spared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What comes of it: how late it is performed, and the error it is answered with.
+
+    ``performed``: the error comes although the call was performed.
+    """
+
+    delay_s: float = 0.0
+    error: AwsError | None = None
+    performed: bool = False
+
+
+_NONE = Trouble()
+
+
+class CallFaults:
+    """Judges each call by the faults that are on."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+
+    def of(self, asked: Asked) -> Trouble:
+        """What a call meets with. Counts it with the faults that choose it."""
+        if not self._faults.any:
+            return _NONE
+        if asked.service not in _GLOBAL and not asked.spared and self._faults.region_down(asked.region):
+            return Trouble(error=errors.unavailable(asked.region))
+        found = _NONE
+        for active in self._faults.active():
+            fault = active.fault
+            if not isinstance(fault, CallFault) or not _chooses(fault, asked) or not _strikes(active, fault):
+                continue
+            if isinstance(fault, Latency):
+                found = replace(found, delay_s=found.delay_s + _late_s(active, fault))
+            elif found.error is not None:
+                continue
+            elif isinstance(fault, ThrottleCalls):
+                found = replace(found, error=errors.throttled(asked.service))
+            elif isinstance(fault, Errors):
+                error = errors.named(asked.service, fault.code, fault.status, fault.message)
+                found = replace(found, error=error, performed=fault.performed)
+        return found
+
+    def wait(self, seconds: float) -> None:
+        """Let ``seconds`` of account time pass, or less when no fault is left that lets wait."""
+        until = self._faults.now() + seconds
+        while (left := until - self._faults.now()) > 0 and self._faults.find(Latency) is not None:
+            time.sleep(min(left, _LOOK_S))
+
+
+def _chooses(fault: CallFault, asked: Asked) -> bool:
+    if asked.spared and not fault.grader:
+        return False
+    return (
+        fault.service in ("", asked.service)
+        and fault.region in ("", asked.region)
+        and fnmatchcase(asked.operation, fault.operation or "*")
+        and (
+            not fault.principal or any(fnmatchcase(name, fault.principal) for name in names(asked.principal))
+        )
+        and (not fault.resource or any(fnmatchcase(arn, fault.resource) for arn in asked.resources()))
+    )
+
+
+def names(principal: Principal) -> Iterable[str]:
+    """What somebody may be called by: ARNs, the role's name, the function's, the service's."""
+    yield principal.arn
+    if principal.service:
+        yield principal.service
+    if principal.role_arn:
+        yield principal.role_arn
+        yield principal.role_arn.rsplit("/", 1)[-1]
+    if principal.kind in (PrincipalKind.ROLE_SESSION, PrincipalKind.USER):
+        # Lambda names the session by the function.
+        yield principal.arn.rsplit("/", 1)[-1]
+
+
+def _strikes(active: Active, fault: CallFault) -> bool:
+    """Whether a call that is chosen is one of the share and of the first."""
+    with active.lock:
+        if fault.first is not None and active.struck >= fault.first:
+            return False
+        if fault.share < 1 and _chance(active, fault.seed).random() >= fault.share:
+            return False
+        active.struck += 1
+        return True
+
+
+def _late_s(active: Active, fault: Latency) -> float:
+    if fault.p99 is None:
+        return fault.seconds
+    spread = math.log(fault.p99 / fault.seconds) / _P99
+    with active.lock:
+        return min(900.0, _chance(active, fault.seed).lognormvariate(math.log(fault.seconds), spread))
+
+
+def _chance(active: Active, seed: int) -> random.Random:
+    if active.chance is None:
+        active.chance = random.Random(seed)
+    return active.chance

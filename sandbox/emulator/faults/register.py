@@ -1,0 +1,184 @@
+"""Which faults are on in an account, since when and until when."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sandbox.emulator.timeline import Timeline
+from sandbox.emulator.work import WorkItem, WorkQueue
+from sandbox.faults import BadFault, Fault, read
+from sandbox.faults.regions import CutReplication, RegionOutage
+
+F = TypeVar("F", bound=Fault)
+
+
+@dataclass(slots=True, eq=False)
+class Active:
+    """A fault that is on. ``began`` and ``ends`` are seconds of account time."""
+
+    id: str
+    fault: Fault
+    began: float
+    ends: float | None = None
+    timer: WorkItem | None = field(default=None, repr=False)
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    struck: int = 0
+    """How often it has struck."""
+    chance: random.Random | None = field(default=None, repr=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """What a person wants to know of it."""
+        return {
+            "id": self.id,
+            "name": self.fault.name,
+            "settings": self.fault.shown(),
+            "began": self.began,
+            "ends": self.ends,
+            "struck": self.struck,
+        }
+
+
+class Faults:
+    """The faults that are on. Safe across threads.
+
+    With a ``timeline`` they stand on it under ``account_id`` and ``region``; with ``work`` they can end by
+    the account's clock.
+    """
+
+    def __init__(
+        self,
+        work: WorkQueue | None = None,
+        timeline: Timeline | None = None,
+        *,
+        account_id: str = "",
+        region: str = "",
+    ) -> None:
+        self._work = work
+        self._timeline = timeline
+        self._account_id = account_id
+        self._region = region
+        self._lock = threading.RLock()
+        self._on: dict[str, Active] = {}
+        self._numbers = itertools.count(1)
+        self._listeners: list[Callable[[Fault], None]] = []
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is broken."""
+        return bool(self._on)
+
+    def now(self) -> float:
+        """Seconds since the epoch in the account's time."""
+        return self._work.now() if self._work is not None else time.time()
+
+    def begin(self, name: str, settings: Mapping[str, Any] | None = None, *, for_s: float = 0.0) -> str:
+        """Switch a fault on, for ``for_s`` seconds of account time if that is given; its id.
+
+        Raises:
+            BadFault: there is no such fault, or its settings make no sense.
+        """
+        fault = read(name, settings or {})
+        with self._lock:
+            now = self.now()
+            active = Active(f"{name}-{next(self._numbers)}", fault, now, now + for_s if for_s else None)
+            self._on[active.id] = active
+            if for_s and self._work is not None:
+                active.timer = self._work.submit(
+                    lambda: self._expire(active),
+                    label=f"fault {active.id} ends",
+                    delay_s=for_s,
+                    observes=True,
+                )
+        self._note(active, "began")
+        return active.id
+
+    def end(self, fault_id: str) -> None:
+        """Undo one fault.
+
+        Raises:
+            BadFault: none of this id is on.
+        """
+        with self._lock:
+            active = self._on.pop(fault_id, None)
+            if active is None:
+                on = f"On are: {', '.join(self._on)}." if self._on else "None is on."
+                raise BadFault(f"There is no fault with the id `{fault_id}`. {on}")
+        if active.timer is not None and self._work is not None:
+            self._work.cancel(active.timer)
+        self._note(active, "ended")
+        for listener in list(self._listeners):
+            listener(active.fault)
+
+    def clear(self) -> list[str]:
+        """Undo every fault, the latest first; the ids of those that were on."""
+        with self._lock:
+            ids = list(self._on)
+        for fault_id in reversed(ids):
+            self.end(fault_id)
+        return ids
+
+    def active(self) -> list[Active]:
+        """Those that are on, the earliest first."""
+        with self._lock:
+            return list(self._on.values())
+
+    def of_kind(self, kind: type[F]) -> list[F]:
+        """The faults of one kind that are on, the earliest first."""
+        if not self._on:
+            return []
+        return [each.fault for each in self.active() if isinstance(each.fault, kind)]
+
+    def find(self, kind: type[F]) -> F | None:
+        """The latest fault of a kind that is on."""
+        found = self.of_kind(kind)
+        return found[-1] if found else None
+
+    def listen(self, listener: Callable[[Fault], None]) -> None:
+        """Call ``listener`` with each fault right after it has ended; it must only enqueue."""
+        self._listeners.append(listener)
+
+    def region_down(self, region: str) -> bool:
+        """Whether nothing of a region answers, runs or is delivered at the moment."""
+        return any(each.region == region for each in self.of_kind(RegionOutage))
+
+    def replication_cut(self, region_from: str, region_to: str) -> bool:
+        """Whether nothing is replicated from one region to another at the moment.
+
+        It is cut, or one of the two is dark. :meth:`listen` tells when to look again.
+        """
+        way = (region_from, region_to)
+        return (
+            self.region_down(region_from)
+            or self.region_down(region_to)
+            or any(
+                way == (cut.source, cut.target) or (cut.both and way == (cut.target, cut.source))
+                for cut in self.of_kind(CutReplication)
+            )
+        )
+
+    def _expire(self, active: Active) -> None:
+        with self._lock:
+            on = active.id in self._on
+        if on:
+            self.end(active.id)
+
+    def _note(self, active: Active, outcome: str) -> None:
+        if self._timeline is None:
+            return
+        settings = active.fault.shown()
+        self._timeline.add(
+            "fault",
+            active.fault.name,
+            account_id=self._account_id,
+            region=str(settings.get("region") or self._region),
+            outcome=outcome,
+            id=active.id,
+            settings=settings,
+            **({"ends": active.ends} if active.ends is not None and outcome == "began" else {}),
+        )
