@@ -186,6 +186,7 @@ class EmulatedAccount:
         self.gateway.data_planes.append(formation.callbacks)
         self.gateway.data_planes.append(self.functions.addresses(self.gateway.keys))
         listings.obey(self.faults)
+        self.gateway.home_of = self.functions.region_of
         self.gateway.attend = Meetings(self.faults, self.functions.running).attend
         batches = BatchWrites(self.core, self.faults)
         self.gateway.wire_handlers["dynamodb", "BatchWriteItem"] = batches.answer

@@ -13,6 +13,8 @@ from sandbox.emulator.calls import AwsError, Principal, PrincipalKind
 from sandbox.emulator.faults import errors
 from sandbox.emulator.faults.register import Active, Faults
 from sandbox.faults.calls import CallFault, Errors, Latency, ThrottleCalls
+from sandbox.faults.deliveries import DeliveryFault
+from sandbox.faults.regions import RegionOutage
 
 # Services without a region of their own: one that is dark takes nothing from them.
 _GLOBAL = frozenset({"iam", "organizations", "route53", "sts"})
@@ -25,8 +27,8 @@ _P99 = 2.326348
 class Asked:
     """A call, or a delivery put as the call that it amounts to.
 
-    ``resources`` finds the ARNs when somebody wants to know. ``spared``: it is the grader's own, or the
-    account's machinery.
+    ``resources`` finds the ARNs when somebody wants to know, ``also_in`` further regions that it depends
+    on. ``spared``: it is the grader's own, or the account's machinery.
     """
 
     service: str
@@ -34,6 +36,7 @@ class Asked:
     region: str
     principal: Principal
     resources: Callable[[], Sequence[str]] = field(default=tuple, repr=False)
+    also_in: Callable[[], Sequence[str]] = field(default=tuple, repr=False)
     spared: bool = False
 
 
@@ -49,7 +52,7 @@ class Trouble:
     performed: bool = False
 
 
-_NONE = Trouble()
+NO_TROUBLE = Trouble()
 
 
 class CallFaults:
@@ -61,13 +64,13 @@ class CallFaults:
     def of(self, asked: Asked) -> Trouble:
         """What a call meets with. Counts it with the faults that choose it."""
         if not self._faults.any:
-            return _NONE
-        if asked.service not in _GLOBAL and not asked.spared and self._faults.region_down(asked.region):
-            return Trouble(error=errors.unavailable(asked.region))
-        found = _NONE
+            return NO_TROUBLE
+        if not asked.spared and (dark := self._dark(asked)):
+            return Trouble(error=errors.unavailable(dark))
+        found = NO_TROUBLE
         for active in self._faults.active():
             fault = active.fault
-            if not isinstance(fault, CallFault) or not _chooses(fault, asked) or not _strikes(active, fault):
+            if not isinstance(fault, CallFault) or not _chooses(fault, asked) or not strikes(active, fault):
                 continue
             if isinstance(fault, Latency):
                 found = replace(found, delay_s=found.delay_s + _late_s(active, fault))
@@ -79,6 +82,13 @@ class CallFaults:
                 error = errors.named(asked.service, fault.code, fault.status, fault.message)
                 found = replace(found, error=error, performed=fault.performed)
         return found
+
+    def _dark(self, asked: Asked) -> str:
+        """The dark region that a call needs; empty without one."""
+        if self._faults.find(RegionOutage) is None:
+            return ""
+        needed = [*(() if asked.service in _GLOBAL else (asked.region,)), *asked.also_in()]
+        return next((region for region in needed if self._faults.region_down(region)), "")
 
     def wait(self, seconds: float) -> None:
         """Let ``seconds`` of account time pass, or less when no fault is left that lets wait."""
@@ -114,8 +124,8 @@ def names(principal: Principal) -> Iterable[str]:
         yield principal.arn.rsplit("/", 1)[-1]
 
 
-def _strikes(active: Active, fault: CallFault) -> bool:
-    """Whether a call that is chosen is one of the share and of the first."""
+def strikes(active: Active, fault: CallFault | DeliveryFault) -> bool:
+    """Whether what is chosen is one of the share and of the first; counts it then."""
     with active.lock:
         if fault.first is not None and active.struck >= fault.first:
             return False

@@ -67,6 +67,7 @@ class Faults:
         self._on: dict[str, Active] = {}
         self._numbers = itertools.count(1)
         self._listeners: list[Callable[[Fault], None]] = []
+        self._held: list[tuple[str, Callable[[], None], str]] = []
 
     @property
     def any(self) -> bool:
@@ -112,6 +113,8 @@ class Faults:
         if active.timer is not None and self._work is not None:
             self._work.cancel(active.timer)
         self._note(active, "ended")
+        if isinstance(active.fault, RegionOutage):
+            self._release()
         for listener in list(self._listeners):
             listener(active.fault)
 
@@ -161,6 +164,25 @@ class Faults:
                 for cut in self.of_kind(CutReplication)
             )
         )
+
+    def hold(self, region: str, action: Callable[[], None], *, label: str) -> bool:
+        """Keep what a service would do in a dark region until it is back; False when it is not dark."""
+        if not self._on:
+            return False
+        with self._lock:
+            if not self.region_down(region):
+                return False
+            self._held.append((region, action, label))
+        return True
+
+    def _release(self) -> None:
+        """Do what was held in regions that are back."""
+        with self._lock:
+            back = [each for each in self._held if not self.region_down(each[0])]
+            self._held = [each for each in self._held if self.region_down(each[0])]
+        for _region, action, label in back:
+            if self._work is not None:
+                self._work.submit(action, label=label)
 
     def _expire(self, active: Active) -> None:
         with self._lock:

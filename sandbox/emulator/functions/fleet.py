@@ -92,6 +92,12 @@ class Fleet:
         with self._lock:
             return self._running.total()
 
+    def region_of(self, environment_id: str) -> str:
+        """Where an environment is; empty when it has ended."""
+        with self._lock:
+            found = (each for each in self._alive if each.environment_id == environment_id)
+            return next((each.version.region for each in found), "")
+
     @contextlib.contextmanager
     def slot(self, target: Target) -> Iterator[None]:
         """Hold one unit of concurrency.

@@ -74,6 +74,8 @@ class Gateway:
         """Told of each call that may go on; returns when it shall."""
         self.spared: set[str] = set()
         """Access keys of those who do not feel faults, and accounts whose everybody does not."""
+        self.home_of: Callable[[str], str] = lambda _environment_id: ""
+        """The region that an execution environment is in."""
         self.clients = clients.Clients(self._in_process)
         self._moto_clients = clients.Clients(self._straight_to_moto)
         self._clock = clock
@@ -238,8 +240,22 @@ class Gateway:
             or (in_process and who.kind is PrincipalKind.ROOT)
         )
         return Asked(
-            call.service, call.operation, call.region, who, lambda: self.guard.resources_of(call), spared
+            call.service,
+            call.operation,
+            call.region,
+            who,
+            resources=lambda: self.guard.resources_of(call),
+            also_in=lambda: self._further_regions(call),
+            spared=spared,
         )
+
+    def _further_regions(self, call: Call) -> list[str]:
+        """Regions beside the one asked that a call depends on: where it comes from, where its bucket is."""
+        found = [self.home_of(call.environment_id)] if call.environment_id else []
+        if call.service == "s3" and call.params.get("Bucket"):
+            with self._lock:
+                found.append(moto_app.bucket_region(str(call.params["Bucket"])))
+        return found
 
     def _answered(self, request: HttpRequest, operation: Operation, call: Call) -> HttpAnswer:
         on_wire = self.wire_handlers.get((operation.service, operation.name))
