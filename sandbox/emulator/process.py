@@ -27,6 +27,7 @@ from sandbox.emulator.cloudformation.service import CloudFormation
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.dynamodb.batches import BatchWrites
 from sandbox.emulator.dynamodb.expiry import Expiry
+from sandbox.emulator.dynamodb.staleness import StaleViews
 from sandbox.emulator.fabric.apigateway.service import ApiGateway
 from sandbox.emulator.fabric.codedeploy import CodeDeploy
 from sandbox.emulator.fabric.cognito import UserPools
@@ -67,7 +68,7 @@ ASSESSABLE = frozenset(
     (
         *("LX", "LE", "LA", "LC", "LV", "LP"),
         *("QE", "SE", "S3N", "SCH", "SF", "AG", "AH", "EB", "SNS"),
-        *("IE", "IS", "CM", "CA", "DD", "LG", "XR", "CF", "CD", "VC"),
+        *("IE", "IS", "CM", "CA", "DD", "DE", "LG", "XR", "CF", "CD", "VC"),
     )
 )
 assert ASSESSABLE <= CAPABILITIES
@@ -188,6 +189,7 @@ class EmulatedAccount:
         listings.obey(self.faults)
         self.gateway.home_of = self.functions.region_of
         self.gateway.attend = Meetings(self.faults, self.functions.running).attend
+        self.gateway.reading = StaleViews(self.faults, self.gateway.spares).view
         batches = BatchWrites(self.core, self.faults)
         self.gateway.wire_handlers["dynamodb", "BatchWriteItem"] = batches.answer
         self._server: server.Server | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,16 @@ class RegionOutage(Fault):
     name: ClassVar[str] = "region_outage"
 
     region: Region
+
+
+class ReplicationDelay(Fault):
+    """What is written takes so long to other regions."""
+
+    name: ClassVar[str] = "replication.delay"
+
+    seconds: float = Field(ge=0, le=86_400, description="how long, in account time")
+    source: Region | Literal[""] = Field(default="", description="only what is written in this region")
+    target: Region | Literal[""] = Field(default="", description="only on the way to this region")
 
 
 class CutReplication(Fault):

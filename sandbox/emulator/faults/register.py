@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sandbox.emulator.timeline import Timeline
 from sandbox.emulator.work import WorkItem, WorkQueue
 from sandbox.faults import BadFault, Fault, read
-from sandbox.faults.regions import CutReplication, RegionOutage
+from sandbox.faults.regions import CutReplication, RegionOutage, ReplicationDelay
 
 F = TypeVar("F", bound=Fault)
 
@@ -164,6 +164,13 @@ class Faults:
                 for cut in self.of_kind(CutReplication)
             )
         )
+
+    def replication_delay_s(self, region_from: str, region_to: str, usual_s: float) -> float:
+        """How long a change takes from one region to another that sets out now, in account time."""
+        for delay in reversed(self.of_kind(ReplicationDelay)):
+            if delay.source in ("", region_from) and delay.target in ("", region_to):
+                return delay.seconds
+        return usual_s
 
     def hold(self, region: str, action: Callable[[], None], *, label: str) -> bool:
         """Keep what a service would do in a dark region until it is back; False when it is not dark."""
