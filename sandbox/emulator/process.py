@@ -43,6 +43,7 @@ from sandbox.emulator.fabric.sqs.service import SqsService
 from sandbox.emulator.fabric.stepfunctions import StepFunctions
 from sandbox.emulator.fabric.web import Web
 from sandbox.emulator.faults import Faults
+from sandbox.emulator.faults.hands import EmulatedHands
 from sandbox.emulator.faults.meetings import Meetings
 from sandbox.emulator.functions.runtimes import Runtimes
 from sandbox.emulator.functions.service import FunctionService
@@ -186,6 +187,9 @@ class EmulatedAccount:
         self.gateway.data_planes.append(pools.pages)
         self.gateway.data_planes.append(formation.callbacks)
         self.gateway.data_planes.append(self.functions.addresses(self.gateway.keys))
+        self.faults.hands = lambda: EmulatedHands(
+            self.core, self._grader.principal, queues.mailroom, self.functions.renew
+        )
         listings.obey(self.faults)
         self.gateway.home_of = self.functions.region_of
         self.gateway.attend = Meetings(self.faults, self.functions.running).attend

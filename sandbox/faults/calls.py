@@ -6,12 +6,12 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
-from sandbox.faults.model import Fault
+from sandbox.faults.model import Fault, Striking
 
 _ANY = "; `*` stands for anything"
 
 
-class CallFault(Fault):
+class CallFault(Striking):
     """A fault of the calls that are chosen by what they are and who makes them.
 
     Calls of functions, of the learner, and of services that deliver or act in a role are chosen from; the
@@ -25,9 +25,6 @@ class CallFault(Fault):
     principal: str = Field(
         default="", description=f"who asks: a role, a function, a service or an ARN of them{_ANY}"
     )
-    share: float = Field(default=1.0, gt=0, le=1, description="how many of the calls chosen, 0 to 1")
-    first: int | None = Field(default=None, ge=1, description="only so many calls, then no more")
-    seed: int = Field(default=0, description="which calls make up the share: the same seed, the same ones")
     grader: bool = Field(default=False, description="the grader's own calls, too")
 
     @model_validator(mode="after")

@@ -6,10 +6,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from sandbox.faults.model import Fault
+from sandbox.faults.model import Striking
 
 
-class DeliveryFault(Fault):
+class DeliveryFault(Striking):
     """A fault of deliveries, chosen by the service that delivers and by what it delivers from."""
 
     resource: str = Field(
@@ -17,9 +17,6 @@ class DeliveryFault(Fault):
         description="the name or the ARN of the queue, topic, rule, bucket, function or stream; "
         "`*` stands for anything",
     )
-    share: float = Field(default=1.0, gt=0, le=1, description="how many of the deliveries, 0 to 1")
-    first: int | None = Field(default=None, ge=1, description="only so many deliveries, then no more")
-    seed: int = Field(default=0, description="which deliveries make up the share")
 
 
 class Duplicates(DeliveryFault):

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sandbox.errors import SandboxError
 
@@ -20,16 +20,15 @@ class BadFault(SandboxError, ValueError):
 class Fault(BaseModel):
     """One thing that is broken, with its settings.
 
-    A subclass is one kind of fault: ``name`` is what people call it, ``by_calls`` whether it is made of AWS's
-    own API calls, so that it exists on a real account too. The first line of its docstring is its help.
+    A subclass is one kind of fault: ``name`` is what people call it. The first line of its docstring is its
+    help.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: ClassVar[str] = ""
-    by_calls: ClassVar[bool] = False
-    lasts: ClassVar[bool] = True
-    """Whether it goes on until it is ended; else it has happened once it was set, and nothing undoes it."""
+    on_aws: ClassVar[bool] = False
+    """Whether a real account has it, too."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -39,6 +38,14 @@ class Fault(BaseModel):
     def shown(self) -> dict[str, Any]:
         """The settings that were given, as plain JSON."""
         return self.model_dump(mode="json", exclude_unset=True)
+
+
+class Striking(Fault):
+    """A fault that strikes a share of what it chooses, and so many times at most."""
+
+    share: float = Field(default=1.0, gt=0, le=1, description="how many of those chosen, 0 to 1")
+    first: int | None = Field(default=None, ge=1, description="only the first so many, then no more")
+    seed: int = Field(default=0, description="which make up the share: the same seed, the same ones")
 
 
 def kinds() -> Mapping[str, type[Fault]]:

@@ -13,11 +13,18 @@ from sandbox.emulator.calls import AwsError, Principal, PrincipalKind
 from sandbox.emulator.faults import errors
 from sandbox.emulator.faults.register import Active, Faults
 from sandbox.faults.calls import CallFault, Errors, Latency, ThrottleCalls
-from sandbox.faults.deliveries import DeliveryFault
+from sandbox.faults.data import ThrottleTable
+from sandbox.faults.model import Striking
 from sandbox.faults.regions import RegionOutage
 
 # Services without a region of their own: one that is dark takes nothing from them.
 _GLOBAL = frozenset({"iam", "organizations", "route53", "sts"})
+# What takes of a table's capacity.
+_OF_DATA = frozenset(
+    {"BatchGetItem", "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem"}
+    | {"BatchExecuteStatement", "ExecuteStatement", "ExecuteTransaction"}
+    | {"TransactGetItems", "TransactWriteItems"}
+)
 _LOOK_S = 0.02
 # How far the median of a log-normal distribution is from its 99th percentile, in standard deviations.
 _P99 = 2.326348
@@ -70,13 +77,15 @@ class CallFaults:
         found = NO_TROUBLE
         for active in self._faults.active():
             fault = active.fault
-            if not isinstance(fault, CallFault) or not _chooses(fault, asked) or not strikes(active, fault):
+            if not isinstance(fault, CallFault | ThrottleTable):
+                continue
+            if not _chooses(fault, asked) or not strikes(active, fault):
                 continue
             if isinstance(fault, Latency):
                 found = replace(found, delay_s=found.delay_s + _late_s(active, fault))
             elif found.error is not None:
                 continue
-            elif isinstance(fault, ThrottleCalls):
+            elif isinstance(fault, ThrottleCalls | ThrottleTable):
                 found = replace(found, error=errors.throttled(asked.service))
             elif isinstance(fault, Errors):
                 error = errors.named(asked.service, fault.code, fault.status, fault.message)
@@ -97,7 +106,9 @@ class CallFaults:
             time.sleep(min(left, _LOOK_S))
 
 
-def _chooses(fault: CallFault, asked: Asked) -> bool:
+def _chooses(fault: CallFault | ThrottleTable, asked: Asked) -> bool:
+    if isinstance(fault, ThrottleTable):
+        return _is_of_table(fault, asked)
     if asked.spared and not fault.grader:
         return False
     return (
@@ -108,6 +119,16 @@ def _chooses(fault: CallFault, asked: Asked) -> bool:
             not fault.principal or any(fnmatchcase(name, fault.principal) for name in names(asked.principal))
         )
         and (not fault.resource or any(fnmatchcase(arn, fault.resource) for arn in asked.resources()))
+    )
+
+
+def _is_of_table(fault: ThrottleTable, asked: Asked) -> bool:
+    return (
+        asked.service == "dynamodb"
+        and asked.operation in _OF_DATA
+        and not asked.spared
+        and fault.region in ("", asked.region)
+        and any(arn.partition(":table/")[2].split("/")[0] == fault.table for arn in asked.resources())
     )
 
 
@@ -124,7 +145,7 @@ def names(principal: Principal) -> Iterable[str]:
         yield principal.arn.rsplit("/", 1)[-1]
 
 
-def strikes(active: Active, fault: CallFault | DeliveryFault) -> bool:
+def strikes(active: Active, fault: Striking) -> bool:
     """Whether what is chosen is one of the share and of the first; counts it then."""
     with active.lock:
         if fault.first is not None and active.struck >= fault.first:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import threading
@@ -12,10 +13,14 @@ from typing import Any, TypeVar
 
 from sandbox.emulator.timeline import Timeline
 from sandbox.emulator.work import WorkItem, WorkQueue
+from sandbox.errors import EnvironmentFault
 from sandbox.faults import BadFault, Fault, read
+from sandbox.faults.made import Hands, MadeFault, Undo, make
 from sandbox.faults.regions import CutReplication, RegionOutage, ReplicationDelay
 
 F = TypeVar("F", bound=Fault)
+# How much of a setting the timeline shows: a package of code may be one.
+_SHOWN = 200
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +31,9 @@ class Active:
     fault: Fault
     began: float
     ends: float | None = None
+    number: int = 0
+    undos: list[Undo] = field(default_factory=list, repr=False)
+    """What gives back what was changed by calls, the latest change last."""
     timer: WorkItem | None = field(default=None, repr=False)
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     struck: int = 0
@@ -67,6 +75,8 @@ class Faults:
         self._on: dict[str, Active] = {}
         self._numbers = itertools.count(1)
         self._listeners: list[Callable[[Fault], None]] = []
+        self.hands: Callable[[], Hands] = _no_hands
+        """Makes what faults that are made of calls make them with."""
         self._held: list[tuple[str, Callable[[], None], str]] = []
 
     @property
@@ -85,9 +95,12 @@ class Faults:
             BadFault: there is no such fault, or its settings make no sense.
         """
         fault = read(name, settings or {})
+        undos = self._made(fault)
         with self._lock:
             now = self.now()
-            active = Active(f"{name}-{next(self._numbers)}", fault, now, now + for_s if for_s else None)
+            number = next(self._numbers)
+            ends = now + for_s if for_s else None
+            active = Active(f"{fault.name}-{number}", fault, now, ends, number, undos)
             self._on[active.id] = active
             if for_s and self._work is not None:
                 active.timer = self._work.submit(
@@ -112,19 +125,52 @@ class Faults:
                 raise BadFault(f"There is no fault with the id `{fault_id}`. {on}")
         if active.timer is not None and self._work is not None:
             self._work.cancel(active.timer)
-        self._note(active, "ended")
+        problems = self._give_back(active)
+        self._note(active, "ended", **({"reason": "; ".join(problems)} if problems else {}))
         if isinstance(active.fault, RegionOutage):
             self._release()
         for listener in list(self._listeners):
             listener(active.fault)
+        if problems:
+            raise EnvironmentFault(f"Fault {fault_id} could not be undone: {'; '.join(problems)}")
 
     def clear(self) -> list[str]:
         """Undo every fault, the latest first; the ids of those that were on."""
         with self._lock:
             ids = list(self._on)
+        failed: list[str] = []
         for fault_id in reversed(ids):
-            self.end(fault_id)
+            try:
+                self.end(fault_id)
+            except EnvironmentFault as error:
+                failed.append(str(error))
+        if failed:
+            raise EnvironmentFault(" ".join(failed))
         return ids
+
+    def _made(self, fault: Fault) -> list[Undo]:
+        """Make a fault by calls, if it is made of any; what undoes it."""
+        if not isinstance(fault, MadeFault) or fault.switched:
+            return []
+        return make(fault, self.hands())
+
+    def _give_back(self, active: Active) -> list[str]:
+        """Undo what was made by calls. What a later fault has changed again is left to that one."""
+        problems = []
+        for undo in reversed(active.undos):
+            heir = next((each for each in self._later_undos(active) if each.what == undo.what), None)
+            if heir is not None:
+                heir.action = undo.action
+                continue
+            try:
+                undo()
+            except Exception as error:
+                problems.append(f"{undo.what}: {error}")
+        return problems
+
+    def _later_undos(self, active: Active) -> list[Undo]:
+        later = [each for each in self.active() if each.number > active.number]
+        return [undo for each in later for undo in each.undos]
 
     def active(self) -> list[Active]:
         """Those that are on, the earliest first."""
@@ -192,12 +238,10 @@ class Faults:
                 self._work.submit(action, label=label)
 
     def _expire(self, active: Active) -> None:
-        with self._lock:
-            on = active.id in self._on
-        if on:
+        with contextlib.suppress(BadFault):  # It was ended a moment ago.
             self.end(active.id)
 
-    def _note(self, active: Active, outcome: str) -> None:
+    def _note(self, active: Active, outcome: str, **detail: Any) -> None:
         if self._timeline is None:
             return
         settings = active.fault.shown()
@@ -208,6 +252,15 @@ class Faults:
             region=str(settings.get("region") or self._region),
             outcome=outcome,
             id=active.id,
-            settings=settings,
+            settings={name: _shortened(value) for name, value in settings.items()},
             **({"ends": active.ends} if active.ends is not None and outcome == "began" else {}),
+            **detail,
         )
+
+
+def _shortened(value: Any) -> Any:
+    return f"{value[:_SHOWN]}… ({len(value)})" if isinstance(value, str) and len(value) > _SHOWN else value
+
+
+def _no_hands() -> Hands:
+    raise EnvironmentFault("This account can't make faults by calls.")

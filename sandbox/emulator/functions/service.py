@@ -255,6 +255,10 @@ class FunctionService:
             message=error.message,
         )
 
+    def renew(self, account_id: str, region: str, name: str) -> None:
+        """Start a new environment for every later invocation of a function."""
+        self._fleet.renew(account_id, region, name)
+
     def region_of(self, environment_id: str) -> str:
         """Where an environment is; empty when it has ended."""
         return self._fleet.region_of(environment_id)

@@ -203,6 +203,15 @@ class Mailroom:
             self._announce(arrived)
         return True
 
+    def discard(self, queue: Queue, message_id: str) -> None:
+        """Forget a message, whoever has it; none of this id is no error."""
+        with self._changed:
+            store = self._store(queue)
+            message = store.messages.get(message_id)
+            if message is not None:
+                store.remove(message)
+                self._announce(store)
+
     def purge(self, queue: Queue) -> None:
         """Delete every message."""
         with self._changed:
