@@ -39,6 +39,7 @@ class EmulatedHands:
     def code_of(self, function: str, region: str = "") -> bytes:
         """The package as it was uploaded."""
         name, _ = function_name(function)
+        self.client("lambda", region).get_function_configuration(FunctionName=name)
         with self._core.dispatch_lock:
             backend = lambda_backends[self._core.account_id][region or self._core.region]
             return bytes(backend.get_function(name).code_bytes)

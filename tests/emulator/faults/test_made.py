@@ -270,6 +270,29 @@ def test_split_shards_are_drained_before_their_children_and_keys_keep_their_orde
         assert [line for line in seen if line.startswith(key)] == [f"{key} {n}" for n in range(8)]
 
 
+def test_a_check_that_crashes_leaves_nothing_broken(world: World, faults: Faults) -> None:
+    queue = world.queue()
+
+    def check() -> None:
+        with (
+            faults.on("close", resource=queue.arn),
+            faults.on("throttle", function="works"),
+            faults.on("deny", function="works", actions=["sqs:*"]),
+        ):
+            raise KeyError("a defect of the check")
+
+    asked = {"QueueUrl": queue.url, "AttributeNames": ["Policy"]}
+    before = world.client("sqs").get_queue_attributes(**asked)["Attributes"]
+    with pytest.raises(KeyError):
+        check()
+
+    assert world.client("sqs").get_queue_attributes(**asked)["Attributes"] == before
+    reserved = world.client("lambda").get_function_concurrency(FunctionName="works")
+    assert "ReservedConcurrentExecutions" not in reserved
+    assert world.client("iam").list_role_policies(RoleName="triggers")["PolicyNames"] == []
+    assert world.account.active_faults() == []
+
+
 def test_other_faults_exist_on_the_emulator_alone(world: World) -> None:
     faults = Faults(AsOnAws(world.account))  # type: ignore[arg-type]
     with (
