@@ -188,7 +188,11 @@ class EmulatedAccount:
         self.gateway.data_planes.append(formation.callbacks)
         self.gateway.data_planes.append(self.functions.addresses(self.gateway.keys))
         self.faults.hands = lambda: EmulatedHands(
-            self.core, self._grader.principal, queues.mailroom, self.functions.renew
+            self.core,
+            self._grader.principal,
+            self._fixture.principal,
+            queues.mailroom,
+            self.functions.renew,
         )
         listings.obey(self.faults)
         self.gateway.home_of = self.functions.region_of

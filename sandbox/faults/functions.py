@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
-from sandbox.faults.made import Hands, MadeFault, function_name, wait_until
+from sandbox.faults.made import Hands, MadeFault, function_name, wait_for_update, wait_until
 from sandbox.faults.model import BadFault
 
 _FUNCTION = "its name or ARN"
@@ -173,10 +173,4 @@ class BadRelease(MadeFault):
 
 def _release(client: Any, name: str, code: bytes) -> None:
     client.update_function_code(FunctionName=name, ZipFile=code)
-    wait_until(
-        lambda: (
-            client.get_function_configuration(FunctionName=name).get("LastUpdateStatus", "Successful")
-            != "InProgress"
-        ),
-        f"The update of {name}",
-    )
+    wait_for_update(client, name)

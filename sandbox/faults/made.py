@@ -47,6 +47,9 @@ class Hands(Protocol):
     def client(self, service: str, region: str = "") -> Any:
         """A client that acts as the grader."""
 
+    def partners(self, service: str, region: str = "") -> Any:
+        """A client in the account of the grader's partners."""
+
     def undo(self, what: str, action: Callable[[], object]) -> None:
         """When the fault ends, do this; ``what`` names what is given back."""
 
@@ -120,6 +123,22 @@ def wait_until(holds: Callable[[], bool], what: str, limit_s: float = 60.0) -> N
         if time.monotonic() > until:
             raise BadFault(f"{what} did not happen within {limit_s:g} s.")
         time.sleep(_LOOK_S)
+
+
+def configure(client: Any, function: str, variables: dict[str, str]) -> None:
+    """Set a function's environment variables, all of them, and wait until that has been done."""
+    client.update_function_configuration(FunctionName=function, Environment={"Variables": variables})
+    wait_for_update(client, function)
+
+
+def wait_for_update(client: Any, function: str) -> None:
+    """Return when a function's latest update is through."""
+    wait_until(lambda: _is_updated(client, function), f"The update of {function}")
+
+
+def _is_updated(client: Any, function: str) -> bool:
+    found = client.get_function_configuration(FunctionName=function)
+    return bool(found.get("LastUpdateStatus", "Successful") != "InProgress")
 
 
 def function_name(function: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.faults.made import Undo, function_name, wait_until
+from sandbox.faults.made import Undo, configure, function_name
 from sandbox.faults.model import BadFault
 
 # How often a queue is asked for a message that has to be taken out of it again.
@@ -25,6 +25,10 @@ class RemoteHands:
     def client(self, service: str, region: str = "") -> Any:
         """A client that acts as the grader."""
         return self._client(service, region=region)
+
+    def partners(self, service: str, region: str = "") -> Any:
+        """A client in the account of the grader's partners."""
+        return self._client(service, region=region, fixture=True)
 
     def undo(self, what: str, action: Callable[[], object]) -> None:
         """Remember it."""
@@ -55,19 +59,8 @@ class RemoteHands:
         client, (name, _) = self.client("lambda", region), function_name(function)
         before = client.get_function_configuration(FunctionName=name)
         variables = before.get("Environment", {}).get("Variables", {})
-        self._configure(client, name, {**variables, _MARK: "1"})
-        self.undo(f"environment of {name}", lambda: self._configure(client, name, variables))
-
-    @staticmethod
-    def _configure(client: Any, name: str, variables: dict[str, str]) -> None:
-        client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
-        wait_until(
-            lambda: (
-                client.get_function_configuration(FunctionName=name).get("LastUpdateStatus", "Successful")
-                != "InProgress"
-            ),
-            f"The update of {name}",
-        )
+        configure(client, name, {**variables, _MARK: "1"})
+        self.undo(f"environment of {name}", lambda: configure(client, name, variables))
 
 
 def _received(sqs: Any, url: str, message_id: str) -> bool:

@@ -18,12 +18,15 @@ Renew = Callable[[str, str, str], None]
 
 
 class EmulatedHands:
-    """Calls as ``principal``, the grader; implements ``sandbox.faults.made.Hands`` for one fault."""
+    """Calls as ``principal``, the grader, and as ``fixture`` in its own account; implements ``sandbox.faults.made.Hands`` for one fault."""
 
-    def __init__(self, core: AccountCore, principal: Principal, mailroom: Mailroom, renew: Renew) -> None:
+    def __init__(
+        self, core: AccountCore, principal: Principal, fixture: Principal, mailroom: Mailroom, renew: Renew
+    ) -> None:
         self.undos: list[Undo] = []
         self._core = core
         self._principal = principal
+        self._fixture = fixture
         self._mailroom = mailroom
         self._renew = renew
 
@@ -31,6 +34,11 @@ class EmulatedHands:
         """A client within the process."""
         where = region or self._core.region
         return self._core.clients.client(service, region=where, principal=self._principal)
+
+    def partners(self, service: str, region: str = "") -> Any:
+        """A client in the fixture account."""
+        where = region or self._core.region
+        return self._core.clients.client(service, region=where, principal=self._fixture)
 
     def undo(self, what: str, action: Callable[[], object]) -> None:
         """Remember it."""
