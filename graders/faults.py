@@ -44,7 +44,7 @@ class Faults:
             finally:
                 self._account.end_fault(fault_id)
             return
-        if not isinstance(fault, MadeFault):
+        if not (isinstance(fault, MadeFault) and fault.on_aws):
             raise NotAssessed(f"A fault `{fault.name}` exists on the emulator only.")
         undos = make(fault, RemoteHands(self._account.client))
         try:

@@ -179,6 +179,19 @@ class SplitShards(MadeFault):
             aws.undo(f"shard {name} {parent}", functools.partial(_merge, client, name, parent))
 
 
+class RollShard(MadeFault):
+    """A table's stream closes its shard and begins another, as it does every few hours; for its mappings."""
+
+    name: ClassVar[str] = "roll_shard"
+    on_aws: ClassVar[bool] = False
+
+    table: str = Field(description="its name")
+
+    def make(self, aws: Hands) -> None:
+        """Roll it."""
+        aws.roll(self.table.rsplit("/", 1)[-1], self.region)
+
+
 def _open_shards(client: Any, name: str) -> list[Any]:
     pages = client.get_paginator("list_shards").paginate(StreamName=name)
     shards = [shard for page in pages for shard in page["Shards"]]

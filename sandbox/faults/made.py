@@ -59,6 +59,9 @@ class Hands(Protocol):
     def take_back(self, queue_url: str, message_id: str, region: str = "") -> None:
         """Remove a message from a queue, or from where the queue's dead letters go."""
 
+    def roll(self, table: str, region: str = "") -> None:
+        """Close the open shard of a table's stream, and begin another."""
+
     def renew(self, function: str, region: str = "") -> None:
         """Have every later invocation of a function start in a new environment."""
 

@@ -54,6 +54,10 @@ class RemoteHands:
             if _received(sqs, url, message_id):
                 return
 
+    def roll(self, table: str, region: str = "") -> None:
+        """DynamoDB does it by itself, every few hours; nobody can ask for it."""
+        raise BadFault("A table's stream can't be made to begin a new shard.")
+
     def renew(self, function: str, region: str = "") -> None:
         """By another environment variable, for as long as the fault lasts."""
         client, (name, _) = self.client("lambda", region), function_name(function)

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from moto.awslambda.models import lambda_backends
+from moto.dynamodb.models import dynamodb_backends
 
 from sandbox.emulator.calls import Principal
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.sqs import Mailroom
+from sandbox.emulator.fabric.streams.dynamodb import roll
+from sandbox.faults import BadFault
 from sandbox.faults.made import Undo, function_name
 
 # (account id, region, function's name)
@@ -18,7 +21,10 @@ Renew = Callable[[str, str, str], None]
 
 
 class EmulatedHands:
-    """Calls as ``principal``, the grader, and as ``fixture`` in its own account; implements ``sandbox.faults.made.Hands`` for one fault."""
+    """Makes one fault, as ``principal``, the grader, and as ``fixture`` in the account of its partners.
+
+    Implements ``sandbox.faults.made.Hands``.
+    """
 
     def __init__(
         self, core: AccountCore, principal: Principal, fixture: Principal, mailroom: Mailroom, renew: Renew
@@ -63,6 +69,15 @@ class EmulatedHands:
             queue = self._mailroom.find_queue(arn)
             if queue is not None:
                 self._mailroom.discard(queue, message_id)
+
+    def roll(self, table: str, region: str = "") -> None:
+        """Close the shard of its stream, and begin another."""
+        where = region or self._core.region
+        with self._core.dispatch_lock:
+            found = dynamodb_backends[self._core.account_id][where].tables.get(table)
+            if found is None or found.stream_shard is None:
+                raise BadFault(f"Fault `roll_shard`: there is no table {table} with a stream in {where}.")
+            roll(found.stream_shard)
 
     def renew(self, function: str, region: str = "") -> None:
         """End all that are warm."""

@@ -270,6 +270,22 @@ def test_split_shards_are_drained_before_their_children_and_keys_keep_their_orde
         assert [line for line in seen if line.startswith(key)] == [f"{key} {n}" for n in range(8)]
 
 
+def test_a_tables_stream_goes_on_in_a_new_shard_with_each_key_in_order(world: World, broken: Any) -> None:
+    table, stream = world.table()
+    put = world.client("dynamodb").put_item
+    with world.mapping(stream, "works", StartingPosition="TRIM_HORIZON", BatchSize=3):
+        with broken("stop_consumer", function="works"):
+            for n in range(12):
+                put(TableName=table, Item={"pk": {"S": "abc"[n % 3]}, "n": {"N": str(n)}})
+                for _ in range({3: 1, 7: 2}.get(n, 0)):
+                    world.account.begin_fault("roll_shard", {"table": table})
+        seen = [record for event in world.ledger() for record in event["Records"]]
+    numbers = [int(record["dynamodb"]["NewImage"]["n"]["N"]) for record in seen]
+    assert numbers == list(range(12)), "each shard is read to its end before the next"
+    with pytest.raises(BadRequest, match="no table nowhere with a stream"):
+        world.account.begin_fault("roll_shard", {"table": "nowhere"})
+
+
 def test_a_check_that_crashes_leaves_nothing_broken(world: World, faults: Faults) -> None:
     queue = world.queue()
 
