@@ -121,7 +121,7 @@ class EmulatedAccount:
         self._learner = self.gateway.root_keys(options.account_id)
         self._grader = self.gateway.root_keys(options.account_id)
         self._fixture = self.gateway.root_keys(options.fixture_account_id)
-        self.gateway.spared |= {self._grader.keys.access_key_id, options.fixture_account_id}
+        self.gateway.gate.spared |= {self._grader.keys.access_key_id, options.fixture_account_id}
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.bind(("127.0.0.1", 0))
@@ -195,9 +195,9 @@ class EmulatedAccount:
             self.functions.renew,
         )
         listings.obey(self.faults)
-        self.gateway.home_of = self.functions.region_of
-        self.gateway.attend = Meetings(self.faults, self.functions.running).attend
-        self.gateway.reading = StaleViews(self.faults, self.gateway.spares).view
+        self.gateway.gate.home_of = self.functions.region_of
+        self.gateway.gate.attend = Meetings(self.faults, self.functions.running).attend
+        self.gateway.gate.reading = StaleViews(self.faults, self.gateway.gate.spares).view
         batches = BatchWrites(self.core, self.faults)
         self.gateway.wire_handlers["dynamodb", "BatchWriteItem"] = batches.answer
         self._server: server.Server | None = None

@@ -6,7 +6,6 @@ import datetime as dt
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from http.client import responses
 from typing import Any, Protocol
@@ -14,10 +13,10 @@ from typing import Any, Protocol
 import structlog
 from moto.core.utils import get_service_model
 
-from sandbox.emulator.calls import AwsError, Call, Handlers, Principal, PrincipalKind, current_call
+from sandbox.emulator.calls import AwsError, Call, Handlers, Principal, current_call
 from sandbox.emulator.clock import VirtualClock
 from sandbox.emulator.faults import Faults
-from sandbox.emulator.faults.calls import Asked, CallFaults
+from sandbox.emulator.faults.gate import Gate
 from sandbox.emulator.gateway import (
     answers,
     cbor,
@@ -71,21 +70,12 @@ class Gateway:
         self.wire_handlers: Handlers = {}
         """Operations of JSON services whose parameters and answers stay as they are on the wire."""
         self.data_planes: list[DataPlane] = []
-        self.attend: Callable[[Call], None] = lambda _call: None
-        """Told of each call that may go on; returns when it shall."""
-        self.reading: Callable[[Call | None], AbstractContextManager[None]] = lambda _call: nullcontext()
-        """What a call finds while moto performs it; entered with the dispatch lock held."""
-        self.spared: set[str] = set()
-        """Access keys of those who do not feel faults, and accounts whose everybody does not."""
-        self.home_of: Callable[[str], str] = lambda _environment_id: ""
-        """The region that an execution environment is in."""
         self.clients = clients.Clients(self._in_process)
         self._moto_clients = clients.Clients(self._straight_to_moto)
         self._clock = clock
         self._timeline = timeline
         self._lock = lock
-        self.faults = faults or Faults()
-        self._troubles = CallFaults(self.faults)
+        self.gate = Gate(faults or Faults(), self.guard, lock)
 
     def add(self, handlers: Mapping[tuple[str, str], Callable[[Call], dict[str, Any]]]) -> None:
         """Let handlers take their operations over from moto.
@@ -205,12 +195,7 @@ class Gateway:
                 user_agent=request.headers.get("user-agent", ""),
                 via_service=in_process,
             )
-            self.attend(call)
-            trouble = self._troubles.of(self._asked(call, in_process=in_process))
-            if trouble.delay_s:
-                self._troubles.wait(trouble.delay_s)
-            if trouble.error is not None and not trouble.performed:
-                raise trouble.error
+            failing = self.gate.meet(call, in_process=in_process)
             with self._lock:
                 documents.check(call)
             answering = current_call.set(call)
@@ -218,8 +203,8 @@ class Gateway:
                 answer = self._answered(request, operation, call)
             finally:
                 current_call.reset(answering)
-            if trouble.error is not None:
-                raise trouble.error
+            if failing is not None:
+                raise failing
             if answer.status == 404 and (service, operation.name) in _TELLS_OF_OBJECTS:
                 self.guard.hide_missing_object(call)
         except AwsError as error:
@@ -233,30 +218,6 @@ class Gateway:
         self._record(started, request, service, name, call, principal, region, request_id, answer, record)
         # Nobody gets to read the body of an answer to HEAD.
         return replace(answer, body=b"") if request.method == "HEAD" and answer.status >= 400 else answer
-
-    def _asked(self, call: Call, *, in_process: bool) -> Asked:
-        """A call as faults see it. What the account does for its owner within itself is spared."""
-        return Asked(
-            call.service,
-            call.operation,
-            call.region,
-            call.principal,
-            resources=lambda: self.guard.resources_of(call),
-            also_in=lambda: self._further_regions(call),
-            spared=self.spares(call.principal) or (in_process and call.principal.kind is PrincipalKind.ROOT),
-        )
-
-    def spares(self, who: Principal) -> bool:
-        """Whether somebody does not feel faults: the grader, and everybody in its own account."""
-        return who.access_key_id in self.spared or who.account_id in self.spared
-
-    def _further_regions(self, call: Call) -> list[str]:
-        """Regions beside the one asked that a call depends on: where it comes from, where its bucket is."""
-        found = [self.home_of(call.environment_id)] if call.environment_id else []
-        if call.service == "s3" and call.params.get("Bucket"):
-            with self._lock:
-                found.append(moto_app.bucket_region(str(call.params["Bucket"])))
-        return found
 
     def _answered(self, request: HttpRequest, operation: Operation, call: Call) -> HttpAnswer:
         on_wire = self.wire_handlers.get((operation.service, operation.name))
@@ -306,7 +267,7 @@ class Gateway:
             )
 
     def _moto(self, request: HttpRequest, service: str, region: str, principal: Principal) -> HttpAnswer:
-        with self._lock, self.reading(current_call.get()):
+        with self._lock, self.gate.reading(current_call.get()):
             return moto_app.perform(request, service, principal, region)
 
     def _gap(

@@ -175,7 +175,7 @@ def test_calls_are_chosen_by_what_is_asked_of_where_and_by_whom(account: Any, ou
 
 def test_the_graders_calls_are_spared_unless_it_asks(account: Any, outside: Client) -> None:
     grader = account.gateway.root_keys(account.core.account_id).keys
-    account.gateway.spared.add(grader.access_key_id)
+    account.gateway.gate.spared.add(grader.access_key_id)
     mine, theirs = outside("dynamodb", keys=grader), outside("dynamodb")
 
     fault = account.faults.begin("errors", {"service": "dynamodb"})

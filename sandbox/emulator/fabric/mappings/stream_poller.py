@@ -162,7 +162,7 @@ class StreamPoller:
             return
         with self._reading:
             shards = self._stream.shards()
-            closed = {shard.id for shard in shards if shard.closed}
+            closed = {shard.id: shard for shard in shards if shard.closed}
             for shard in shards:
                 reader = self._readers.get(shard.id)
                 if reader is None:  # A child of a split or a merge: everything in it is new.
@@ -179,14 +179,18 @@ class StreamPoller:
         self._report(code, (), reason=refusal)
         self._core.work.submit(self.wake, label=self._label("retry after refusal"), delay_s=delay_s)
 
-    def _finished(self, shard_id: str, closed: set[str]) -> bool:
-        """Whether everything in a shard was processed, so that what came after it may be."""
+    def _finished(self, shard_id: str, closed: dict[str, Shard]) -> bool:
+        """Whether everything in a shard and before it was processed, so that what came after it may be.
+
+        A shard that never held a record is only as far as those that it came from.
+        """
         reader = self._readers.get(shard_id)
         if reader is None or shard_id not in closed:
             return reader is None
         with self._lock:
             idle = all(lane.empty for lane in reader.lanes)
-        return idle and reader.position >= self._stream.latest(shard_id)
+        done = idle and reader.position >= self._stream.latest(shard_id)
+        return done and all(self._finished(parent, closed) for parent in closed[shard_id].parents)
 
     def _read(self, shard: Shard, reader: _ShardReader) -> None:
         found = self._stream.read(shard.id, reader.position)
