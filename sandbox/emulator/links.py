@@ -1,12 +1,11 @@
 """The ways between an account's regions: how long data is under way, and whether it gets through.
 
-Everything that copies data to another region (tables, buckets, secrets) asks here, so that one switch
+Everything that copies data to another region (tables, buckets, secrets) asks here, so that one fault
 slows or cuts all of it.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 from sandbox.emulator.faults import Faults
@@ -16,37 +15,22 @@ from sandbox.emulator.faults import Faults
 USUAL_DELAY_S = 1.0
 # What takes no longer than this is waited for when an account settles.
 SOON_S = 5.0
-DELAY = "replication.delay"
 
 
 class Links:
-    """All ways between regions.
+    """All ways between regions, as the faults that are on leave them."""
 
-    ``is_cut(source, target)`` says whether nothing gets through. ``when_healed`` is called by
-    :meth:`changed`, and must only enqueue.
-    """
-
-    def __init__(self, faults: Faults, is_cut: Callable[[str, str], bool] = lambda _source, _target: False):
+    def __init__(self, faults: Faults) -> None:
         self._faults = faults
-        self._lock = threading.Lock()
-        self._listeners: list[Callable[[], None]] = []
-        self.is_cut = is_cut
 
     def delay_s(self, source: str, target: str) -> float:
         """How long a change takes that sets out now, in seconds of account time."""
-        fault = self._faults.find(DELAY)
-        if fault is None or fault.get("source", source) != source or fault.get("target", target) != target:
-            return USUAL_DELAY_S
-        return max(float(fault.get("seconds", USUAL_DELAY_S)), 0.0)
+        return self._faults.replication_delay_s(source, target, USUAL_DELAY_S)
+
+    def is_cut(self, source: str, target: str) -> bool:
+        """Whether nothing gets through: the way is cut, or one of the regions is dark."""
+        return source != target and self._faults.replication_cut(source, target)
 
     def when_changed(self, listener: Callable[[], None]) -> None:
-        """Call ``listener`` when a way may have opened again."""
-        with self._lock:
-            self._listeners.append(listener)
-
-    def changed(self) -> None:
-        """Something was cut or healed."""
-        with self._lock:
-            listeners = list(self._listeners)
-        for listener in listeners:
-            listener()
+        """Call ``listener`` when a way may have opened again; it must only enqueue."""
+        self._faults.listen(lambda _fault: listener())

@@ -70,6 +70,9 @@ class Expiry:
             if table is None or table.ttl["TimeToLiveStatus"] != "ENABLED":
                 self._swept.discard(key)
                 return
+            if self._core.faults.region_down(region):
+                self._plan(key)
+                return
             now = self._core.clock.time()
             for item in list(_expired(table, now)):
                 with by_service("dynamodb.amazonaws.com"):

@@ -17,7 +17,6 @@ from sandbox.emulator.fabric.s3.replication import Replication
 from sandbox.emulator.fabric.secretsmanager import SecretReplicas, Secrets
 from sandbox.emulator.fabric.sqs import SqsService
 from sandbox.emulator.fabric.streams import Streams
-from sandbox.emulator.faults import Faults
 from sandbox.emulator.links import Links
 from tests.emulator.cloudformation.engine import Engine
 from tests.emulator.cloudformation.test_types import changed, made, of, removed
@@ -31,7 +30,7 @@ HERE, THERE, ELSEWHERE = "eu-north-1", "us-east-1", "ap-southeast-2"
 def regions(engine: Engine) -> Engine:
     patches.apply_all()
     account = engine.account
-    links, expiry = Links(Faults()), Expiry(account.core)
+    links, expiry = Links(account.faults), Expiry(account.core)
     tables = GlobalTables(account.core, Streams(account.core), links, expiry)
     queues = SqsService(account.core)
     notifications = Notifications(account.core, RecordingFunctions(), queues.mailroom, RecordingBus())

@@ -16,7 +16,6 @@ from sandbox.emulator.fabric.s3.notifications import Notifications
 from sandbox.emulator.fabric.s3.replication import Replication
 from sandbox.emulator.fabric.sqs import SqsService
 from sandbox.emulator.fabric.streams import Streams
-from sandbox.emulator.faults import Faults
 from sandbox.emulator.links import Links
 from tests.emulator.fabric.fakes import RecordingFunctions
 from tests.emulator.fabric.s3.conftest import RecordingBus
@@ -26,11 +25,10 @@ HERE, THERE = "eu-north-1", "us-east-1"
 
 
 @pytest.fixture
-def cuts(account: Any, watch: Watch) -> set[tuple[str, str]]:
-    """Ways that nothing gets through; the table `carts` and the bucket `files` have copies there."""
+def copied(account: Any, watch: Watch) -> Watch:
+    """The table `carts` and the bucket `files` have copies there."""
     patches.apply_all()
-    made: set[tuple[str, str]] = set()
-    links = Links(Faults(), lambda source, target: (source, target) in made)
+    links = Links(account.faults)
     expiry = Expiry(account.core)
     account.add(GlobalTables(account.core, Streams(account.core), links, expiry).handlers())
     mailroom = SqsService(account.core).mailroom
@@ -39,7 +37,7 @@ def cuts(account: Any, watch: Watch) -> set[tuple[str, str]]:
     copied_table(account)
     copied_bucket(account)
     account.advance(2)
-    return made
+    return watch
 
 
 def copied_table(account: Any) -> None:
@@ -80,7 +78,8 @@ def copied_bucket(account: Any) -> None:
     s3.put_bucket_replication(Bucket="files", ReplicationConfiguration=configuration)
 
 
-def test_the_lag_is_a_metric_that_grows_during_a_cut(watch: Watch, cuts: set[tuple[str, str]]) -> None:
+def test_the_lag_is_a_metric_that_grows_during_a_cut(copied: Watch) -> None:
+    watch = copied
     table = {"TableName": "carts", "ReceivingRegion": THERE}
     bucket = {"SourceBucket": "files", "DestinationBucket": "copies", "RuleId": "all"}
     watch.client.put_metric_alarm(
@@ -107,7 +106,7 @@ def test_the_lag_is_a_metric_that_grows_during_a_cut(watch: Watch, cuts: set[tup
     write("a")
     watch.account.advance(120)
     assert state() == "OK"
-    cuts.add((HERE, THERE))
+    watch.account.faults.begin("cut_replication", {"source": HERE, "target": THERE})
     write("b")
     watch.account.advance(240)
     assert state() == "ALARM"

@@ -48,6 +48,8 @@ class Message:
     first_received_at: float = 0.0
     receipt: str = ""
     dead_letter_source: str = ""
+    repeated: bool = False
+    """It was deleted once already, and came again."""
 
     def system_attributes(self) -> dict[str, str]:
         """The attributes SQS itself keeps, all of them strings."""

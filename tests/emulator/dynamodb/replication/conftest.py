@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -14,7 +14,6 @@ from sandbox.emulator.dynamodb.batches import BatchWrites
 from sandbox.emulator.dynamodb.expiry import Expiry
 from sandbox.emulator.dynamodb.replication import GlobalTables
 from sandbox.emulator.fabric.streams import Streams
-from sandbox.emulator.faults import Faults
 from sandbox.emulator.links import Links
 
 HERE, THERE, ELSEWHERE = "eu-north-1", "us-east-1", "ap-southeast-2"
@@ -26,9 +25,6 @@ class World:
     """The table `carts` and its replicas. ``cuts`` holds ways that nothing gets through."""
 
     account: Any
-    faults: Faults
-    links: Links
-    cuts: set[tuple[str, str]] = field(default_factory=set)
 
     def client(self, region: str = HERE) -> Any:
         return self.account.client("dynamodb", region)
@@ -73,26 +69,25 @@ class World:
         )["ShardIterator"]
         return list(streams.get_records(ShardIterator=iterator)["Records"])
 
-    def cut(self) -> None:
-        self.cuts |= {(HERE, THERE), (THERE, HERE)}
+    def cut(self, source: str = HERE, target: str = THERE, *, both: bool = True) -> None:
+        """From now on nothing gets from one region to the other."""
+        settings = {"source": source, "target": target, "both": both}
+        self.account.faults.begin("cut_replication", settings)
 
     def heal(self) -> None:
-        self.cuts.clear()
-        self.links.changed()
+        self.account.faults.clear()
 
 
 @pytest.fixture
 def world(account: Any) -> World:
     patches.apply_all()
-    faults = Faults()
-    links = Links(faults)
     expiry = Expiry(account.core)
     account.add(expiry.handlers())
+    links = Links(account.faults)
     account.add(GlobalTables(account.core, Streams(account.core), links, expiry).handlers())
-    account.gateway.wire_handlers["dynamodb", "BatchWriteItem"] = BatchWrites(account.core, faults).answer
-    made = World(account, faults, links)
-    links.is_cut = lambda source, target: (source, target) in made.cuts
-    return made
+    batches = BatchWrites(account.core, account.faults)
+    account.gateway.wire_handlers["dynamodb", "BatchWriteItem"] = batches.answer
+    return World(account)
 
 
 @pytest.fixture

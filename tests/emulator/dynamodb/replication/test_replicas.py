@@ -58,7 +58,7 @@ def test_a_replica_is_made_like_its_source_with_what_it_holds(world: World) -> N
 
 
 def test_a_third_replica_also_gets_what_was_still_under_way(carts: World) -> None:
-    carts.faults.set("replication.delay", seconds=60)
+    carts.account.faults.begin("replication.delay", {"seconds": 60})
     carts.put("late", "1", THERE)
     carts.add(ELSEWHERE)
     assert carts.get("late", ELSEWHERE) is None

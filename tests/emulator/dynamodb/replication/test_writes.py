@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
@@ -125,8 +126,29 @@ def test_a_deletion_counts_like_a_write(carts: World, deleted_last: bool) -> Non
     assert carts.everywhere("a") == ((None, None) if deleted_last else ("2", "2"))
 
 
+def test_a_dark_region_hears_of_everything_once_it_is_back(carts: World) -> None:
+    carts.client().update_time_to_live(
+        TableName="carts", TimeToLiveSpecification={"Enabled": True, "AttributeName": "until"}
+    )
+    carts.put("kept", "1")
+    carts.put("old", "2", THERE, until={"N": str(int(carts.account.core.clock.time()) + 60)})
+    carts.put("lost-for-a-while", "3", THERE)
+    outage = carts.account.faults.begin("region_outage", {"region": THERE})
+    carts.put("kept", "4")
+    carts.account.advance(200)
+    assert [carts.get(key) for key in ("kept", "old", "lost-for-a-while")] == ["4", None, None]
+
+    carts.account.faults.end(outage)
+    carts.account.advance(2)
+    assert carts.everywhere("kept") == ("4", "4")
+    assert carts.everywhere("lost-for-a-while") == ("3", "3")
+    assert carts.get("old", THERE) == "2"
+    carts.account.advance(100)
+    assert carts.everywhere("old") == (None, None)
+
+
 def test_one_direction_can_be_cut_alone(carts: World) -> None:
-    carts.cuts.add((HERE, THERE))
+    carts.cut(both=False)
     carts.put("a", "1")
     carts.put("b", "2", THERE)
     carts.account.advance(5)
@@ -135,7 +157,7 @@ def test_one_direction_can_be_cut_alone(carts: World) -> None:
 
 
 def test_the_delay_can_be_set_for_one_direction(carts: World) -> None:
-    carts.faults.set("replication.delay", seconds=30, source=HERE, target=THERE)
+    carts.account.faults.begin("replication.delay", {"seconds": 30, "source": HERE, "target": THERE})
     carts.put("a", "1")
     carts.put("b", "2", THERE)
     carts.account.settle()
@@ -232,8 +254,10 @@ def test_whatever_is_cut_in_the_end_all_regions_hold_what_was_written_last(carts
             carts.put(key, str(number), region)
             last[key] = str(number)
         if chance.random() < 0.2:
-            carts.cuts = {(a, b) for a in regions for b in regions if chance.random() < 0.4}
-            carts.links.changed()
+            carts.heal()
+            for source, target in itertools.permutations(regions, 2):
+                if chance.random() < 0.4:
+                    carts.cut(source, target, both=False)
         carts.account.advance(chance.choice((0.0, 0.3, 1.5)))
     carts.heal()
     carts.account.advance(5)

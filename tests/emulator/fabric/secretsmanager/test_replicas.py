@@ -9,7 +9,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.emulator.fabric.secretsmanager import SecretReplicas, Secrets
-from sandbox.emulator.faults import Faults
 from sandbox.emulator.links import Links
 from tests.emulator.fabric.fakes import RecordingFunctions
 from tests.emulator.fabric.secretsmanager.test_rotation import Vault
@@ -22,15 +21,13 @@ POLICY = json.dumps({"Version": "2012-10-17", "Statement": [ALLOW]})
 
 
 class World:
-    """Secrets of an account, and the ways between its regions."""
+    """Secrets of an account."""
 
     def __init__(self, account: Any) -> None:
         self.account = account
-        self.cuts: set[tuple[str, str]] = set()
-        self.links = Links(Faults(), lambda source, target: (source, target) in self.cuts)
         self.functions = RecordingFunctions()
         secrets = Secrets(account.core, self.functions)
-        replicas = SecretReplicas(account.core, self.links)
+        replicas = SecretReplicas(account.core, Links(account.faults))
         secrets.changed = replicas.changed
         account.add(secrets.handlers())
         account.add(replicas.handlers())
@@ -41,6 +38,10 @@ class World:
     def create(self, *regions: str, name: str = "db", **more: Any) -> Any:
         added = [{"Region": region} for region in regions]
         return self.api().create_secret(Name=name, SecretString="first", AddReplicaRegions=added, **more)
+
+    def cut(self) -> None:
+        """From now on nothing gets there."""
+        self.account.faults.begin("cut_replication", {"source": HERE, "target": THERE})
 
     def value(self, region: str = THERE, **which: Any) -> str:
         return str(self.api(region).get_secret_value(SecretId="db", **which)["SecretString"])
@@ -166,13 +167,12 @@ def test_a_copy_can_be_given_up_or_made_a_secret_of_its_own(world: World) -> Non
     with pytest.raises(ClientError, match="can't find the specified secret"):
         world.value(ELSEWHERE)
 
-    world.cuts.add((HERE, THERE))
+    world.cut()
     world.api().put_secret_value(SecretId="db", SecretString="unheard")
     arn = world.api(THERE).stop_replication_to_replica(SecretId="db")["ARN"]
     assert world.statuses() == {}
     world.api(THERE).put_secret_value(SecretId=arn, SecretString="own")
-    world.cuts.clear()
-    world.links.changed()
+    world.account.faults.clear()
     world.account.advance(5)
     assert (world.value(), world.value(HERE)) == ("own", "unheard")
     assert world.value(VersionStage="AWSPREVIOUS") == "first"
@@ -186,12 +186,11 @@ def test_a_copy_can_be_given_up_or_made_a_secret_of_its_own(world: World) -> Non
 def test_a_cut_leaves_copies_behind_until_it_heals(world: World) -> None:
     world.create(THERE)
     world.account.advance(2)
-    world.cuts.add((HERE, THERE))
+    world.cut()
     world.api().update_secret(SecretId="db", SecretString="second")
     world.account.advance(60)
     assert (world.value(), world.statuses()) == ("first", {THERE: "InProgress"})
-    world.cuts.clear()
-    world.links.changed()
+    world.account.faults.clear()
     world.account.advance(2)
     assert (world.value(), world.statuses()) == ("second", {THERE: "InSync"})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -14,7 +14,6 @@ from sandbox.emulator import patches
 from sandbox.emulator.fabric.s3.notifications import Notifications
 from sandbox.emulator.fabric.s3.replication import Replication
 from sandbox.emulator.fabric.sqs import SqsService
-from sandbox.emulator.faults import Faults
 from sandbox.emulator.links import Links
 from tests.emulator.fabric.fakes import RecordingFunctions, take_bodies
 from tests.emulator.fabric.s3.conftest import RecordingBus
@@ -36,10 +35,7 @@ class World:
     """The bucket `tickets` here and the bucket `copies` there."""
 
     account: Any
-    links: Links
-    faults: Faults
     role: str = ""
-    cuts: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def s3(self) -> Any:
@@ -83,6 +79,10 @@ class World:
     def put(self, key: str, body: str = "x", **more: Any) -> str:
         return str(self.s3.put_object(Bucket="tickets", Key=key, Body=body, **more)["VersionId"])
 
+    def cut(self) -> None:
+        """From now on nothing gets there."""
+        self.account.faults.begin("cut_replication", {"source": HERE, "target": THERE})
+
     def status(self, key: str, bucket: str = "tickets") -> str | None:
         """The status of replication that HEAD tells; `absent` when there is no such object."""
         try:
@@ -98,11 +98,8 @@ def world(account: Any) -> World:
     account.add(queues.handlers())
     notifications = Notifications(account.core, RecordingFunctions(), queues.mailroom, RecordingBus())
     account.add(notifications.handlers())
-    faults = Faults()
-    links = Links(faults)
-    account.add(Replication(account.core, notifications, links).handlers())
-    made = World(account, links, faults)
-    links.is_cut = lambda source, target: (source, target) in made.cuts
+    account.add(Replication(account.core, notifications, Links(account.faults)).handlers())
+    made = World(account)
     made.bucket("tickets", HERE)
     made.bucket("copies", THERE)
     return made
@@ -320,13 +317,12 @@ def test_objects_under_kms_are_copied_only_by_a_rule_that_names_a_key(world: Wor
 
 
 def test_a_cut_holds_copies_up_and_they_go_on_when_it_heals(tickets: World) -> None:
-    tickets.cuts.add((HERE, THERE))
+    tickets.cut()
     tickets.put("a", "1")
     tickets.put("a", "2")
     tickets.account.advance(100)
     assert (tickets.status("a"), tickets.status("a", "copies")) == ("PENDING", "absent")
-    tickets.cuts.clear()
-    tickets.links.changed()
+    tickets.account.faults.clear()
     tickets.account.settle()
     assert tickets.s3.get_object(Bucket="copies", Key="a")["Body"].read() == b"2"
     assert len(tickets.s3.list_object_versions(Bucket="copies")["Versions"]) == 2
@@ -385,11 +381,10 @@ def test_failures_and_delays_are_events_where_metrics_are_on(world: World) -> No
         "Metrics": {"Status": "Enabled", "EventThreshold": minutes},
     }
     world.replicate(world.rule(Destination=timed))
-    world.cuts.add((HERE, THERE))
+    world.cut()
     world.put("late")
     world.account.advance(17 * 60)
-    world.cuts.clear()
-    world.links.changed()
+    world.account.faults.clear()
     world.account.settle()
     world.account.client("iam").delete_role_policy(RoleName="copier", PolicyName="copy")
     world.put("failing")
