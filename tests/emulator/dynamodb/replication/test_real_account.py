@@ -133,3 +133,26 @@ def test_functions_on_both_streams_hear_of_a_write(account: Any) -> None:
     )["Datapoints"]
     assert sum(point["SampleCount"] for point in found) == 2
     assert min(point["Minimum"] for point in found) >= 1000
+
+
+def test_both_regions_sell_during_a_cut_and_agree_afterwards(account: Any) -> None:
+    tables = {region: account.client("dynamodb", region=region) for region in (FIRST, SECOND)}
+    cut = account.begin_fault("cut_replication", {"source": FIRST, "target": SECOND})
+    for seller in (FIRST, SECOND):
+        tables[seller].put_item(TableName="tickets", Item={"id": {"S": "seat"}, "v": {"S": seller}})
+        tables[seller].put_item(TableName="tickets", Item={"id": {"S": seller}, "v": {"S": "own"}})
+        assert account.advance(5).settled
+    for region in (FIRST, SECOND):
+        assert mails(account, region) == [
+            (region, "INSERT", region, None),
+            (region, "INSERT", "own", None),
+        ]
+
+    account.end_fault(cut)
+    assert account.settle(60).settled
+    for region in (FIRST, SECOND):
+        found = tables[region].scan(TableName="tickets", ConsistentRead=True)["Items"]
+        held = {item["id"]["S"]: item["v"]["S"] for item in found}
+        assert held == {"seat": SECOND, FIRST: "own", SECOND: "own"}
+    assert mails(account, FIRST) == [(FIRST, "MODIFY", SECOND, None), (FIRST, "INSERT", "own", None)]
+    assert mails(account, SECOND) == [(SECOND, "INSERT", "own", None)]
