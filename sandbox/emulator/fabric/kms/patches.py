@@ -7,34 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
-from moto.kms.models import kms_backends
 
+from sandbox.emulator.iam.enforcement.key_states import refusal
 from sandbox.emulator.patches import replaces
-
-# States in which a key works. Source: https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
-USABLE = ("Enabled", "Updating")
-_IN_WORDS = {
-    "Creating": "creating",
-    "PendingDeletion": "pending deletion",
-    "PendingReplicaDeletion": "pending replica deletion",
-}
-
-
-def find_key(arn: str) -> Any:
-    """A key by its ARN, or None. Call with the dispatch lock held."""
-    parts = arn.split(":", 5)
-    if len(parts) < 6 or parts[3] not in kms_backends[parts[4]].regions:
-        return None
-    return kms_backends[parts[4]][parts[3]].keys.get(parts[5].removeprefix("key/"))
-
-
-def refusal(key: Any) -> tuple[str, str] | None:
-    """The error's code and message for a key that can't be used now; None for one that can."""
-    if key.key_state in USABLE:
-        return None
-    if key.key_state == "Disabled":
-        return "DisabledException", f"{key.arn} is disabled."
-    return "KMSInvalidStateException", f"{key.arn} is {_IN_WORDS.get(key.key_state, key.key_state)}."
 
 
 def _check(backend: Any, key_id: str) -> None:

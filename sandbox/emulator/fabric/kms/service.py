@@ -14,7 +14,8 @@ from moto.kms.models import Key, kms_backends
 
 from sandbox.emulator.calls import AwsError, Call, Handler, Handlers
 from sandbox.emulator.core import AccountCore
-from sandbox.emulator.fabric.kms import patches
+from sandbox.emulator.fabric.kms import patches as patches  # registers them
+from sandbox.emulator.iam.enforcement.key_states import refusal
 
 _DAY_S = 86_400.0
 # AWS says "a few seconds", in which a new replica and two keys that swap their parts can be seen to be busy.
@@ -220,7 +221,7 @@ def _check_primary(key: Any) -> None:
 
 
 def _check_usable(key: Any) -> None:
-    refused = patches.refusal(key)
+    refused = refusal(key)
     if refused is None and key.key_state == "Updating":
         refused = "KMSInvalidStateException", f"{key.arn} is updating."
     if refused is not None:

@@ -11,7 +11,7 @@ from typing import Any
 from sandbox.emulator.calls import AwsError, Call, Principal, PrincipalKind
 from sandbox.emulator.clock import VirtualClock
 from sandbox.emulator.gateway import unsigned
-from sandbox.emulator.iam.enforcement import encryption, refusals, resources
+from sandbox.emulator.iam.enforcement import encryption, key_states, refusals, resources
 from sandbox.emulator.iam.enforcement.decisions import DecisionLog, Record, Verdict
 from sandbox.emulator.iam.enforcement.policies import Held, PrincipalPolicies
 from sandbox.emulator.iam.evaluation import Caller, Policies, Policy, Request, evaluate
@@ -64,15 +64,19 @@ class Guard:
             wanted = self._map(asked, principal)
             held = self.principals.of(principal)
             verdicts = [self._decide(held, each, context) for each in wanted]
+            failing = None
             if all(verdict.decision.allowed for verdict in verdicts):
                 for each in encryption.needed(asked):
                     verdicts.append(self._decide(held, each, context))
+                    failing = failing or key_states.error(call.service, call.operation, each.resource)
         record = self._record(call, principal, verdicts, source_ip, user_agent)
         refused = next((verdict for verdict in verdicts if not verdict.decision.allowed), None)
         if refused is not None and self.enforcing:
             message = refusals.sentence(call.service, held.caller, refused.request, refused.decision)
             error = refusals.access_denied(call.service, message)
             raise Denied(error, replace(record, message=message))
+        if failing is not None:
+            raise Denied(failing, replace(record, message=failing.message))
         return record
 
     def resources_of(self, call: Call) -> tuple[str, ...]:
@@ -295,7 +299,7 @@ class Guard:
 
 
 class Denied(AwsError):
-    """A call that is not allowed, with what was decided."""
+    """A call that is not allowed, or needs a key that does not work, with what was decided."""
 
     def __init__(self, error: AwsError, record: Record) -> None:
         super().__init__(error.code, error.message, error.status)

@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.emulator.cloudformation.service import CloudFormation
+from sandbox.emulator.fabric.kms import Keys
 from sandbox.emulator.fabric.mappings.service import EventSourceMappings
 from sandbox.emulator.fabric.sns.service import Sns
 from sandbox.emulator.fabric.sqs import SqsService
@@ -230,3 +231,47 @@ def test_an_encrypted_parameter_is_read_with_the_right_to_its_key_alone(country:
     found = with_key("ssm").get_parameter(Name="/shop/word", WithDecryption=True)
     assert found["Parameter"]["Value"] == "mellon"
     assert without("ssm").get_parameter(Name="/shop/word")["Parameter"]["Value"] != "mellon"
+
+
+@pytest.mark.parametrize(
+    ("state", "codes"),
+    [
+        (
+            "disabled",
+            {"s3": "KMS.DisabledException", "secretsmanager": "DecryptionFailure", "ssm": "InvalidKeyId"},
+        ),
+        (
+            "deleted",
+            {
+                "s3": "KMS.KMSInvalidStateException",
+                "secretsmanager": "DecryptionFailure",
+                "ssm": "InvalidKeyId",
+            },
+        ),
+    ],
+)
+def test_what_lies_under_a_key_that_does_not_work_can_not_be_read(
+    country: Country, state: str, codes: dict[str, str]
+) -> None:
+    country.account.add(Keys(country.account.core).handlers())
+    kms, s3 = country.root("kms"), country.root("s3")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    s3.create_bucket(Bucket="locked", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket="locked", Key="a", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
+    country.root("secretsmanager").create_secret(Name="db", SecretString="x", KmsKeyId=key)
+    country.root("ssm").put_parameter(Name="pw", Value="x", Type="SecureString", KeyId=key)
+    reads = {
+        "s3": lambda: s3.get_object(Bucket="locked", Key="a"),
+        "secretsmanager": lambda: country.root("secretsmanager").get_secret_value(SecretId="db"),
+        "ssm": lambda: country.root("ssm").get_parameter(Name="pw", WithDecryption=True),
+    }
+    for read in reads.values():
+        read()
+    if state == "disabled":
+        kms.disable_key(KeyId=key)
+    else:
+        kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+    for service, read in reads.items():
+        with pytest.raises(ClientError) as error:
+            read()
+        assert error.value.response["Error"]["Code"] == codes[service]

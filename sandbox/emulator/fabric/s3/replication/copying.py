@@ -11,10 +11,10 @@ from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, s3_backends
 from sandbox.emulator.calls import Principal
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import roles
-from sandbox.emulator.fabric.kms.patches import find_key, refusal
 from sandbox.emulator.fabric.roles import RoleRefused
 from sandbox.emulator.fabric.s3.events import ObjectState
 from sandbox.emulator.fabric.s3.replication.rules import Rule
+from sandbox.emulator.iam.enforcement.key_states import find_key, refusal
 
 SERVICE = "s3.amazonaws.com"
 
