@@ -8,13 +8,16 @@ import shlex
 import sys
 import time
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import IO, Any
 
 import click
 
-from cli import faults, traces
+from cli import faults
 from cli.kept import Duration, kept, named, sandbox_errors, say
 from cli.output import BAD_INPUT, NOT_PASSED, stop
+from graders.timeline import page, traces
+from graders.timeline.recording import record
 from sandbox.account import Quiet
 from sandbox.providers.emulated import EmulatedAccount
 
@@ -168,10 +171,20 @@ def _stamp(when: datetime) -> str:
 @click.option("--since", type=click.IntRange(min=0), default=0, help="Only those after this sequence number.")
 @click.option("--follow", "-f", is_flag=True, help="Go on until interrupted.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line.")
-def events(name: str | None, since: int, follow: bool, as_json: bool) -> None:
-    """Print what happened: calls, deliveries, invocations, deployments, clock moves."""
+@click.option(
+    "--html",
+    "html_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a page instead, with logs, metrics, alarms and traces, to look through.",
+)
+def events(name: str | None, since: int, follow: bool, as_json: bool, html_file: Path | None) -> None:
+    """Print what happened: calls, deliveries, invocations, deployments, faults, clock moves."""
     with sandbox_errors():
         account = kept().get(name or "")
+        if html_file:
+            html_file.write_text(page.render(record(account), f"Sandbox {account.name}"), "utf-8")
+            say(f"Open {html_file} in a browser.")
+            return
         while True:
             for event in account.timeline(since):
                 since = event["sequence"]

@@ -13,7 +13,15 @@ from typing import Any, Protocol
 import structlog
 from moto.core.utils import get_service_model
 
-from sandbox.emulator.calls import AwsError, Call, Handlers, Principal, current_call
+from sandbox.emulator.calls import (
+    TRACE_HEADER,
+    AwsError,
+    Call,
+    Handlers,
+    Principal,
+    current_call,
+    trace_id_in,
+)
 from sandbox.emulator.clock import VirtualClock
 from sandbox.emulator.faults import Faults
 from sandbox.emulator.faults.gate import Gate
@@ -314,6 +322,7 @@ class Gateway:
             user_agent=request.headers.get("user-agent", ""),
             parameters=parameters,
             started=started.isoformat(timespec="milliseconds"),
+            trace_id=trace_id_in(request.headers.get(TRACE_HEADER, "")),
             **({"reason": trail.error_message(answer)} if code else {}),
         )
 

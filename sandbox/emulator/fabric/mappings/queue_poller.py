@@ -257,6 +257,7 @@ class SqsPoller:
             target=self._consumer.arn,
             mapping=self._mapping.uuid,
             messages=[each.id for each in messages],
+            sent_during=[each.sent_during for each in messages if each.sent_during],
             **({"reason": reason} if reason else {}),
             **detail,
         )

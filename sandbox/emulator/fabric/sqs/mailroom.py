@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from moto.sqs.models import Queue, sqs_backends
 
+from sandbox.emulator.calls import whence
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.arns import Arn
 from sandbox.emulator.fabric.sqs.errors import invalid_receipt, invalid_value
@@ -78,6 +79,7 @@ class Mailroom:
                 deduplication_id=deduplication_id if queue.fifo_queue else "",
                 sequence_number=str(self._sequence) if queue.fifo_queue else "",
                 trace_header=trace_header,
+                sent_during=whence().get("during", ""),
             )
             delay = float(queue.delay_seconds) if delay_s is None else delay_s
             if not queue.fifo_queue:
