@@ -322,6 +322,7 @@ class Gateway:
             user_agent=request.headers.get("user-agent", ""),
             parameters=parameters,
             started=started.isoformat(timespec="milliseconds"),
+            duration_ms=round((self._clock.now() - started).total_seconds() * 1000, 1),
             trace_id=trace_id_in(request.headers.get(TRACE_HEADER, "")),
             **({"reason": trail.error_message(answer)} if code else {}),
         )

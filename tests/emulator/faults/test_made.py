@@ -107,7 +107,7 @@ def test_a_consumer_that_is_stopped_takes_up_its_work_again(world: World, faults
         assert [event["Records"][0]["body"] for event in world.ledger()] == ["one"]
 
 
-def test_closed_resources_let_nobody_in_but_the_grader(world: World, faults: Faults) -> None:
+def test_closed_resources_let_nobody_in_but_the_administrator(world: World, faults: Faults) -> None:
     learner, queue, bucket = world.account.learner_client, world.queue(), world.bucket()
     topic, (table, _stream) = world.topic(), world.table()
     secret = world.client("secretsmanager").create_secret(Name=world.name("secret"), SecretString="s")["ARN"]

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -32,6 +33,21 @@ def handler(event, context):
     except Exception as error:
         return error.response["ResponseMetadata"]["HTTPStatusCode"]
     return 200
+"""
+
+
+WITHIN = """
+import boto3, os, time
+from botocore.config import Config
+def handler(event, context):
+    elsewhere = boto3.client("sqs", region_name="us-east-1", config=Config(retries={"total_max_attempts": 1}))
+    until = time.monotonic() + 15
+    while time.monotonic() < until:
+        try:
+            elsewhere.send_message(QueueUrl=os.environ["LEDGER"], MessageBody="here")
+        except Exception as error:
+            return error.response["ResponseMetadata"]["HTTPStatusCode"]
+        time.sleep(0.05)
 """
 
 
@@ -159,6 +175,28 @@ def test_a_function_elsewhere_does_not_reach_a_dark_region(world: World, broken:
         assert (asked(THERE), asked("us-east-1")) == (503, 200)
     assert asked(THERE) == 200
     world.client("lambda").delete_function(FunctionName="asks-there")
+
+
+def test_a_function_within_a_dark_region_reaches_nothing(world: World, broken: Any) -> None:
+    api = world.account.client("lambda", region=THERE)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr("app.py", WITHIN)
+    api.create_function(
+        FunctionName="within",
+        Runtime="python3.12",
+        Handler="app.handler",
+        Role=world.role,
+        Code={"ZipFile": archive.getvalue()},
+        Timeout=20,
+        Environment={"Variables": {"LEDGER": world._ledger.url}},
+    )
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(lambda: json.loads(api.invoke(FunctionName="within")["Payload"].read()))
+        assert world.wait_for(lambda: bool(world._ledger.messages()))
+        with broken("region_outage", region=THERE):
+            assert running.result(20) == 503
+    api.delete_function(FunctionName="within")
 
 
 def test_a_machine_of_a_dark_region_goes_on_where_it_was(world: World, broken: Any) -> None:

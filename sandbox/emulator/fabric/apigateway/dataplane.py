@@ -126,6 +126,7 @@ class DataPlane:
                 return answers.message(403, "Forbidden", kind="ForbiddenException")
             return answers.message(404, "Not Found")
         if self._core.faults.region_down(found.region):
+            self._note_dark(found, api_id, str(environ["REQUEST_METHOD"]), path)
             return answers.message(503, "Service Unavailable")
         host = f"{api_id}.execute-api.{found.region}.amazonaws.com"
         if int(environ.get("CONTENT_LENGTH") or 0) > BODY_LIMIT_BYTES:
@@ -143,6 +144,19 @@ class DataPlane:
         self._record(exchange, answer)
         self._tracer.tell(traced, stage, request, exchange.function, answer)
         return answer
+
+    def _note_dark(self, found: Found, api_id: str, method: str, path: str) -> None:
+        self._core.timeline.add(
+            "api",
+            f"execute-api:{api_id}",
+            account_id=found.account_id,
+            region=found.region,
+            outcome="ServiceUnavailable",
+            status=503,
+            method=method,
+            path=path,
+            reason=f"{found.region} is unavailable",
+        )
 
     def _stage(self, found: Found, path: str) -> tuple[Stage | None, str]:
         """The stage a path names, and the rest of the path."""
