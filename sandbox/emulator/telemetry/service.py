@@ -13,6 +13,8 @@ from sandbox.emulator.functions.contract import Functions
 from sandbox.emulator.telemetry.alarm_actions import AlarmActions, Bus
 from sandbox.emulator.telemetry.alarm_service import Alarms
 from sandbox.emulator.telemetry.ingestion import LogIngestion
+from sandbox.emulator.telemetry.insights.definitions import QueryDefinitions
+from sandbox.emulator.telemetry.insights.service import Insights
 from sandbox.emulator.telemetry.metrics import Metrics
 from sandbox.emulator.telemetry.patterns import MISSING, BadPattern, read_pattern
 from sandbox.emulator.telemetry.platform import PlatformMetrics
@@ -29,12 +31,16 @@ class Telemetry:
         self.alarms = Alarms(core, self.metrics, AlarmActions(core, functions, bus))
         self._platform = PlatformMetrics(core, self.store, mailroom)
         self._ingestion = LogIngestion(core, self.store, functions)
+        self._insights = Insights(core)
+        self._definitions = QueryDefinitions(core)
 
     def handlers(self) -> Handlers:
         """The operations it takes over from moto."""
         return {
             **self.metrics.handlers(),
             **self.alarms.handlers(),
+            **self._insights.handlers(),
+            **self._definitions.handlers(),
             ("logs", "PutMetricFilter"): self._put_metric_filter,
             ("logs", "TestMetricFilter"): self._test_metric_filter,
             ("logs", "PutSubscriptionFilter"): self._put_subscription,
