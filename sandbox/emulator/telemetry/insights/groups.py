@@ -7,6 +7,7 @@ import binascii
 from collections.abc import Sequence
 from typing import Any
 
+from moto.core.utils import unix_time_millis
 from moto.logs.models import logs_backends
 
 from sandbox.emulator.calls import AwsError, Call
@@ -46,7 +47,7 @@ class LogGroups:
             groups = logs_backends[call.account_id][call.region].groups
             found = [groups[name] for name in names if name in groups]
             return any(
-                group.creation_time.timestamp() * 1000 - 1000 <= end_ms and end_ms >= self._kept_since(group)
+                unix_time_millis(group.creation_time) - 1000 <= end_ms and end_ms >= self._kept_since(group)
                 for group in found
             )
 

@@ -196,6 +196,9 @@ def test_a_role_queries_only_the_groups_that_it_may(logged: Any) -> None:
         lambda: ann.describe_queries(),
         lambda: ann.get_log_group_fields(logGroupName=GROUP),
         lambda: ann.put_query_definition(name="n", queryString="fields a"),
+        lambda: ann.start_live_tail(
+            logGroupIdentifiers=[f"arn:aws:logs:eu-north-1:111122223333:log-group:{GROUP}"]
+        ),
     ):
         with pytest.raises(ClientError) as caught:
             refused()
