@@ -177,15 +177,15 @@ def _short(name: str) -> str:
 
 
 def _faults(recording: Recording) -> Iterator[Item]:
-    """From when a fault began until it ended."""
-    lit: dict[str, Mapping[str, Any]] = {}
+    """From when a fault began until it was ended."""
+    begun: dict[str, Mapping[str, Any]] = {}
     for event in (each for each in recording.events if each["kind"] == "fault"):
-        fault_id = event["detail"]["id"]
+        name = str(event["detail"].get("id", event["subject"]))
         if event["outcome"] == "began":
-            lit[fault_id] = event
-        elif (start := lit.pop(fault_id, None)) is not None:
+            begun[name] = event
+        elif (start := begun.pop(name, None)) is not None:
             yield _fault(start, seconds(event["at"]))
-    for start in lit.values():
+    for start in begun.values():
         yield _fault(start, recording.end)
 
 

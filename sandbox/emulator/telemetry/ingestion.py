@@ -68,9 +68,12 @@ class LogIngestion:
         self._core = core
         self._store = store
         self._functions = functions
+        self.listeners: list[Sink] = []
         _sink = self._take
 
     def _take(self, stream: Any, events: list[dict[str, Any]]) -> None:
+        for listener in self.listeners:
+            listener(stream, events)
         group = stream.log_group
         for event in events:
             for metric in embedded.read(event["message"]):

@@ -271,6 +271,7 @@ class DataPlane:
         context = payload_1(request, stage, route, exchange.values, exchange.started)["requestContext"]
         context |= {"authorizer": exchange.let_in.authorizer} if exchange.let_in.authorizer else {}
         context["identity"] |= exchange.let_in.identity
+        context |= {"isCanaryRequest": stage.canary} if stage.canary is not None else {}
         sources = Sources(request, stage, route, exchange.values, context)
         began = self._core.clock.time()
         try:
@@ -415,6 +416,7 @@ class DataPlane:
             status=answer.status,
             latency_ms=exchange.latency_ms,
             **({"api_name": stage.api_name} if stage.api_name else {}),
+            **({"canary": stage.canary} if stage.canary is not None else {}),
             function=exchange.function,
             **({"reason": answer.error or f"answered {answer.status}"} if answer.status >= 400 else {}),
         )
