@@ -31,7 +31,7 @@ class Partner(MadeFault):
 
     name: ClassVar[str] = "partner"
 
-    function: str = Field(description="the partner's ARN")
+    function: str = Field(min_length=1, description="the partner's ARN")
     latency_ms: int = Field(default=0, ge=0, le=50_000, description="how long each call takes")
     failure: str = Field(default="", description="the error that calls end with; any class name")
     share: float = Field(default=1.0, gt=0, le=1, description="how many of the calls fail, 0 to 1")
