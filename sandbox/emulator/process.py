@@ -266,30 +266,6 @@ class EmulatedAccount:
         """What each role and user is granted, used and was refused, as plain JSON."""
         return summary.of_principals(self.core, self.options.account_id)
 
-    def begin_fault(self, name: str, settings: Mapping[str, Any], for_s: float = 0.0) -> str:
-        """Switch a fault on, for ``for_s`` seconds of account time if that is given; its id.
-
-        Raises:
-            BadFault: there is none of this name, or its settings make no sense.
-        """
-        return self.faults.begin(name, settings, for_s=for_s)
-
-    def end_fault(self, fault_id: str) -> None:
-        """Undo one fault.
-
-        Raises:
-            BadFault: none of this id is on.
-        """
-        self.faults.end(fault_id)
-
-    def clear_faults(self) -> list[str]:
-        """Undo every fault; the ids of those that were on."""
-        return self.faults.clear()
-
-    def active_faults(self) -> list[dict[str, Any]]:
-        """The faults that are on, the earliest first, as plain JSON."""
-        return [active.as_json() for active in self.faults.active()]
-
     def inject(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Place an event of an AWS service on the default bus, as that service would.
 

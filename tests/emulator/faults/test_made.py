@@ -270,6 +270,25 @@ def test_split_shards_are_drained_before_their_children_and_keys_keep_their_orde
         assert [line for line in seen if line.startswith(key)] == [f"{key} {n}" for n in range(8)]
 
 
+def test_a_stream_that_grows_and_shrinks_is_read_in_order(world: World, broken: Any) -> None:
+    name, arn = world.stream()
+    kinesis = world.client("kinesis")
+    world.function("takes-counted", {}, code=TAKES)
+    with world.mapping(arn, "takes-counted", StartingPosition="TRIM_HORIZON", BatchSize=4):
+        with broken("stop_consumer", function="takes-counted"):
+            for n, count in enumerate((2, 4, 2, 1)):
+                for key in "abcdef":
+                    kinesis.put_record(StreamName=name, PartitionKey=key, Data=str(n).encode())
+                kinesis.update_shard_count(
+                    StreamName=name, TargetShardCount=count, ScalingType="UNIFORM_SCALING"
+                )
+        seen = world.ledger()
+    world.client("lambda").delete_function(FunctionName="takes-counted")
+
+    for key in "abcdef":
+        assert [line for line in seen if line.startswith(key)] == [f"{key} {n}" for n in range(4)]
+
+
 def test_a_tables_stream_goes_on_in_a_new_shard_with_each_key_in_order(world: World, broken: Any) -> None:
     table, stream = world.table()
     put = world.client("dynamodb").put_item
