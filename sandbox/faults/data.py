@@ -99,6 +99,7 @@ class Rotate(MadeFault):
     """A secret gets another value; the one before is current again when the fault ends."""
 
     name: ClassVar[str] = "rotate"
+    hidden: ClassVar[frozenset[str]] = frozenset({"value"})
 
     secret: str = Field(min_length=1, description="the secret's name or ARN")
     value: str = Field(description="the new value")

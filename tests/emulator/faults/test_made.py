@@ -215,6 +215,8 @@ def test_a_secret_is_rotated_and_back(world: World, faults: Faults) -> None:
     with faults.on("rotate", secret=name, value="new"):
         assert client.get_secret_value(SecretId=name)["SecretString"] == "new"
         assert client.get_secret_value(SecretId=name, VersionStage="AWSPREVIOUS")["SecretString"] == "old"
+        for event in world.events("fault"):
+            assert event["detail"]["settings"] == {"secret": name, "value": "***"}
     assert client.get_secret_value(SecretId=name)["SecretString"] == "old"
     client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
 
