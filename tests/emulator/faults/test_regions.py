@@ -129,6 +129,52 @@ def test_what_is_delivered_to_a_dark_region_waits_for_it(world: World, there: An
     there("sqs").delete_queue(QueueUrl=url)
 
 
+def test_schedules_rules_and_streams_of_a_dark_region_catch_up(world: World, there: Any, broken: Any) -> None:
+    events, api, kinesis, scheduler = (
+        there(service) for service in ("events", "lambda", "kinesis", "scheduler")
+    )
+    target = f"arn:aws:lambda:{THERE}:{world.account.account_id}:function:abroad"
+    rule = events.put_rule(Name="abroad", ScheduleExpression="rate(2 minutes)")["RuleArn"]
+    api.add_permission(
+        FunctionName="abroad",
+        StatementId="rule",
+        Action="lambda:InvokeFunction",
+        Principal="events.amazonaws.com",
+        SourceArn=rule,
+    )
+    events.put_targets(Rule="abroad", Targets=[{"Id": "t", "Arn": target, "Input": '{"by": "rule"}'}])
+    scheduler.create_schedule(
+        Name="abroad",
+        ScheduleExpression="rate(2 minutes)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": target, "RoleArn": world.role, "Input": '{"by": "schedule"}'},
+    )
+    kinesis.create_stream(StreamName="abroad", ShardCount=1)
+    stream = kinesis.describe_stream_summary(StreamName="abroad")["StreamDescriptionSummary"]["StreamARN"]
+    mapping = api.create_event_source_mapping(
+        EventSourceArn=stream, FunctionName="abroad", StartingPosition="TRIM_HORIZON"
+    )["UUID"]
+    world.settle()
+    world.ledger()
+
+    with broken("region_outage", region=THERE):
+        kinesis.put_record(StreamName="abroad", PartitionKey="k", Data=b"1")
+        world.advance(5 * 60)
+        assert world.ledger() == []
+    world.settle()
+    seen = [event.get("by", "stream") for event in world.ledger()]
+
+    events.remove_targets(Rule="abroad", Ids=["t"])
+    events.delete_rule(Name="abroad")
+    scheduler.delete_schedule(Name="abroad")
+    api.delete_event_source_mapping(UUID=mapping)
+    kinesis.delete_stream(StreamName="abroad")
+    assert sorted(set(seen)) == ["rule", "schedule", "stream"]
+    assert seen.count("stream") == 1
+    assert seen.count("rule") >= 2
+    assert seen.count("schedule") >= 2
+
+
 def test_addresses_and_functions_of_a_dark_region_answer_503(world: World, there: Any, broken: Any) -> None:
     api = there("lambda")
     address = api.create_function_url_config(FunctionName="abroad", AuthType="NONE")["FunctionUrl"]
