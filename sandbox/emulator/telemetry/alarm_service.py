@@ -110,6 +110,8 @@ class Alarms:
         self._core.work.submit(lambda: self._look(alarm), label=f"alarm {alarm.name}", delay_s=due - now)
 
     def _look(self, alarm: Alarm) -> None:
+        if self._core.faults.hold(alarm.region, lambda: self._look(alarm), label=f"alarm {alarm.name}"):
+            return
         with self._lock:
             if self._alarms.get((alarm.account_id, alarm.region), {}).get(alarm.name) is not alarm:
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import json
 import uuid
@@ -158,6 +159,10 @@ class LogIngestion:
 
         Source: https://docs.aws.amazon.com/lambda/latest/dg/services-cloudwatchlogs.html
         """
+        label = f"logs:{stream.log_group.name}"
+        again = functools.partial(self._deliver, stream, subscription, message)
+        if self._core.faults.hold(stream.region, again, label=label):
+            return
         packed = gzip.compress(json.dumps(message, separators=(",", ":")).encode())
         arn, outcome, why = subscription.destination_arn, "ok", ""
         source_arn = f"arn:aws:logs:{stream.region}:{stream.account_id}:log-group:{stream.log_group.name}:*"
