@@ -148,6 +148,7 @@ class Executor:
             spent = Spent((time.monotonic() - began) * 1000, *run.environment.used())
             run.init_ms = spent.unhindered_ms
             self._take_output(run)
+            run.log.init_done(run.init_ms)
             return
         self._init_failed(run, ended, "init", invocation)
         self._fleet.retire(run.environment)
