@@ -11,6 +11,7 @@ from sandbox.emulator.calls import AwsError, Call, Handlers
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.sqs.mailroom import Mailroom
 from sandbox.emulator.functions.contract import Functions
+from sandbox.emulator.functions.names import FunctionName
 from sandbox.emulator.telemetry.alarm_actions import AlarmActions, Bus
 from sandbox.emulator.telemetry.alarm_service import Alarms
 from sandbox.emulator.telemetry.ingestion import LogIngestion
@@ -52,6 +53,10 @@ class Telemetry:
             ("logs", "PutSubscriptionFilter"): self._put_subscription,
             ("logs", "FilterLogEvents"): self._filter_events,
         }
+
+    def queued(self, name: FunctionName, metric: str, value: float) -> None:
+        """What happened to an asynchronous event of a function."""
+        self._platform.queued(name, metric, value)
 
     def start(self) -> None:
         """Begin to sample states; call once the account's work has started."""
