@@ -19,7 +19,8 @@ from sandbox.emulator.functions.contract import Functions
 from sandbox.emulator.patches import replaces
 from sandbox.emulator.telemetry import embedded
 from sandbox.emulator.telemetry.metrics import TOO_NEW_S, TOO_OLD_S
-from sandbox.emulator.telemetry.patterns import MISSING, BadPattern, Pattern, read_pattern
+from sandbox.emulator.telemetry.pattern_conditions import MISSING, BadPattern
+from sandbox.emulator.telemetry.patterns import Pattern, read_pattern
 from sandbox.emulator.telemetry.series import MetricKey, MetricStore, dimensions
 
 SERVICE = "logs.amazonaws.com"

@@ -19,7 +19,8 @@ from sandbox.emulator.telemetry.insights.definitions import QueryDefinitions
 from sandbox.emulator.telemetry.insights.service import Insights
 from sandbox.emulator.telemetry.live_tail import LiveTail
 from sandbox.emulator.telemetry.metrics import Metrics
-from sandbox.emulator.telemetry.patterns import MISSING, BadPattern, read_pattern
+from sandbox.emulator.telemetry.pattern_conditions import MISSING, BadPattern
+from sandbox.emulator.telemetry.patterns import read_pattern
 from sandbox.emulator.telemetry.platform import PlatformMetrics
 from sandbox.emulator.telemetry.retention import Retention
 from sandbox.emulator.telemetry.series import MetricStore
