@@ -104,7 +104,7 @@ class PlatformMetrics:
             self._put(event, "AWS/Lambda", "Errors", float(event.outcome != "ok"), "Count", **names)
             self._put(event, "AWS/Lambda", "Throttles", 0, "Count", **names)
             self._put(event, "AWS/Lambda", "Duration", detail["duration_ms"], "Milliseconds", **names)
-            if running := detail.get("concurrency"):
+            if running := detail.get("concurrency" if names else "account_concurrency"):
                 self._put(event, "AWS/Lambda", "ConcurrentExecutions", running, "Count", **names)
 
     def _execution(self, event: TimelineEvent) -> None:

@@ -189,6 +189,18 @@ def test_a_stream_reports_what_came_in_and_how_old_it_was(watch: Any) -> None:
     assert watch.total("AWS/Lambda", "IteratorAge", FunctionName="reads") == 1500
 
 
+def test_functions_report_how_many_of_them_ran_at_once(watch: Any) -> None:
+    ran = {"duration_ms": 5.0, "version": "$LATEST"}
+    told(watch, "invocation", "works", "ok", **ran, concurrency=2, account_concurrency=5)
+    told(watch, "invocation", "works", "ok", **ran, concurrency=1, account_concurrency=3)
+
+    found = watch.read(
+        ("own", "AWS/Lambda", "ConcurrentExecutions", "Maximum", {"FunctionName": "works"}),
+        ("all", "AWS/Lambda", "ConcurrentExecutions", "Maximum", {}),
+    )
+    assert found == {"own": [2], "all": [5]}
+
+
 def test_a_topic_counts_every_message_of_a_batch(watch: Any) -> None:
     sns = watch.account.client("sns")
     topic = sns.create_topic(Name="news")["TopicArn"]
