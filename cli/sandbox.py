@@ -61,7 +61,12 @@ def up(as_json: bool, name: str, region: str) -> None:
         described = {"account_id": account.account_id, "name": account.name, "pid": account.pid}
         click.echo(json.dumps({**variables, **described}, indent=2))
         return
-    variables |= {"AWS_ACCOUNT_ID": account.account_id, "COLDSTART_SANDBOX": account.name}
+    variables |= {
+        "AWS_ACCOUNT_ID": account.account_id,
+        # Some operations (StartLiveTail, StartSyncExecution) put a prefix before the host; there is but one.
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+        "COLDSTART_SANDBOX": account.name,
+    }
     for key, value in variables.items():
         click.echo(f"export {key}={shlex.quote(value)};")
     say(f"Sandbox {account.name}: account {account.account_id} in {account.region} at {account.endpoint_url}")

@@ -155,6 +155,7 @@ class EmulatedAccount:
         self.events = EventBridge(self.core, self.functions, queues.mailroom, web)
         mappings = EventSourceMappings(self.core, self.functions, queues.mailroom)
         self._telemetry = Telemetry(self.core, self.functions, queues.mailroom, self.events)
+        self.functions.watch_queues(self._telemetry.queued)
         apis = ApiGateway(self.core, self.functions, self.gateway.keys, web, traces)
         pools = UserPools(self.core, self.functions)
         by_name = self._spawner.level >= IsolationLevel.NAMESPACES

@@ -20,7 +20,8 @@ from sandbox.emulator.calls import AwsError, Call, Handlers
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.functions.streaming import frame
 from sandbox.emulator.telemetry.ingestion import LogIngestion
-from sandbox.emulator.telemetry.patterns import BadPattern, Pattern, read_pattern
+from sandbox.emulator.telemetry.pattern_conditions import BadPattern
+from sandbox.emulator.telemetry.patterns import Pattern, read_pattern
 
 _MOST_GROUPS = 10
 # AWS allows 15 sessions; each occupies a thread of the gateway.

@@ -11,6 +11,7 @@ from sandbox.emulator.calls import AwsError, Call, Handlers
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.sqs.mailroom import Mailroom
 from sandbox.emulator.functions.contract import Functions
+from sandbox.emulator.functions.names import FunctionName
 from sandbox.emulator.telemetry.alarm_actions import AlarmActions, Bus
 from sandbox.emulator.telemetry.alarm_service import Alarms
 from sandbox.emulator.telemetry.ingestion import LogIngestion
@@ -18,7 +19,8 @@ from sandbox.emulator.telemetry.insights.definitions import QueryDefinitions
 from sandbox.emulator.telemetry.insights.service import Insights
 from sandbox.emulator.telemetry.live_tail import LiveTail
 from sandbox.emulator.telemetry.metrics import Metrics
-from sandbox.emulator.telemetry.patterns import MISSING, BadPattern, read_pattern
+from sandbox.emulator.telemetry.pattern_conditions import MISSING, BadPattern
+from sandbox.emulator.telemetry.patterns import read_pattern
 from sandbox.emulator.telemetry.platform import PlatformMetrics
 from sandbox.emulator.telemetry.retention import Retention
 from sandbox.emulator.telemetry.series import MetricStore
@@ -52,6 +54,10 @@ class Telemetry:
             ("logs", "PutSubscriptionFilter"): self._put_subscription,
             ("logs", "FilterLogEvents"): self._filter_events,
         }
+
+    def queued(self, name: FunctionName, metric: str, value: float) -> None:
+        """What happened to an asynchronous event of a function."""
+        self._platform.queued(name, metric, value)
 
     def start(self) -> None:
         """Begin to sample states; call once the account's work has started."""

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.emulator.telemetry.patterns import BadPattern, read_pattern
+from sandbox.emulator.telemetry.pattern_conditions import BadPattern
+from sandbox.emulator.telemetry.patterns import read_pattern
 
 LOGS = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs"
 TERMS = f"{LOGS}/matching-terms-unstructured-log-events.html"

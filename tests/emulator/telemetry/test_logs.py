@@ -85,6 +85,51 @@ def test_embedded_metrics(watch: Any, group: str) -> None:
     assert watch.total("Shop", "Latency", service="cart") == 30
 
 
+GOOD = {"Namespace": "Shop", "Dimensions": [["service"]], "Metrics": [{"Name": "Orders"}]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Namespace": ""},
+        {"Namespace": 1},
+        {"Namespace": "AWS/Lambda"},
+        {"Dimensions": [["missing"]]},
+        {"Dimensions": [["number"]]},
+        {"Dimensions": [[f"d{number}" for number in range(31)]]},
+        {"Dimensions": "service"},
+        {"Metrics": [{"Name": ""}]},
+        {"Metrics": [{"Unit": "Count"}]},
+        {"Metrics": [{"Name": "word"}]},
+        {"Metrics": [{"Name": "missing"}]},
+        {"Metrics": [{"Name": "many"}]},
+        {"Metrics": [{"Name": "Orders"}] * 101},
+        {"Metrics": {"Name": "Orders"}},
+        {"Timestamp": 0},
+        {"Timestamp": "now"},
+        {"Timestamp": None},
+        {"directive": "text"},
+    ],
+    ids=str,
+)
+def test_an_embedded_metric_that_breaks_the_format_is_dropped(
+    watch: Any, group: str, change: dict[str, Any]
+) -> None:
+    """Source: the specification named in ``embedded``."""
+    now = int(watch.account.core.clock.time() * 1000)
+    fields = {"service": "cart", "number": 7, "Orders": 3, "word": "x", "many": [1] * 101}
+    fields |= {f"d{number}": "x" for number in range(31)}
+    directive = change.get("directive", GOOD | {k: v for k, v in change.items() if k != "Timestamp"})
+    about = {"Timestamp": change.get("Timestamp", now), "CloudWatchMetrics": [directive]}
+
+    write(watch, json.dumps({"_aws": about, **fields}))
+    write(watch, json.dumps({"_aws": {"Timestamp": now, "CloudWatchMetrics": [GOOD]}, **fields}))
+
+    listed = watch.client.list_metrics()["Metrics"]
+    assert [(each["Namespace"], each["MetricName"]) for each in listed] == [("Shop", "Orders")]
+    assert watch.total("Shop", "Orders", service="cart") == 3
+
+
 @pytest.mark.parametrize(
     ("before", "counted"),
     [("2031-10-26T00:30:00.125Z\t274cced9-0439-4a76-befe-eeef0ec34460\tINFO\t", 1), ("told: ", 0)],

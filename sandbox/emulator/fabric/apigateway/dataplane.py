@@ -415,6 +415,7 @@ class DataPlane:
             route=exchange.route.key if exchange.route is not None else "",
             status=answer.status,
             latency_ms=exchange.latency_ms,
+            **({"integration_ms": exchange.integration_ms} if exchange.integration_ms is not None else {}),
             **({"api_name": stage.api_name} if stage.api_name else {}),
             **({"canary": stage.canary} if stage.canary is not None else {}),
             function=exchange.function,

@@ -34,7 +34,10 @@ def aggregate(name: str, rows: Sequence[Row], arguments: Sequence[Evaluate]) -> 
     share = number(arguments[1](rows[0])) if name == "pct" else 50
     if name in ("pct", "median"):
         return percentile(numbers, float(share if share is not None else 50))
-    return _NUMERIC[name](numbers)
+    try:
+        return _NUMERIC[name](numbers)
+    except OverflowError:
+        return None
 
 
 def _by_time(latest: bool, rows: Sequence[Row], argument: Evaluate) -> Value:

@@ -19,14 +19,15 @@ from sandbox.emulator.telemetry.insights.syntax import (
     Period,
     Unary,
 )
-from sandbox.emulator.telemetry.insights.values import Moment, Value, equal, less, number, text, truth
+from sandbox.emulator.telemetry.insights.values import Moment, Value, equal, less, moment, number, text, truth
 
 Evaluate = Callable[[Row], Value]
 
 
 def _power(left: float, right: float) -> float | None:
-    found = left**right
-    return found if isinstance(found, int | float) else None
+    # As floating point, which has a largest number; of whole ones there may be too many digits to count.
+    found = float(left) ** float(right)
+    return found if isinstance(found, float) else None
 
 
 _ARITHMETIC: dict[str, Callable[[float, float], float | None]] = {
@@ -110,13 +111,13 @@ def _arithmetic(sign: str, left: Value, right: Value) -> Value:
         return None
     try:
         found = _ARITHMETIC[sign](float(numbers[0]) if sign == "/" else numbers[0], numbers[1])
-    except (OverflowError, ZeroDivisionError):
+    except (OverflowError, ZeroDivisionError, ValueError):
         return None
     if isinstance(found, float) and not math.isfinite(found):
         return None
     # A moment and a span of milliseconds make a moment.
     if sign in "+-" and isinstance(left, Moment) != isinstance(right, Moment) and found is not None:
-        return Moment(int(found))
+        return moment(found)
     return float(found) if isinstance(found, float) else found
 
 

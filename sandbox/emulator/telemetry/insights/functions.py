@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sandbox.emulator.telemetry.insights.syntax import Period
-from sandbox.emulator.telemetry.insights.values import Moment, Value, number, text
+from sandbox.emulator.telemetry.insights.values import Moment, Value, moment, number, text
 
 MANY = 99
 _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
@@ -83,7 +83,7 @@ def _trim(left: bool, right: bool) -> Callable[..., Value]:
 
 def floor(value: Value, period: Period) -> Value:
     """The beginning of the period that a moment is in, in UTC; weeks begin on Mondays."""
-    found = number(value)
+    found = _from_millis(value)
     if found is None:
         return None
     if period.unit in _MONTHS:
@@ -92,7 +92,7 @@ def floor(value: Value, period: Period) -> Value:
     length = _MILLISECONDS[period.unit] * period.count
     # The epoch was a Thursday.
     shift = 3 * 86_400_000 if period.unit == "w" else 0
-    return Moment((int(found) + shift) // length * length - shift)
+    return moment((int(found) + shift) // length * length - shift)
 
 
 def ceil(value: Value, period: Period) -> Value:
@@ -102,7 +102,7 @@ def ceil(value: Value, period: Period) -> Value:
         return begin
     if period.unit in _MONTHS:
         return _month(_months(begin) + _MONTHS[period.unit] * period.count)
-    return Moment(begin + _MILLISECONDS[period.unit] * period.count)
+    return moment(begin + _MILLISECONDS[period.unit] * period.count)
 
 
 def _months(at_ms: int) -> int:
@@ -110,14 +110,16 @@ def _months(at_ms: int) -> int:
     return at.year * 12 + at.month - 1
 
 
-def _month(months: int) -> Moment:
-    at = dt.datetime(max(months // 12, 1), months % 12 + 1, 1, tzinfo=dt.UTC)
-    return Moment(int(at.timestamp() * 1000))
+def _month(months: int) -> Moment | None:
+    if not 1 <= months // 12 <= 9999:
+        return None
+    at = dt.datetime(months // 12, months % 12 + 1, 1, tzinfo=dt.UTC)
+    return moment(at.timestamp() * 1000)
 
 
 def _from_millis(value: Value) -> Value:
     found = number(value)
-    return None if found is None else Moment(int(found))
+    return None if found is None else moment(found)
 
 
 def _address(value: Value, version: int | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

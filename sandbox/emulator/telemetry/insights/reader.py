@@ -50,7 +50,10 @@ def read_query(source: str) -> tuple[Command, ...]:
         Malformed: it is no query; the error names the position.
         NotEvaluated: it uses what is not emulated.
     """
-    return _QueryReader(Scanner(source)).read()
+    try:
+        return _QueryReader(Scanner(source)).read()
+    except RecursionError:
+        raise Malformed("the query is nested too deeply", 0, len(source)) from None
 
 
 class _QueryReader:

@@ -19,7 +19,7 @@ from sandbox.emulator.telemetry.insights.reader import MOST_ROWS, Malformed, Not
 from sandbox.emulator.telemetry.insights.syntax import Command
 from sandbox.emulator.telemetry.insights.values import shown
 
-_MOST_GROUPS = 50
+_MOST_GROUPS, _LONGEST_QUERY = 50, 10_000
 _KEPT_S = 7 * 86_400
 _AROUND_MS = 8 * 60_000
 _LATELY_MS = 15 * 60_000
@@ -86,6 +86,12 @@ class Insights:
                 f"1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: "
                 f"Member must have value between 1 and {MOST_ROWS}",
             )
+        if len(params["queryString"]) > _LONGEST_QUERY:
+            raise AwsError(
+                "InvalidParameterException",
+                "1 validation error detected: Value at 'queryString' failed to satisfy constraint: "
+                f"Member must have length less than or equal to {_LONGEST_QUERY}",
+            )
         commands = _read(str(params["queryString"]))
         names = self._groups.named(call, _named(params))
         # Both ends belong to the range, and a second is as long as it is.
@@ -116,7 +122,13 @@ class Insights:
                 return
             query.status = "Running"
         events = self._groups.events(call, query.groups, query.start_ms, query.end_ms)
-        answer = run(query.commands, events, int(self._core.clock.time() * 1000), query.limit)
+        try:
+            answer = run(query.commands, events, int(self._core.clock.time() * 1000), query.limit)
+        except RecursionError:
+            # A sum of thousands of terms; AWS's limits for these are not documented.
+            with self._lock:
+                query.status = "Failed"
+            return
         with self._lock:
             query.scanned, query.answer = len(events), answer
             query.scanned_bytes = sum(len(event.message.encode()) for event in events)

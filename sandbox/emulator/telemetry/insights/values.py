@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import re
 from typing import Any
 
@@ -18,6 +19,15 @@ _CHUNKS = re.compile(r"(\d+)|(\D+)")
 
 class Moment(int):
     """Milliseconds since the epoch, shown as a date and a time."""
+
+
+# The years 1 to 9999, as far as dates go.
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
+
+
+def moment(at_ms: float) -> Moment | None:
+    """A moment, if it is one that a date can tell."""
+    return Moment(int(at_ms)) if _FIRST_MS <= at_ms <= _LAST_MS else None
 
 
 class Written(float):
@@ -36,9 +46,11 @@ def number(value: Value) -> float | int | None:
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, int | float):
-        return value
+        return value if -math.inf < value < math.inf else None
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         found = float(value)
+        if math.isinf(found):
+            return None
         return int(found) if found.is_integer() and abs(found) < 2**53 else found
     return None
 

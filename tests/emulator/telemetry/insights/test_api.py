@@ -118,6 +118,14 @@ def test_a_query_that_can_t_be_read_names_the_position(logged: Any) -> None:
         ask(logged, "pattern @message")
 
 
+def test_a_query_beyond_measure_fails_alone(logged: Any) -> None:
+    write(logged, '{"a": 1}')
+    assert ask(logged, f"fields {'+'.join('a' * 4000)} as total")["status"] == "Failed"
+    with pytest.raises(ClientError, match="less than or equal to 10000"):
+        ask(logged, f"fields {'a' * 10_000}")
+    assert ask(logged, "fields a")["status"] == "Complete"
+
+
 def test_queries_are_listed_stopped_and_forgotten(logged: Any) -> None:
     logs = logged.logs
     now = int(logged.account.core.clock.time())

@@ -85,6 +85,10 @@ EXPRESSIONS: list[tuple[str, str, str | None]] = [
     (FUNCTIONS, "(1 + 2) * 3", "9"),
     (FUNCTIONS, "-n + 1", "-11"),
     (FUNCTIONS, "missing + 1", None),
+    (FUNCTIONS, "9 ^ 9 ^ 9", None),
+    (FUNCTIONS, "fromMillis(1e300)", None),
+    (FUNCTIONS, "dateceil(fromMillis(253402300799000), 1y)", None),
+    (FUNCTIONS, '"9e999" + 1', None),
     (FUNCTIONS, "eventName + 1", None),
     (FUNCTIONS, "1 = 1.0", "1"),
     (FUNCTIONS, 'n = "12"', "1"),
@@ -590,6 +594,11 @@ def test_what_is_no_query(query: str, says: str, where: tuple[int, int]) -> None
 def test_an_error_names_the_line_and_the_position_in_it() -> None:
     with pytest.raises(Malformed, match="unexpected symbol found sortt at line 2 and position 2"):
         read_query("fields a\n| sortt b")
+
+
+def test_a_query_that_is_nested_beyond_measure_is_refused() -> None:
+    with pytest.raises(Malformed, match="nested too deeply"):
+        read_query(f"filter {'(' * 4000}1{')' * 4000}")
 
 
 @pytest.mark.parametrize(
