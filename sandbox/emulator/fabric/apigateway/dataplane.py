@@ -18,7 +18,15 @@ from urllib.parse import unquote
 from sandbox.emulator.calls import carrying
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import policies, roles
-from sandbox.emulator.fabric.apigateway import access_logs, answers, http_integrations, services, validation
+from sandbox.emulator.fabric.apigateway import (
+    access_logs,
+    answers,
+    http_integrations,
+    http_parameters,
+    http_services,
+    services,
+    validation,
+)
 from sandbox.emulator.fabric.apigateway.answers import Answer
 from sandbox.emulator.fabric.apigateway.authorization import Authorization, Keys, LetIn, Refused
 from sandbox.emulator.fabric.apigateway.deployments import Deployments, Found, find_api
@@ -65,6 +73,8 @@ class Exchange:
     stage: Stage
     started: dt.datetime
     traced: RequestTrace
+    mapped: Request | None = None
+    """What the integration is sent, where it is not the request as it came in."""
     route: Route | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     function: str = ""
@@ -188,9 +198,49 @@ class DataPlane:
         integration = exchange.route.integration
         if integration is None:
             return answers.refused(stage.kind, "the route has no integration")
+        if stage.kind is Kind.HTTP:
+            return self._integrated(exchange, exchange.route, integration)
         if integration.kind == "AWS_PROXY":
             return self._call(exchange, exchange.route, integration)
         return self._mapped(exchange, exchange.route, integration)
+
+    def _integrated(self, exchange: Exchange, route: Route, integration: Integration) -> Answer:
+        """An integration of an HTTP API, with what is mapped before and after it."""
+        sources = self._sources(exchange, route)
+        if integration.subtype:
+            answer = self._first_class(exchange, integration, sources)
+        else:
+            if integration.parameters:
+                exchange.mapped = http_parameters.mapped_request(integration, sources)
+            call = self._call if integration.kind == "AWS_PROXY" else self._mapped
+            answer = call(exchange, route, integration)
+        return http_parameters.mapped_answer(integration, sources, answer)
+
+    def _first_class(self, exchange: Exchange, integration: Integration, sources: Sources) -> Answer:
+        try:
+            principal = roles.assume(self._core, integration.credentials, _SERVICE)
+        except roles.RoleRefused as error:
+            return answers.refused(
+                Kind.HTTP, f"API Gateway does not have permission to assume the role: {error}"
+            )
+        began = self._core.clock.time()
+        with carrying(exchange.traced.header):
+            answer = http_services.perform(
+                self._core.clients, principal, integration, http_parameters.Values(sources)
+            )
+        exchange.integration_ms = round((self._core.clock.time() - began) * 1000)
+        return answer
+
+    def _sources(self, exchange: Exchange, route: Route) -> Sources:
+        """What mappings may refer to."""
+        stage, request, told = exchange.stage, exchange.request, exchange.let_in.authorizer
+        context = payload_1(request, stage, route, exchange.values, exchange.started)["requestContext"]
+        if stage.kind is Kind.HTTP and told:
+            told = told.get("lambda") or told.get("jwt") or told
+        context |= {"authorizer": told} if told else {}
+        context["identity"] |= exchange.let_in.identity
+        context |= {"isCanaryRequest": stage.canary} if stage.canary is not None else {}
+        return Sources(exchange.mapped or request, stage, route, exchange.values, context)
 
     def _let_in(self, exchange: Exchange, route: Route) -> LetIn:
         """Everything that stands before the integration.
@@ -213,7 +263,7 @@ class DataPlane:
         return let_in
 
     def _call(self, exchange: Exchange, route: Route, integration: Integration) -> Answer:
-        stage, request = exchange.stage, exchange.request
+        stage, request = exchange.stage, exchange.mapped or exchange.request
         exchange.function = integration.function(stage.variables)
         if not exchange.function:
             return self._gap_in(exchange, f"the integration {integration.uri or integration.kind}")
@@ -251,12 +301,8 @@ class DataPlane:
 
     def _mapped(self, exchange: Exchange, route: Route, integration: Integration) -> Answer:
         """An integration that is no proxy: a function, another service, or nothing at all."""
-        stage, request = exchange.stage, exchange.request
-        context = payload_1(request, stage, route, exchange.values, exchange.started)["requestContext"]
-        context |= {"authorizer": exchange.let_in.authorizer} if exchange.let_in.authorizer else {}
-        context["identity"] |= exchange.let_in.identity
-        context |= {"isCanaryRequest": stage.canary} if stage.canary is not None else {}
-        sources = Sources(request, stage, route, exchange.values, context)
+        stage = exchange.stage
+        sources = self._sources(exchange, route)
         began = self._core.clock.time()
         try:
             if integration.kind == "MOCK":

@@ -33,6 +33,9 @@ class IntegrationResponse:
 class Integration:
     """What a route does. ``kind`` is API Gateway's name in capitals: AWS_PROXY, AWS, MOCK, HTTP_PROXY …
 
+    ``subtype`` is what an HTTP API calls of AWS (``SQS-SendMessage``); ``status_parameters`` are its changes
+    to answers, by their status.
+
     ``parameters`` and ``templates`` make the integration's request, ``responses`` the answer, of what is
     not a proxy. ``gap`` says what about it is not emulated, if anything.
     """
@@ -47,6 +50,8 @@ class Integration:
     passthrough: str = "WHEN_NO_MATCH"
     responses: tuple[IntegrationResponse, ...] = ()
     credentials: str = ""
+    subtype: str = ""
+    status_parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     gap: str = ""
 
     def address(self, stage_variables: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from moto.apigateway.models import Integration as RestIntegration
 from moto.apigateway.models import RestAPI
 from moto.apigatewayv2.models import Api as HttpApi
 
+from sandbox.emulator.fabric.apigateway.http_services import SUBTYPES
 from sandbox.emulator.fabric.apigateway.model import (
     Authorizer,
     AuthorizerKind,
@@ -170,9 +171,8 @@ def _rest_integration(found: RestIntegration | None) -> Integration | None:
 
 def _http_integration(found: Any) -> Integration:
     kind = str(found.integration_type).upper()
-    gap = f"{found.integration_subtype} integrations" if found.integration_subtype else ""
-    if found.request_parameters or found.response_parameters:
-        gap = gap or "parameter mapping of HTTP APIs"
+    subtype = found.integration_subtype or ""
+    gap = f"{subtype} integrations" if subtype and subtype not in SUBTYPES else ""
     if found.connection_type == "VPC_LINK":
         gap = gap or "private integrations (VPC links)"
     return Integration(
@@ -180,6 +180,9 @@ def _http_integration(found: Any) -> Integration:
         uri=found.integration_uri or "",
         method=found.integration_method or ("POST" if kind == "AWS_PROXY" else "ANY"),
         payload_version=found.payload_format_version or "1.0",
+        parameters=dict(found.request_parameters or {}),
+        status_parameters=dict(found.response_parameters or {}),
+        subtype=subtype,
         timeout_s=float(found.timeout_in_millis or 30_000) / 1000,
         credentials=found.credentials_arn or "",
         gap=gap,
