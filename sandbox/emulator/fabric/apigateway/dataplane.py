@@ -135,6 +135,8 @@ class DataPlane:
             if found.kind is Kind.REST:
                 return answers.message(403, "Forbidden", kind="ForbiddenException")
             return answers.message(404, "Not Found")
+        if self._core.faults.region_down(found.region):
+            return answers.message(503, "Service Unavailable")
         host = f"{api_id}.execute-api.{found.region}.amazonaws.com"
         if int(environ.get("CONTENT_LENGTH") or 0) > BODY_LIMIT_BYTES:
             return _too_large(stage.kind)
