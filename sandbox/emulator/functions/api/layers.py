@@ -19,7 +19,7 @@ from sandbox.errors import EnvironmentFault
 # What to do without an extension that AWS or others publish, by a part of its layer's name.
 _EXTENSIONS = {
     "lambdainsightsextension": "the metrics of `AWS/Lambda` are there without it.",
-    "parameters-and-secrets-lambda-extension": "read parameters and secrets with the SDK or Powertools, which "
+    "parameters-and-secrets-lambda-extension": "read them with the SDK or Powertools, which "
     "needs ssm:GetParameter or secretsmanager:GetSecretValue all the same.",
     "appconfig-extension": "AppConfig is not emulated either; keep the configuration in a parameter of SSM.",
     "aws-otel-": "set `Tracing: Active` and trace with the X-Ray SDK or Powertools' Tracer.",
