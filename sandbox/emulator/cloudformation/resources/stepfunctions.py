@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
+
+import yaml
 
 from sandbox.emulator.cloudformation.resources.apigateway import fetch
 from sandbox.emulator.cloudformation.resources.base import Physical, ResourceContext
@@ -99,7 +102,7 @@ def _definition(context: ResourceContext, properties: Mapping[str, Any]) -> str:
     if len(given) != 1:
         raise invalid("#: Exactly one of Definition, DefinitionString and DefinitionS3Location must be given")
     if given == ["DefinitionS3Location"]:
-        source = fetch(context, properties["DefinitionS3Location"]).decode()
+        source = _as_json(fetch(context, properties["DefinitionS3Location"]).decode())
     else:
         source = text(properties[given[0]])
     values = properties.get("DefinitionSubstitutions") or {}
@@ -108,6 +111,17 @@ def _definition(context: ResourceContext, properties: Mapping[str, Any]) -> str:
         return text(values[match[1]]) if match[1] in values else match[0]
 
     return re.sub(r"\$\{([^}]+)\}", fill, source)
+
+
+def _as_json(source: str) -> str:
+    """A file's definition, which may be YAML; what is neither is for the service to refuse."""
+    if source.lstrip().startswith("{"):
+        return source
+    try:
+        found = yaml.safe_load(source)
+    except yaml.YAMLError as error:
+        raise invalid(f"#/DefinitionS3Location: the file is neither JSON nor YAML: {error}") from None
+    return json.dumps(found, default=str) if isinstance(found, Mapping) else source
 
 
 class Activity:

@@ -80,6 +80,8 @@ class Exchange:
     function: str = ""
     outcome: InvokeOutcome | None = None
     integration_ms: int | None = None
+    integration_status: int | None = None
+    """What an integration that is no function answered."""
     latency_ms: int = 0
     let_in: LetIn = field(default_factory=LetIn)
 
@@ -231,6 +233,7 @@ class DataPlane:
                 self._core.clients, principal, integration, http_parameters.Values(sources)
             )
         exchange.integration_ms = round((self._core.clock.time() - began) * 1000)
+        exchange.integration_status = answer.status
         return answer
 
     def _sources(self, exchange: Exchange, route: Route) -> Sources:
@@ -343,6 +346,7 @@ class DataPlane:
         except Overdue:
             return answers.timed_out(kind, f"no answer within {integration.timeout_s:g} s")
         exchange.integration_ms = round((self._core.clock.time() - began) * 1000)
+        exchange.integration_status = reply.status
         if integration.kind == "HTTP_PROXY":
             return http_integrations.passed_on(reply, kind)
         text = reply.body.decode("utf-8", "replace")
@@ -382,6 +386,7 @@ class DataPlane:
                 )
         except services.NotAService:
             return self._gap_in(exchange, f"the integration {integration.uri}")
+        exchange.integration_status = answer.status
         return map_response(integration, sources, str(answer.status), answer.body, answer.headers)
 
     def _invoke(self, exchange: Exchange, payload: bytes, integration: Integration) -> InvokeOutcome:
