@@ -41,6 +41,14 @@ def release(application: Application, version: str, share: int, *, succeeds: boo
         clock.join()
 
 
+def said(application: Application) -> str:
+    """What the machine's alias says."""
+    states = application.client("stepfunctions")
+    made = states.start_execution(stateMachineArn=application.outputs["Rota"])["executionArn"]
+    application.shell.settle()
+    return str(json.loads(states.describe_execution(executionArn=made)["output"]))
+
+
 def greetings(application: Application, requests: int = 60) -> dict[tuple[str, str], int]:
     """How many of so many requests were answered by which version and colour."""
     url = f"{application.outputs['Url']}/greetings"
@@ -67,11 +75,14 @@ def test_versions_are_let_out_slowly(shell: Shell) -> None:
         assert json.loads(record["Body"])["responsePayload"] == {"version": "one"}
 
         assert greetings(application, 5) == {("one", "red"): 5}
+        assert said(application) == "one"
         release(application, "two", 40)
+        assert said(application) == "two"
         seen = greetings(application)
         assert set(seen) == {("two", "red"), ("two", "blue")}
         assert 8 <= seen["two", "blue"] <= 42
         release(application, "bad", 40, succeeds=False)
         assert {version for version, _ in greetings(application, 10)} == {"two"}
+        assert said(application) == "two"
         release(application, "three", 0)
         assert greetings(application, 10) == {("three", "red"): 10}
