@@ -29,6 +29,7 @@ from sandbox.emulator.fabric.apigateway import (
 )
 from sandbox.emulator.fabric.apigateway.answers import Answer
 from sandbox.emulator.fabric.apigateway.authorization import Authorization, Keys, LetIn, Refused
+from sandbox.emulator.fabric.apigateway.caching import ResponseCaches
 from sandbox.emulator.fabric.apigateway.deployments import Deployments, Found, find_api
 from sandbox.emulator.fabric.apigateway.gateway_responses import shaped
 from sandbox.emulator.fabric.apigateway.identities import Asked
@@ -83,6 +84,8 @@ class Exchange:
     integration_status: int | None = None
     """What an integration that is no function answered."""
     latency_ms: int = 0
+    cached: str = ""
+    """Whether a stage's cache had the answer: ``hit`` or ``miss``; empty without a cache."""
     let_in: LetIn = field(default_factory=LetIn)
 
 
@@ -97,7 +100,9 @@ class DataPlane:
         keys: Keys | None,
         traces: Traces,
         web: Web | None = None,
+        caches: ResponseCaches | None = None,
     ) -> None:
+        self._caches = caches or ResponseCaches(core.clock.time)
         self._web = web
         self._core = core
         self._authorization = Authorization(core, functions, keys)
@@ -204,9 +209,22 @@ class DataPlane:
             return answers.refused(stage.kind, "the route has no integration")
         if stage.kind is Kind.HTTP:
             return self._integrated(exchange, exchange.route, integration)
-        if integration.kind == "AWS_PROXY":
-            return self._call(exchange, exchange.route, integration)
-        return self._mapped(exchange, exchange.route, integration)
+        policy = stage.cache(exchange.route, request.method)
+        if policy is None:
+            return self._asked(exchange, exchange.route, integration)
+        route = exchange.route
+        answer, exchange.cached = self._caches.answered(
+            policy,
+            integration,
+            self._sources(exchange, route),
+            lambda: self._asked(exchange, route, integration),
+        )
+        return answer
+
+    def _asked(self, exchange: Exchange, route: Route, integration: Integration) -> Answer:
+        """What a REST API's integration answers."""
+        call = self._call if integration.kind == "AWS_PROXY" else self._mapped
+        return call(exchange, route, integration)
 
     def _integrated(self, exchange: Exchange, route: Route, integration: Integration) -> Answer:
         """An integration of an HTTP API, with what is mapped before and after it."""
@@ -454,6 +472,7 @@ class DataPlane:
             latency_ms=exchange.latency_ms,
             **({"api_name": stage.api_name} if stage.api_name else {}),
             **({"canary": stage.canary} if stage.canary is not None else {}),
+            **({"cache": exchange.cached} if exchange.cached else {}),
             function=exchange.function,
             **({"reason": answer.error or f"answered {answer.status}"} if answer.status >= 400 else {}),
         )

@@ -154,6 +154,8 @@ def _rest_integration(found: RestIntegration | None) -> Integration | None:
         timeout_s=float(found.timeout_in_millis or 29_000) / 1000,
         parameters=dict(found.request_parameters or {}),
         templates={kind.lower(): text for kind, text in (found.request_templates or {}).items() if text},
+        cache_keys=tuple(found.cache_key_parameters or ()),
+        cache_namespace=found.cache_namespace or "",
         passthrough=(found.passthrough_behaviour or "WHEN_NO_MATCH").upper(),
         responses=tuple(
             IntegrationResponse(
