@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from http.client import responses
 from typing import Any, Protocol
@@ -27,6 +27,7 @@ from sandbox.emulator.faults import Faults
 from sandbox.emulator.faults.gate import Gate
 from sandbox.emulator.gateway import (
     answers,
+    bucket_cors,
     cbor,
     clients,
     form_uploads,
@@ -123,11 +124,25 @@ class Gateway:
 
     def answer(self, request: HttpRequest) -> HttpAnswer:
         """Answer a request from a socket, which has to show who makes it."""
+        if "origin" not in request.headers:
+            return self._answer(request)
+        with self._lock:
+            rules = bucket_cors.find_rules(request)
+        answer = self._answer(request, rules)
+        if rules is None or bucket_cors.is_preflight(request):
+            return answer
+        return bucket_cors.allowed(request, rules, answer)
+
+    def _answer(self, request: HttpRequest, rules: Sequence[bucket_cors.Rule] | None = None) -> HttpAnswer:
+        """The answer, whoever may read it; ``rules`` are of the bucket that a browser's request is for."""
         request_id = str(uuid.uuid4())
         service, region = "", "us-east-1"
         try:
             if request.path.startswith(_REFUSED_PATHS):
                 raise AwsError("UnknownOperationException", f"{request.path} is no AWS service.", 404)
+            if rules is not None and bucket_cors.is_preflight(request):
+                service = "s3"
+                return bucket_cors.preflight(request, rules)
             anybody = unsigned.find_caller(request, self._lock)
             if anybody is not None:
                 return self._perform(request, anybody.service, anybody.region, anybody.principal, request_id)

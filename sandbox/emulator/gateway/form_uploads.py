@@ -166,8 +166,9 @@ def answer(form: Form, request: HttpRequest, put: HttpAnswer) -> HttpAnswer:
         return HttpAnswer(303, (*kept, ("Location", _redirected(target, form, etag))), b"")
     name = quote(form.key, safe="")
     own = request.path_style().path != request.path
-    where = request.headers.get("host", "s3.amazonaws.com")
-    location = f"https://{where}/{name}" if own else f"https://{where}/{form.bucket}/{name}"
+    scheme = "http" if request.host in ("127.0.0.1", "localhost") else "https"
+    where = f"{scheme}://{request.headers.get('host', 's3.amazonaws.com')}"
+    location = f"{where}/{name}" if own else f"{where}/{form.bucket}/{name}"
     headers = (*kept, ("Location", location))
     wanted = form.fields.get("success_action_status")
     if wanted == "201":

@@ -434,6 +434,11 @@ def test_a_layer_of_an_account_that_is_not_here_is_our_gap(functions: Any) -> No
 
     with pytest.raises(ClientError, match="NotEmulated.*does not have the content of layer " + foreign):
         functions.create(code, Layers=[foreign])
+    insights = f"arn:aws:lambda:{region}:580247275435:layer:LambdaInsightsExtension:55"
+    with pytest.raises(
+        ClientError, match=r"is a Lambda extension.*Leave it out.*the metrics of `AWS/Lambda`"
+    ):
+        functions.create(code, Layers=[insights])
     with pytest.raises(ClientError, match=f"Layer version {own} does not exist"):
         functions.create(code, Layers=[own])
 

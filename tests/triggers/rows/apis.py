@@ -184,6 +184,51 @@ def _authorizer(world: World) -> Observed:
 
 @row(
     "HTTP API",
+    "SQS, EventBridge, Step Functions, by first-class integration",
+    "any",
+    endings=(Ending.CALLER,),
+    kept="any",
+    note="in the words of the service that refused",
+)
+def _first_class(world: World) -> Observed:
+    api, queue = world.client("apigatewayv2"), world.queue()
+    machine = world.machine({"Done": {"Type": "Pass", "End": True}})
+    world.rule({"Arn": queue.arn})
+    made = api.create_api(Name=world.name("api"), ProtocolType="HTTP")["ApiId"]
+    world.undo(lambda: api.delete_api(ApiId=made))
+    sent = {"QueueUrl": queue.url, "MessageBody": "$request.body"}
+    event = {"Source": "shop", "DetailType": "order", "Detail": "$request.body"}
+    calls = {
+        "queue": ("SQS-SendMessage", sent),
+        "bus": ("EventBridge-PutEvents", event),
+        "machine": ("StepFunctions-StartExecution", {"StateMachineArn": machine, "Input": "$request.body"}),
+        "missing": ("SQS-SendMessage", {**sent, "QueueUrl": f"{queue.url}-missing"}),
+    }
+    for path, (subtype, parameters) in calls.items():
+        integration = api.create_integration(
+            ApiId=made,
+            IntegrationType="AWS_PROXY",
+            IntegrationSubtype=subtype,
+            CredentialsArn=world.role,
+            PayloadFormatVersion="1.0",
+            RequestParameters=parameters,
+        )["IntegrationId"]
+        api.create_route(ApiId=made, RouteKey=f"POST /{path}", Target=f"integrations/{integration}")
+    api.create_stage(ApiId=made, StageName="$default", AutoDeploy=True)
+    base = f"https://{made}.execute-api.{world.account.region}.amazonaws.com"
+    json_type = {"content-type": "application/json"}
+    statuses = {path: world.post(f"{base}/{path}", '{"n": 1}', **json_type) for path in calls}
+    assert [status for status, _ in statuses.values()] == [200, 200, 200, 400]
+    world.settle()
+    bodies = queue.bodies()
+    assert sorted(each.get("detail", each).get("n") for each in bodies) == [1, 1]
+    [execution] = world.executions(machine)
+    delivered = [*bodies, json.loads(execution["input"])]
+    return Observed(delivered, (), {Ending.CALLER: [{"refused": statuses["missing"][1]}]})
+
+
+@row(
+    "HTTP API",
     "an HTTP end point",
     "http-api",
     tries_s=(0,),

@@ -92,6 +92,10 @@ def variables(exchange: Exchange, answer: Answer) -> dict[str, str]:
             "integration.status": "200" if outcome.succeeded else str(answer.status),
             "integration.requestId": outcome.request_id,
         }
+    if exchange.integration_status is not None:
+        status = str(exchange.integration_status)
+        known |= {"integrationStatus": status, "integration.integrationStatus": status}
+        known["integration.status"] = status
     if exchange.integration_ms is not None:
         latency = str(exchange.integration_ms)
         known |= {"integrationLatency": latency, "integration.latency": latency}

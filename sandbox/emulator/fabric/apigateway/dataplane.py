@@ -18,9 +18,18 @@ from urllib.parse import unquote
 from sandbox.emulator.calls import carrying
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import policies, roles
-from sandbox.emulator.fabric.apigateway import access_logs, answers, http_integrations, services, validation
+from sandbox.emulator.fabric.apigateway import (
+    access_logs,
+    answers,
+    http_integrations,
+    http_parameters,
+    http_services,
+    services,
+    validation,
+)
 from sandbox.emulator.fabric.apigateway.answers import Answer
 from sandbox.emulator.fabric.apigateway.authorization import Authorization, Keys, LetIn, Refused
+from sandbox.emulator.fabric.apigateway.caching import ResponseCaches
 from sandbox.emulator.fabric.apigateway.deployments import Deployments, Found, find_api
 from sandbox.emulator.fabric.apigateway.gateway_responses import shaped
 from sandbox.emulator.fabric.apigateway.identities import Asked
@@ -65,12 +74,18 @@ class Exchange:
     stage: Stage
     started: dt.datetime
     traced: RequestTrace
+    mapped: Request | None = None
+    """What the integration is sent, where it is not the request as it came in."""
     route: Route | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     function: str = ""
     outcome: InvokeOutcome | None = None
     integration_ms: int | None = None
+    integration_status: int | None = None
+    """What an integration that is no function answered."""
     latency_ms: int = 0
+    cached: str = ""
+    """Whether a stage's cache had the answer: ``hit`` or ``miss``; empty without a cache."""
     let_in: LetIn = field(default_factory=LetIn)
 
 
@@ -85,7 +100,9 @@ class DataPlane:
         keys: Keys | None,
         traces: Traces,
         web: Web | None = None,
+        caches: ResponseCaches | None = None,
     ) -> None:
+        self._caches = caches or ResponseCaches(core.clock.time)
         self._web = web
         self._core = core
         self._authorization = Authorization(core, functions, keys)
@@ -204,9 +221,63 @@ class DataPlane:
         integration = exchange.route.integration
         if integration is None:
             return answers.refused(stage.kind, "the route has no integration")
-        if integration.kind == "AWS_PROXY":
-            return self._call(exchange, exchange.route, integration)
-        return self._mapped(exchange, exchange.route, integration)
+        if stage.kind is Kind.HTTP:
+            return self._integrated(exchange, exchange.route, integration)
+        policy = stage.cache(exchange.route, request.method)
+        if policy is None:
+            return self._asked(exchange, exchange.route, integration)
+        route = exchange.route
+        answer, exchange.cached = self._caches.answered(
+            policy,
+            integration,
+            self._sources(exchange, route),
+            lambda: self._asked(exchange, route, integration),
+        )
+        return answer
+
+    def _asked(self, exchange: Exchange, route: Route, integration: Integration) -> Answer:
+        """What a REST API's integration answers."""
+        call = self._call if integration.kind == "AWS_PROXY" else self._mapped
+        return call(exchange, route, integration)
+
+    def _integrated(self, exchange: Exchange, route: Route, integration: Integration) -> Answer:
+        """An integration of an HTTP API, with what is mapped before and after it."""
+        sources = self._sources(exchange, route)
+        if integration.subtype:
+            answer = self._first_class(exchange, integration, sources)
+        else:
+            if integration.parameters:
+                exchange.mapped = http_parameters.mapped_request(integration, sources)
+            call = self._call if integration.kind == "AWS_PROXY" else self._mapped
+            answer = call(exchange, route, integration)
+        return http_parameters.mapped_answer(integration, sources, answer)
+
+    def _first_class(self, exchange: Exchange, integration: Integration, sources: Sources) -> Answer:
+        try:
+            principal = roles.assume(self._core, integration.credentials, _SERVICE)
+        except roles.RoleRefused as error:
+            return answers.refused(
+                Kind.HTTP, f"API Gateway does not have permission to assume the role: {error}"
+            )
+        began = self._core.clock.time()
+        with carrying(exchange.traced.header):
+            answer = http_services.perform(
+                self._core.clients, principal, integration, http_parameters.Values(sources)
+            )
+        exchange.integration_ms = round((self._core.clock.time() - began) * 1000)
+        exchange.integration_status = answer.status
+        return answer
+
+    def _sources(self, exchange: Exchange, route: Route) -> Sources:
+        """What mappings may refer to."""
+        stage, request, told = exchange.stage, exchange.request, exchange.let_in.authorizer
+        context = payload_1(request, stage, route, exchange.values, exchange.started)["requestContext"]
+        if stage.kind is Kind.HTTP and told:
+            told = told.get("lambda") or told.get("jwt") or told
+        context |= {"authorizer": told} if told else {}
+        context["identity"] |= exchange.let_in.identity
+        context |= {"isCanaryRequest": stage.canary} if stage.canary is not None else {}
+        return Sources(exchange.mapped or request, stage, route, exchange.values, context)
 
     def _let_in(self, exchange: Exchange, route: Route) -> LetIn:
         """Everything that stands before the integration.
@@ -229,7 +300,7 @@ class DataPlane:
         return let_in
 
     def _call(self, exchange: Exchange, route: Route, integration: Integration) -> Answer:
-        stage, request = exchange.stage, exchange.request
+        stage, request = exchange.stage, exchange.mapped or exchange.request
         exchange.function = integration.function(stage.variables)
         if not exchange.function:
             return self._gap_in(exchange, f"the integration {integration.uri or integration.kind}")
@@ -267,12 +338,8 @@ class DataPlane:
 
     def _mapped(self, exchange: Exchange, route: Route, integration: Integration) -> Answer:
         """An integration that is no proxy: a function, another service, or nothing at all."""
-        stage, request = exchange.stage, exchange.request
-        context = payload_1(request, stage, route, exchange.values, exchange.started)["requestContext"]
-        context |= {"authorizer": exchange.let_in.authorizer} if exchange.let_in.authorizer else {}
-        context["identity"] |= exchange.let_in.identity
-        context |= {"isCanaryRequest": stage.canary} if stage.canary is not None else {}
-        sources = Sources(request, stage, route, exchange.values, context)
+        stage = exchange.stage
+        sources = self._sources(exchange, route)
         began = self._core.clock.time()
         try:
             if integration.kind == "MOCK":
@@ -311,6 +378,7 @@ class DataPlane:
         except Overdue:
             return answers.timed_out(kind, f"no answer within {integration.timeout_s:g} s")
         exchange.integration_ms = round((self._core.clock.time() - began) * 1000)
+        exchange.integration_status = reply.status
         if integration.kind == "HTTP_PROXY":
             return http_integrations.passed_on(reply, kind)
         text = reply.body.decode("utf-8", "replace")
@@ -350,6 +418,7 @@ class DataPlane:
                 )
         except services.NotAService:
             return self._gap_in(exchange, f"the integration {integration.uri}")
+        exchange.integration_status = answer.status
         return map_response(integration, sources, str(answer.status), answer.body, answer.headers)
 
     def _invoke(self, exchange: Exchange, payload: bytes, integration: Integration) -> InvokeOutcome:
@@ -418,6 +487,7 @@ class DataPlane:
             **({"integration_ms": exchange.integration_ms} if exchange.integration_ms is not None else {}),
             **({"api_name": stage.api_name} if stage.api_name else {}),
             **({"canary": stage.canary} if stage.canary is not None else {}),
+            **({"cache": exchange.cached} if exchange.cached else {}),
             function=exchange.function,
             **({"reason": answer.error or f"answered {answer.status}"} if answer.status >= 400 else {}),
         )

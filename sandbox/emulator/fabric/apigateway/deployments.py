@@ -16,7 +16,7 @@ from moto.apigatewayv2.models import Api as HttpApi
 from moto.apigatewayv2.models import apigatewayv2_backends
 
 from sandbox.emulator.fabric.apigateway import canaries
-from sandbox.emulator.fabric.apigateway.model import Kind, Snapshot, Stage, Throttle
+from sandbox.emulator.fabric.apigateway.model import CachePolicy, Kind, Snapshot, Stage, Throttle
 from sandbox.emulator.fabric.apigateway.snapshots import snapshot_http, snapshot_rest
 
 _ACCOUNT_RATE, _ACCOUNT_BURST = 10_000.0, 5_000.0
@@ -124,6 +124,7 @@ class Deployments:
             canary=canary is not None if canaries.settings(stage) else None,
             traced=rest and bool(stage.tracing_enabled),
             throttles=_rest_throttles(stage) if rest else _http_throttles(stage),
+            caches=_caches(stage) if rest and stage.cache_cluster_enabled else {},
         )
 
 
@@ -153,12 +154,30 @@ def _rest_throttles(stage: Any) -> dict[str, Throttle]:
     made: dict[str, Throttle] = {}
     for key, settings in (stage.method_settings or {}).items():
         rate, burst = settings.get("throttlingRateLimit"), settings.get("throttlingBurstLimit")
-        if rate is None and burst is None:
-            continue
-        path, _, method = key.rpartition("/")
-        path = path.replace("~1", "/")
-        name = "*" if path.strip("/") == "*" and method == "*" else f"{method} /{path.strip('/')}"
-        made[name] = _throttle(rate, burst)
+        if rate is not None or burst is not None:
+            made[_setting_name(key)] = _throttle(rate, burst)
+    return made
+
+
+def _setting_name(key: str) -> str:
+    path, _, method = key.rpartition("/")
+    path = path.replace("~1", "/")
+    return "*" if path.strip("/") == "*" and method == "*" else f"{method} /{path.strip('/')}"
+
+
+def _caches(stage: Any) -> dict[str, CachePolicy | None]:
+    """A stage's method settings about caching; a time to live of 0 switches it off."""
+    made: dict[str, CachePolicy | None] = {}
+    shared = bool((canaries.settings(stage) or {}).get("useStageCache"))
+    for key, settings in (stage.method_settings or {}).items():
+        ttl_s = float(settings.get("cacheTtlInSeconds") or 0)
+        policy = CachePolicy(
+            ttl_s,
+            bool(settings.get("requireAuthorizationForCacheControl", True)),
+            str(settings.get("unauthorizedCacheControlHeaderStrategy") or ""),
+            shared,
+        )
+        made[_setting_name(key)] = policy if settings.get("cachingEnabled") and ttl_s > 0 else None
     return made
 
 

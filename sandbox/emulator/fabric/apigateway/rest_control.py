@@ -11,6 +11,7 @@ from moto.apigateway.models import Deployment as MotoDeployment
 from sandbox.emulator.calls import AwsError, Call, Handler, Handlers
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.apigateway import canaries, rest_patch
+from sandbox.emulator.fabric.apigateway.caching import ResponseCaches
 from sandbox.emulator.fabric.apigateway.deployments import Deployment, Deployments
 from sandbox.emulator.fabric.apigateway.model import Kind
 from sandbox.emulator.fabric.apigateway.openapi import read_document
@@ -20,8 +21,9 @@ from sandbox.emulator.fabric.apigateway.rest_import import put_document
 class RestControl:
     """Handlers of the ``apigateway`` service."""
 
-    def __init__(self, core: AccountCore, deployments: Deployments) -> None:
+    def __init__(self, core: AccountCore, deployments: Deployments, caches: ResponseCaches) -> None:
         self._core = core
+        self._caches = caches
         self._deployments = deployments
 
     def handlers(self) -> Handlers:
@@ -35,6 +37,7 @@ class RestControl:
             "CreateAuthorizer": self._create_authorizer,
             "CreateResource": self._create_resource,
             "UpdateMethod": self._update_method,
+            "PutIntegration": self._put_integration,
             "UpdateIntegration": self._update_integration,
             "CreateDeployment": self._create_deployment,
             "GetDeployment": self._get_deployment,
@@ -45,6 +48,7 @@ class RestControl:
             "GetStage": self._get_stage,
             "GetStages": self._get_stages,
             "UpdateStage": self._update_stage,
+            "FlushStageCache": self._flush_cache,
         }
         return {("apigateway", name): self._locked(handler) for name, handler in found.items()}
 
@@ -129,6 +133,14 @@ class RestControl:
         method = self._method(call)
         rest_patch.patch_method(method, call.params.get("patchOperations") or [])
         return self._core.moto(_as(call, "GetMethod"))
+
+    def _put_integration(self, call: Call) -> dict[str, Any]:
+        """moto loses which parameters tell cached answers apart."""
+        made = self._core.moto(call)
+        keys = list(call.params.get("cacheKeyParameters") or [])
+        if keys and (integration := self._method(call).method_integration) is not None:
+            integration.cache_key_parameters = keys
+        return {**made, **({"cacheKeyParameters": keys} if keys else {})}
 
     def _update_integration(self, call: Call) -> dict[str, Any]:
         integration = self._method(call).method_integration
@@ -246,6 +258,11 @@ class RestControl:
         rest_patch.patch_stage(stage, call.params.get("patchOperations") or [], deployed)
         stage.updated_at = self._now()
         return describe_stage(stage)
+
+    def _flush_cache(self, call: Call) -> dict[str, Any]:
+        stage = self._stage(call)
+        self._caches.flush(call.params["restApiId"], str(stage.name))
+        return {}
 
     def _api(self, call: Call, api_id: str) -> RestAPI:
         found = _backend(call).apis.get(api_id)

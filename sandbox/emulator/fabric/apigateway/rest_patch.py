@@ -141,7 +141,8 @@ def _patch_method_setting(
     if kind == "remove":
         stage.method_settings.get(key, {}).pop(setting, None)
         return
-    kept = stage.method_settings.setdefault(key, stage._get_default_method_settings())
+    general = stage.method_settings.get("*/*") or stage._get_default_method_settings()
+    kept = stage.method_settings.setdefault(key, dict(general))
     try:
         kept[setting] = read(value)
     except ValueError:
@@ -191,6 +192,10 @@ def patch_integration(integration: Integration, operations: Operations) -> None:
         prefix = next((known for known in held if path.startswith(known)), "")
         if path in plain:
             setattr(integration, plain[path], value)
+        elif path.startswith("/cacheKeyParameters/") and kind in ("add", "remove"):
+            named = unescaped(path.removeprefix("/cacheKeyParameters/"))
+            keys = [key for key in integration.cache_key_parameters if key != named]
+            integration.cache_key_parameters = [*keys, named] if kind == "add" else keys
         elif path == "/timeoutInMillis":
             integration.timeout_in_millis = int(value)
         elif prefix:

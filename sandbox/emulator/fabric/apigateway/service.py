@@ -9,6 +9,7 @@ from typing import Any
 from sandbox.emulator.calls import Handlers
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.apigateway.authorization import Keys
+from sandbox.emulator.fabric.apigateway.caching import ResponseCaches
 from sandbox.emulator.fabric.apigateway.dataplane import DataPlane
 from sandbox.emulator.fabric.apigateway.deployments import Deployments
 from sandbox.emulator.fabric.apigateway.http_control import HttpControl
@@ -31,10 +32,11 @@ class ApiGateway:
         traces: Traces | None = None,
     ) -> None:
         deployments = Deployments(random.Random(f"apigateway:{core.account_id}"))
-        self._rest = RestControl(core, deployments)
+        caches = ResponseCaches(core.clock.time)
+        self._rest = RestControl(core, deployments, caches)
         self._tags = Tags(core)
         self._http = HttpControl(core, deployments)
-        self._plane = DataPlane(core, functions, deployments, keys, traces or Traces(core), web)
+        self._plane = DataPlane(core, functions, deployments, keys, traces or Traces(core), web, caches)
 
     def handlers(self) -> Handlers:
         """The operations it takes over from moto."""

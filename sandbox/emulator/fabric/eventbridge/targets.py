@@ -17,6 +17,7 @@ from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import policies, principals, roles
 from sandbox.emulator.fabric.arns import Arn
 from sandbox.emulator.fabric.eventbridge.api_destinations import ApiDestinations, NotTaken
+from sandbox.emulator.fabric.eventbridge.connections import Connections
 from sandbox.emulator.fabric.eventbridge.inputs import find
 from sandbox.emulator.fabric.sqs.mailroom import Mailroom
 from sandbox.emulator.fabric.web import Web
@@ -84,9 +85,10 @@ class Targets:
         mailroom: Mailroom,
         to_bus: ToBus,
         web: Web | None = None,
+        connections: Connections | None = None,
     ) -> None:
         self._core = core
-        self._destinations = ApiDestinations(core, web, SERVICE)
+        self._destinations = ApiDestinations(core, web, SERVICE, connections or Connections(core, web))
         self._functions = functions
         self._mailroom = mailroom
         self._to_bus = to_bus
