@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from moto.core.base_backend import BackendDict
 from moto.moto_api._internal import mock_random
@@ -34,6 +35,7 @@ from sandbox.emulator.fabric.cognito import UserPools
 from sandbox.emulator.fabric.eventbridge.service import EventBridge
 from sandbox.emulator.fabric.mappings.service import EventSourceMappings
 from sandbox.emulator.fabric.pipes import Pipes
+from sandbox.emulator.fabric.route53 import Route53
 from sandbox.emulator.fabric.s3 import listings
 from sandbox.emulator.fabric.s3.notifications import Notifications
 from sandbox.emulator.fabric.scheduler import Scheduler
@@ -156,6 +158,10 @@ class EmulatedAccount:
         mappings = EventSourceMappings(self.core, self.functions, queues.mailroom)
         self._telemetry = Telemetry(self.core, self.functions, queues.mailroom, self.events)
         apis = ApiGateway(self.core, self.functions, self.gateway.keys, web, traces)
+        self.names = Route53(
+            self.core, web, apis.domains, self._telemetry.alarms.state, self._telemetry.health
+        )
+        web.known = lambda name: self.names.find(name, "")
         pools = UserPools(self.core, self.functions)
         by_name = self._spawner.level >= IsolationLevel.NAMESPACES
         formation = CloudFormation(self.core, by_name=by_name)
@@ -178,6 +184,7 @@ class EmulatedAccount:
             traces,
             Expiry(self.core),
             apis,
+            self.names,
             pools,
             Secrets(self.core, self.functions),
             formation,
@@ -187,6 +194,7 @@ class EmulatedAccount:
         self.gateway.data_planes.append(pools.pages)
         self.gateway.data_planes.append(formation.callbacks)
         self.gateway.data_planes.append(self.functions.addresses(self.gateway.keys))
+        self.gateway.data_planes.append(self.names)
         self.faults.hands = lambda: EmulatedHands(
             self.core,
             self._grader.principal,
@@ -299,9 +307,16 @@ class EmulatedAccount:
         at = {"account_id": self.options.account_id, "region": self.options.region}
         return {"id": self.events.inject(event, **at)}
 
-    def url(self, address: str) -> str:
-        """An AWS address as one that answers on this machine."""
-        return addresses.local(address, self.core.gateway_port)
+    def url(self, address: str, client: str = "") -> str:
+        """An AWS address, or one at a name of the account's zones, as one that answers on this machine.
+
+        ``client`` is who keeps what the name was last told to be, for its time to live.
+        """
+        turned = addresses.local(address, self.core.gateway_port)
+        host = urlsplit(address if "://" in address else f"https://{address}").hostname or ""
+        if turned == address and self.names.find(host, ""):
+            return addresses.named(address, self.core.gateway_port, client)
+        return turned
 
     def close(self) -> None:
         """Stop answering and end everything that was started."""

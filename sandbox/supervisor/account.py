@@ -73,7 +73,7 @@ class Control:
             "end_fault": lambda fault_id: account.end_fault(fault_id),
             "clear_faults": account.clear_faults,
             "active_faults": account.active_faults,
-            "url": lambda address: account.url(address),
+            "url": lambda address, client="": account.url(address, client),
             "inject": lambda event: account.inject(event),
         }
 
