@@ -71,7 +71,7 @@ ASSESSABLE = frozenset(
     (
         *("LX", "LE", "LA", "LC", "LV", "LP"),
         *("QE", "SE", "S3N", "SCH", "SF", "AG", "AH", "EB", "SNS"),
-        *("IE", "IS", "CM", "CA", "DD", "DE", "LG", "XR", "CF", "CD", "VC"),
+        *("IE", "IS", "CM", "CA", "DD", "DE", "LG", "XR", "CF", "CD", "VC", "R53"),
     )
 )
 assert ASSESSABLE <= CAPABILITIES
