@@ -28,18 +28,21 @@ from sandbox.emulator.cloudformation.service import CloudFormation
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.dynamodb.batches import BatchWrites
 from sandbox.emulator.dynamodb.expiry import Expiry
+from sandbox.emulator.dynamodb.replication import GlobalTables
 from sandbox.emulator.dynamodb.staleness import StaleViews
 from sandbox.emulator.fabric.apigateway.service import ApiGateway
 from sandbox.emulator.fabric.codedeploy import CodeDeploy
 from sandbox.emulator.fabric.cognito import UserPools
 from sandbox.emulator.fabric.eventbridge.service import EventBridge
+from sandbox.emulator.fabric.kms import Keys
 from sandbox.emulator.fabric.mappings.service import EventSourceMappings
 from sandbox.emulator.fabric.pipes import Pipes
 from sandbox.emulator.fabric.route53 import Route53
 from sandbox.emulator.fabric.s3 import listings
 from sandbox.emulator.fabric.s3.notifications import Notifications
+from sandbox.emulator.fabric.s3.replication import Replication
 from sandbox.emulator.fabric.scheduler import Scheduler
-from sandbox.emulator.fabric.secretsmanager import Secrets
+from sandbox.emulator.fabric.secretsmanager import SecretReplicas, Secrets
 from sandbox.emulator.fabric.sns.service import Sns
 from sandbox.emulator.fabric.sqs.service import SqsService
 from sandbox.emulator.fabric.stepfunctions import StepFunctions
@@ -56,6 +59,7 @@ from sandbox.emulator.iam import summary
 from sandbox.emulator.iam.simulation import Simulator
 from sandbox.emulator.iam.trail import CloudTrail
 from sandbox.emulator.iam.users import UserBoundaries
+from sandbox.emulator.links import Links
 from sandbox.emulator.sts import SecurityTokens
 from sandbox.emulator.telemetry.service import Telemetry
 from sandbox.emulator.telemetry.traces.service import Traces
@@ -70,8 +74,8 @@ _BACKLOG = 1024
 ASSESSABLE = frozenset(
     (
         *("LX", "LE", "LA", "LC", "LV", "LP"),
-        *("QE", "SE", "S3N", "SCH", "SF", "AG", "AH", "EB", "SNS"),
-        *("IE", "IS", "CM", "CA", "DD", "DE", "LG", "XR", "CF", "CD", "VC", "R53"),
+        *("QE", "SE", "S3N", "SCH", "SF", "SR", "AG", "AH", "EB", "SNS"),
+        *("IE", "IS", "CM", "CA", "DD", "DE", "DG", "LG", "XR", "CF", "CD", "VC", "R53"),
     )
 )
 assert ASSESSABLE <= CAPABILITIES
@@ -163,6 +167,11 @@ class EmulatedAccount:
         )
         web.known = lambda name: self.names.find(name, "")
         pools = UserPools(self.core, self.functions)
+        links = Links(self.faults)
+        secrets, replicas = Secrets(self.core, self.functions), SecretReplicas(self.core, links)
+        secrets.changed = replicas.changed
+        notifications = Notifications(self.core, self.functions, queues.mailroom, self.events)
+        expiry = Expiry(self.core)
         by_name = self._spawner.level >= IsolationLevel.NAMESPACES
         formation = CloudFormation(self.core, by_name=by_name)
         for service in (
@@ -175,18 +184,22 @@ class EmulatedAccount:
             mappings,
             Pipes(self.core, queues.mailroom, mappings.streams),
             Sns(self.core, self.functions, queues.mailroom, web),
-            Notifications(self.core, self.functions, queues.mailroom, self.events),
+            notifications,
+            Replication(self.core, notifications, links),
             self.events,
             Scheduler(self.core),
             StepFunctions(self.core, self.events),
             CodeDeploy(self.core, self.events),
             self._telemetry,
             traces,
-            Expiry(self.core),
+            expiry,
+            GlobalTables(self.core, mappings.streams, links, expiry),
             apis,
             self.names,
             pools,
-            Secrets(self.core, self.functions),
+            Keys(self.core),
+            secrets,
+            replicas,
             formation,
         ):
             self.gateway.add(service.handlers())
