@@ -260,3 +260,65 @@ def test_a_client_that_looked_the_name_up_stays_for_its_time_to_live(shops: Shop
     account.advance(30)
     assert shops.sale("mia") == (200, {"region": second})
     account.clear_faults()
+
+
+@pytest.mark.parametrize(
+    ("kind", "event", "stage"),
+    [("AWS::Serverless::Api", "Api", {"StageName": "live"}), ("AWS::Serverless::HttpApi", "HttpApi", {})],
+)
+def test_sam_s_domain_property_serves_below_its_base_path(
+    shops: Shops, kind: str, event: str, stage: dict[str, str]
+) -> None:
+    name, formation = f"{event.lower()}.example.com", shops.client("cloudformation", REGIONS[0])
+    zone_id = shops.client("route53", REGIONS[0]).list_hosted_zones()["HostedZones"][0]["Id"]
+    domain = {
+        "DomainName": name,
+        "CertificateArn": "arn:aws:acm:x:1:certificate/1",
+        "EndpointConfiguration": "REGIONAL",
+        "BasePath": ["shop"],
+        "Route53": {"HostedZoneId": zone_id.rpartition("/")[2]},
+    }
+    api = {"RestApiId" if event == "Api" else "ApiId": {"Ref": "Api"}}
+    function = {
+        "Runtime": "python3.12",
+        "Handler": "index.answer",
+        "InlineCode": "def answer(event, context):\n    return {'statusCode': 200, 'body': 'open'}\n",
+        "Events": {"Http": {"Type": event, "Properties": {"Path": "/x", "Method": "GET", **api}}},
+    }
+    resources = {
+        "Api": {"Type": kind, "Properties": {"Domain": domain, **stage}},
+        "Shop": {"Type": "AWS::Serverless::Function", "Properties": function},
+    }
+    formation.create_stack(
+        StackName=event,
+        TemplateBody=json.dumps({"Transform": "AWS::Serverless-2016-10-31", "Resources": resources}),
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+    shops.account.settle(60)
+    assert ask(shops.account, "GET", f"https://{name}/shop/x", {}, b"").body == b"open"
+    assert ask(shops.account, "GET", f"https://{name}/x", {}, b"").status == 403
+
+    stack_id = formation.describe_stacks(StackName=event)["Stacks"][0]["StackId"]
+    formation.delete_stack(StackName=event)
+    shops.account.settle(60)
+    assert formation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"] == "DELETE_COMPLETE"
+    assert ask(shops.account, "GET", f"https://{name}/shop/x", {}, b"").status == 502
+
+
+def test_a_topic_reaches_a_queue_in_another_region(shops: Shops) -> None:
+    sns, sqs = shops.client("sns", REGIONS[0]), shops.client("sqs", REGIONS[1])
+    url = sqs.create_queue(QueueName="far")["QueueUrl"]
+    arn = f"arn:aws:sqs:{REGIONS[1]}:{shops.account.account_id}:far"
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    topic = sns.create_topic(Name="near")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    sns.publish(TopicArn=topic, Message="hi")
+    shops.account.settle()
+    assert [each["Body"] for each in sqs.receive_message(QueueUrl=url)["Messages"]] == ["hi"]
