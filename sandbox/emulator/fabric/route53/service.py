@@ -112,12 +112,33 @@ class Route53:
         config = _bare(call.params["HealthCheckConfig"])
         checks.check(config)
         self._check_children(config)
+        reference = str(call.params["CallerReference"])
+        if again := self._made_before(call, reference, config):
+            return again
         answer = self._core.moto(call)
         made = answer["HealthCheck"]
         if call.account_id != self._core.account_id:
             return answer
         check = self.health.keep(str(made["Id"]), _with_defaults(config))
         where = f"https://route53.amazonaws.com/2013-04-01/healthcheck/{made['Id']}"
+        return {"HealthCheck": self._shown(made, check), "Location": where}
+
+    def _made_before(self, call: Call, reference: str, config: dict[str, Any]) -> dict[str, Any] | None:
+        """The check that the same request made before."""
+        with self._core.dispatch_lock:
+            held = zones.backend(call.account_id).health_checks.values()
+            known = next((each for each in held if each.caller_reference == reference), None)
+        check = self.health.find(str(known.id)) if known is not None else None
+        if known is None or check is None:
+            return None
+        if check.config != _with_defaults(config):
+            raise AwsError(
+                "HealthCheckAlreadyExists",
+                f"A health check with the caller reference {reference} and other settings exists already.",
+                409,
+            )
+        made = {"Id": known.id, "CallerReference": reference}
+        where = f"https://route53.amazonaws.com/2013-04-01/healthcheck/{known.id}"
         return {"HealthCheck": self._shown(made, check), "Location": where}
 
     def _update_check(self, call: Call) -> dict[str, Any]:

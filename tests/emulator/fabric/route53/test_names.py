@@ -308,3 +308,33 @@ def test_a_batch_is_made_whole_or_not_at_all(shop: Shop) -> None:
     with pytest.raises(ClientError, match="but it was not found"):
         shop.route53.change_resource_record_sets(HostedZoneId=shop.zone, ChangeBatch={"Changes": changes})
     assert shop.data() == []
+
+
+def test_the_same_request_makes_one_check_and_another_is_refused(shop: Shop) -> None:
+    config = {"Type": "HTTPS", "FullyQualifiedDomainName": shop.apis[REGIONS[0]], "ResourcePath": "/"}
+
+    def create(path: str) -> str:
+        made = shop.route53.create_health_check(
+            CallerReference="again", HealthCheckConfig={**config, "ResourcePath": path}
+        )
+        return str(made["HealthCheck"]["Id"])
+
+    assert create("/") == create("/")
+    with pytest.raises(ClientError, match="HealthCheckAlreadyExists"):
+        create("/other")
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"Type": "HTTPS"}, "an IP address or a domain name"),
+        ({"Type": "HTTPS_STR_MATCH", "FullyQualifiedDomainName": "a.b"}, "SearchString must be specified"),
+        ({"Type": "HTTPS", "FullyQualifiedDomainName": "a.b", "RequestInterval": 20}, "10 or 30"),
+        ({"Type": "CALCULATED", "ChildHealthChecks": ["x"]}, "HealthThreshold must be specified"),
+        ({"Type": "CLOUDWATCH_METRIC"}, "AlarmIdentifier must be specified"),
+        ({"Type": "TCP", "FullyQualifiedDomainName": "a.b", "Port": 1}, "not emulated"),
+    ],
+)
+def test_health_checks_that_route_53_refuses(shop: Shop, config: dict[str, Any], told: str) -> None:
+    with pytest.raises(ClientError, match=told):
+        shop.route53.create_health_check(CallerReference="bad", HealthCheckConfig=config)
