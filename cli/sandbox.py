@@ -326,10 +326,10 @@ def _listed(value: Any) -> str:
 @click.argument("address", metavar="URL")
 @named
 def url(address: str, name: str | None) -> None:
-    """Turn an AWS address (API, function URL, bucket, queue) into one that answers here."""
+    """Turn an AWS address (API, function URL, bucket, queue, name of a zone) into one that answers here."""
     with sandbox_errors():
         account = kept().get(name or "")
         turned = account.url(address)
         if turned == address and not address.startswith(account.endpoint_url):
-            stop(f"{address} is not an address of AWS.", BAD_INPUT)
+            stop(f"{address} is not an address of AWS, nor a name in a hosted zone.", BAD_INPUT)
         click.echo(turned)

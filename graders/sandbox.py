@@ -21,6 +21,7 @@ from graders.functions import FunctionView, Invocation, describe, invoke, renew_
 from graders.iam.declared import Right
 from graders.iam.inspection import Inspector
 from graders.iam.verdict import judge_rights
+from graders.names import resolve
 from graders.partners import Partner
 from graders.telemetry import InvocationRecord, LogEvent, Mark
 from graders.template import Template
@@ -188,16 +189,27 @@ class Sandbox:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         keys: AccessKeys | None = None,
+        client: str = "",
     ) -> WebAnswer:
         """One web request to an API or function URL of the stack, with exactly these headers and bytes.
 
         ``keys`` sign it for an API: the account's own, or those of a :meth:`caller`. Any status is an answer,
-        not an exception.
+        not an exception. The address may be a name in a hosted zone of the account: it leads where its
+        records say at that time. A ``client`` with a name of its own asks for it again only when the time
+        to live is over; one without asks each time.
 
         Raises:
-            ResourceNotFound: the address is not that of an API or function URL; the check fails.
+            ResourceNotFound: the address is none of the account's; the check fails.
         """
-        return ask(self.account, method, address, headers or {}, body, keys)
+        return ask(self.account, method, address, headers or {}, body, keys, client)
+
+    def resolve(self, name: str, kind: str = "A") -> tuple[str, ...]:
+        """What Route 53 answers for a name at this moment; nothing if it has no answer.
+
+        Raises:
+            ResourceNotFound: the account has no hosted zone that the name lies in; the check fails.
+        """
+        return resolve(self.account, name, kind)
 
     def caller(self, *statements: Mapping[str, Any]) -> AbstractContextManager[AccessKeys]:
         """Access keys of a new role that may do what these statements say, for the time of the block."""

@@ -20,8 +20,8 @@ GROUPS = (
     "Traces",
     "Metrics",
 )
-_QUIET = frozenset({"filtered", "no rule matched", "no target", "deduplicated", "started"})
-_WAITING = frozenset({"retry", "throttled", "returned", "partial", "pending"})
+_QUIET = frozenset({"filtered", "no rule matched", "no target", "deduplicated", "started", "superseded"})
+_WAITING = frozenset({"retry", "throttled", "returned", "partial", "pending", "held up"})
 _ALARM_TONES = {"OK": "ok", "ALARM": "bad", "INSUFFICIENT_DATA": "quiet"}
 _OUTCOME_TONES = {"passed": "ok", "partial": "warn", "failed": "bad"}
 _LOUD = ("error", "exception", "traceback", "task timed out", "fatal")
@@ -153,6 +153,8 @@ def _place(event: Mapping[str, Any]) -> tuple[str, str, str] | None:
         if {"method", "path"} <= detail.keys():
             return f"Deliveries/{subject}", f"{detail['method']} {detail['path']}", tone
         return f"Deliveries/{subject}", f"{subject} → {_short(str(detail.get('target', 'nobody')))}", tone
+    if kind == "replication":
+        return f"Deliveries/{subject}", f"{subject}, {event['region']} → {detail['target']}", tone
     if kind == "deployment":
         tone = "bad" if "ROLLBACK" in outcome or "FAILED" in outcome else "ok"
         return "Run/Deployments", f"{subject} {outcome}", tone

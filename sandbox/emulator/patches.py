@@ -73,11 +73,13 @@ def apply_all() -> None:
             owner = getattr(owner, part)
         raw = inspect.getattr_static(owner, name)
         original = raw.__func__ if isinstance(raw, staticmethod | classmethod) else raw
+        original = raw.fget if isinstance(raw, property) else original
         digest = source_digest(original)
         if digest != patch.source_sha256:
             raise EnvironmentFault(
                 f"{patch.target} is not the function its replacement was written against "
                 f"(sha256 {digest}). Read the new source, then update the replacement and its hash."
             )
-        setattr(owner, name, patch.make(original))
+        made = patch.make(original)
+        setattr(owner, name, property(made) if isinstance(raw, property) else made)
         _applied.add(patch.target)

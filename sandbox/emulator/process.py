@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from moto.core.base_backend import BackendDict
 from moto.moto_api._internal import mock_random
@@ -27,17 +28,21 @@ from sandbox.emulator.cloudformation.service import CloudFormation
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.dynamodb.batches import BatchWrites
 from sandbox.emulator.dynamodb.expiry import Expiry
+from sandbox.emulator.dynamodb.replication import GlobalTables
 from sandbox.emulator.dynamodb.staleness import StaleViews
 from sandbox.emulator.fabric.apigateway.service import ApiGateway
 from sandbox.emulator.fabric.codedeploy import CodeDeploy
 from sandbox.emulator.fabric.cognito import UserPools
 from sandbox.emulator.fabric.eventbridge.service import EventBridge
+from sandbox.emulator.fabric.kms import Keys
 from sandbox.emulator.fabric.mappings.service import EventSourceMappings
 from sandbox.emulator.fabric.pipes import Pipes
+from sandbox.emulator.fabric.route53 import Route53
 from sandbox.emulator.fabric.s3 import listings
 from sandbox.emulator.fabric.s3.notifications import Notifications
+from sandbox.emulator.fabric.s3.replication import Replication
 from sandbox.emulator.fabric.scheduler import Scheduler
-from sandbox.emulator.fabric.secretsmanager import Secrets
+from sandbox.emulator.fabric.secretsmanager import SecretReplicas, Secrets
 from sandbox.emulator.fabric.sns.service import Sns
 from sandbox.emulator.fabric.sqs.service import SqsService
 from sandbox.emulator.fabric.stepfunctions import StepFunctions
@@ -54,6 +59,7 @@ from sandbox.emulator.iam import summary
 from sandbox.emulator.iam.simulation import Simulator
 from sandbox.emulator.iam.trail import CloudTrail
 from sandbox.emulator.iam.users import UserBoundaries
+from sandbox.emulator.links import Links
 from sandbox.emulator.sts import SecurityTokens
 from sandbox.emulator.telemetry.service import Telemetry
 from sandbox.emulator.telemetry.traces.service import Traces
@@ -68,8 +74,8 @@ _BACKLOG = 1024
 ASSESSABLE = frozenset(
     (
         *("LX", "LE", "LA", "LC", "LV", "LP"),
-        *("QE", "SE", "S3N", "SCH", "SF", "AG", "AH", "EB", "SNS"),
-        *("IE", "IS", "CM", "CA", "DD", "DE", "LG", "XR", "CF", "CD", "VC"),
+        *("QE", "SE", "S3N", "SCH", "SF", "SR", "AG", "AH", "EB", "SNS"),
+        *("IE", "IS", "CM", "CA", "DD", "DE", "DG", "LG", "XR", "CF", "CD", "VC", "R53"),
     )
 )
 assert ASSESSABLE <= CAPABILITIES
@@ -157,7 +163,16 @@ class EmulatedAccount:
         self._telemetry = Telemetry(self.core, self.functions, queues.mailroom, self.events)
         self.functions.watch_queues(self._telemetry.queued)
         apis = ApiGateway(self.core, self.functions, self.gateway.keys, web, traces)
+        self.names = Route53(
+            self.core, web, apis.domains, self._telemetry.alarms.state, self._telemetry.health
+        )
+        web.known = lambda name: self.names.find(name, "")
         pools = UserPools(self.core, self.functions)
+        links = Links(self.faults)
+        secrets, replicas = Secrets(self.core, self.functions), SecretReplicas(self.core, links)
+        secrets.changed = replicas.changed
+        notifications = Notifications(self.core, self.functions, queues.mailroom, self.events)
+        expiry = Expiry(self.core)
         by_name = self._spawner.level >= IsolationLevel.NAMESPACES
         formation = CloudFormation(self.core, by_name=by_name)
         for service in (
@@ -170,17 +185,22 @@ class EmulatedAccount:
             mappings,
             Pipes(self.core, queues.mailroom, mappings.streams),
             Sns(self.core, self.functions, queues.mailroom, web),
-            Notifications(self.core, self.functions, queues.mailroom, self.events),
+            notifications,
+            Replication(self.core, notifications, links),
             self.events,
             Scheduler(self.core),
             StepFunctions(self.core, self.events),
             CodeDeploy(self.core, self.events),
             self._telemetry,
             traces,
-            Expiry(self.core),
+            expiry,
+            GlobalTables(self.core, mappings.streams, links, expiry),
             apis,
+            self.names,
             pools,
-            Secrets(self.core, self.functions),
+            Keys(self.core),
+            secrets,
+            replicas,
             formation,
         ):
             self.gateway.add(service.handlers())
@@ -188,6 +208,7 @@ class EmulatedAccount:
         self.gateway.data_planes.append(pools.pages)
         self.gateway.data_planes.append(formation.callbacks)
         self.gateway.data_planes.append(self.functions.addresses(self.gateway.keys))
+        self.gateway.data_planes.append(self.names)
         self.faults.hands = lambda: EmulatedHands(
             self.core,
             self._grader.principal,
@@ -276,9 +297,16 @@ class EmulatedAccount:
         at = {"account_id": self.options.account_id, "region": self.options.region}
         return {"id": self.events.inject(event, **at)}
 
-    def url(self, address: str) -> str:
-        """An AWS address as one that answers on this machine."""
-        return addresses.local(address, self.core.gateway_port)
+    def url(self, address: str, client: str = "") -> str:
+        """An AWS address, or one at a name of the account's zones, as one that answers on this machine.
+
+        ``client`` is who keeps what the name was last told to be, for its time to live.
+        """
+        turned = addresses.local(address, self.core.gateway_port)
+        host = urlsplit(address if "://" in address else f"https://{address}").hostname or ""
+        if turned == address and self.names.find(host, ""):
+            return addresses.named(address, self.core.gateway_port, client)
+        return turned
 
     def close(self) -> None:
         """Stop answering and end everything that was started."""

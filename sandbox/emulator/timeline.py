@@ -16,11 +16,11 @@ from sandbox.emulator.calls import whence
 class TimelineEvent:
     """One thing that happened.
 
-    ``kind`` is one of ``api``, ``delivery``, ``invocation``, ``deployment``, ``clock``, ``fault``,
-    ``gap`` (something we do not emulate). ``subject`` names it (``s3:PutObject``,
-    ``invoice-intake``), ``detail`` is JSON-able. ``account_id`` is whose resource it touched.
-    ``during`` in the detail is the request id of the API call that made it happen, ``trace_id`` the trace
-    it belongs to.
+    ``kind`` is one of ``api``, ``delivery``, ``replication`` (to another region), ``invocation``,
+    ``deployment``, ``clock``, ``fault``, ``gap`` (something we do not emulate). ``subject`` names it
+    (``s3:PutObject``, ``invoice-intake``), ``detail`` is JSON-able. ``account_id`` is whose resource it
+    touched. ``during`` in the detail is the request id of the API call that made it happen, ``trace_id``
+    the trace it belongs to.
     """
 
     sequence: int

@@ -27,7 +27,8 @@ log = structlog.get_logger()
 class WorkItem:
     """Something to do at ``due`` (seconds since the epoch, account time).
 
-    What ``observes`` only looks at the account, so nobody needs to wait for it.
+    What ``observes`` only looks at the account, so nobody needs to wait for it. What is ``awaited`` comes so
+    soon that :meth:`WorkQueue.settle` waits for it although it is not due yet.
     """
 
     due: float
@@ -35,6 +36,7 @@ class WorkItem:
     label: str = field(compare=False)
     action: Callable[[], None] = field(compare=False, repr=False)
     observes: bool = field(compare=False, default=False)
+    awaited: bool = field(compare=False, default=False)
     cancelled: bool = field(compare=False, default=False)
 
 
@@ -98,7 +100,13 @@ class WorkQueue:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
     def submit(
-        self, action: Callable[[], None], *, label: str, delay_s: float = 0.0, observes: bool = False
+        self,
+        action: Callable[[], None],
+        *,
+        label: str,
+        delay_s: float = 0.0,
+        observes: bool = False,
+        awaited: bool = False,
     ) -> WorkItem:
         """Do ``action`` once the account's clock is ``delay_s`` seconds further.
 
@@ -106,7 +114,8 @@ class WorkQueue:
         producers may call it while they hold the dispatch lock.
         """
         with self._changed:
-            item = WorkItem(self._clock.time() + delay_s, next(self._order), label, action, observes)
+            due = self._clock.time() + delay_s
+            item = WorkItem(due, next(self._order), label, action, observes, awaited)
             heapq.heappush(self._heap, item)
             self._changed.notify_all()
         return item
@@ -136,10 +145,10 @@ class WorkQueue:
             self._finished(label)
 
     def settle(self, timeout_s: float = 30.0) -> Settled:
-        """Wait until nothing runs and nothing is due, at most ``timeout_s`` wall seconds."""
+        """Wait until nothing runs, is due or is awaited, at most ``timeout_s`` wall seconds."""
         deadline = time.monotonic() + timeout_s
         with self._changed:
-            while not self.is_settled():
+            while not self.is_settled() or self._awaits():
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return self._report(settled=False)
@@ -183,6 +192,9 @@ class WorkQueue:
     def is_settled(self) -> bool:
         upcoming = self._peek()
         return not self._running and (upcoming is None or upcoming.due > self._clock.time())
+
+    def _awaits(self) -> bool:
+        return any(item.awaited and not item.cancelled for item in self._heap)
 
     def _report(self, *, settled: bool) -> Settled:
         coming = (item.due for item in self._heap if not (item.cancelled or item.observes))

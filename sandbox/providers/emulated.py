@@ -292,9 +292,9 @@ class EmulatedAccount:
         """The faults that are on, the earliest first."""
         return list(self._ask("active_faults"))
 
-    def url(self, address: str) -> str:
-        """An AWS address as one that answers on this machine."""
-        return str(self._ask("url", address=address))
+    def url(self, address: str, client: str = "") -> str:
+        """An AWS address, or one of the account's own names, as one that answers on this machine."""
+        return str(self._ask("url", address=address, client=client))
 
     def inject(self, event: Mapping[str, Any]) -> Any:
         """Place an event of an AWS service on the account's default bus."""

@@ -73,7 +73,7 @@ class Control:
             "end_fault": lambda fault_id: account.faults.end(fault_id),
             "clear_faults": account.faults.clear,
             "active_faults": lambda: [active.as_json() for active in account.faults.active()],
-            "url": lambda address: account.url(address),
+            "url": lambda address, client="": account.url(address, client),
             "inject": lambda event: account.inject(event),
         }
 

@@ -110,6 +110,20 @@ def test_what_breaks_is_told_and_the_rest_goes_on(work: WorkQueue, told: list[tu
     assert work.faults == ["delivery: KeyError: 'oops'"]
 
 
+def test_settling_waits_for_what_is_awaited_and_for_nothing_else_that_is_to_come(work: WorkQueue) -> None:
+    done: list[str] = []
+    work.submit(lambda: done.append("later"), label="later", delay_s=60)
+    work.submit(lambda: done.append("soon"), label="soon", delay_s=0.2, awaited=True)
+    called_off = work.submit(lambda: done.append("never"), label="never", delay_s=30, awaited=True)
+    work.cancel(called_off)
+
+    assert work.settle(10).settled
+    assert done == ["soon"]
+    work.submit(lambda: None, label="far", delay_s=30, awaited=True)
+    assert not work.settle(0.05).settled
+    assert work.advance(31).settled
+
+
 def test_the_clock_never_goes_back(clock: VirtualClock) -> None:
     with pytest.raises(ValueError, match="forward"):
         clock.shift(-1)

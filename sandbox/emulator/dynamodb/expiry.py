@@ -5,7 +5,7 @@ Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.htm
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from moto.dynamodb.models import dynamodb_backends
@@ -16,6 +16,9 @@ from sandbox.emulator.fabric.streams.patches import by_service
 
 # AWS promises "within a few days"; what is asked for in labs is that it happens.
 SWEEP_EVERY_S = 60.0
+# A replica looks later than the table at which time to live was enabled, so that mostly one of them deletes
+# an item and the others hear of it.
+_REPLICA_LATER_S = 30.0
 # An item that expired longer ago than this stays: its attribute was not meant as a time to live.
 _TOO_OLD_S = 5 * 365.25 * 86_400
 
@@ -26,6 +29,8 @@ class Expiry:
     def __init__(self, core: AccountCore) -> None:
         self._core = core
         self._swept: set[tuple[str, str, str]] = set()
+        self.elsewhere: Callable[[str, str, str], Iterable[str]] = lambda *_: ()
+        """By account, region and table: the other regions in which the table has replicas."""
 
     def handlers(self) -> Handlers:
         """The one operation it has to know of."""
@@ -40,16 +45,23 @@ class Expiry:
                 state = "enabled" if wanted["Enabled"] else "disabled"
                 raise AwsError("ValidationException", f"TimeToLive is already {state}")
             answer = self._core.moto(call)
-            key = (call.account_id, call.region, name)
-            if wanted["Enabled"] and key not in self._swept:
-                self._swept.add(key)
-                self._plan(key)
+            self.begin(call.account_id, call.region, name, later_s=0.0)
+            for region in self.elsewhere(call.account_id, call.region, name) if table is not None else ():
+                dynamodb_backends[call.account_id][region].tables[name].ttl = dict(table.ttl)
+                self.begin(call.account_id, region, name)
         return answer
 
-    def _plan(self, key: tuple[str, str, str]) -> None:
-        self._core.work.submit(
-            lambda: self._sweep(key), label=f"time to live of {key[2]}", delay_s=SWEEP_EVERY_S
-        )
+    def begin(self, account_id: str, region: str, name: str, *, later_s: float = _REPLICA_LATER_S) -> None:
+        """Look after a table's items from now on, if they have a time to live; by default a replica's."""
+        key = (account_id, region, name)
+        table = dynamodb_backends[account_id][region].tables.get(name)
+        if key in self._swept or table is None or table.ttl["TimeToLiveStatus"] != "ENABLED":
+            return
+        self._swept.add(key)
+        self._plan(key, SWEEP_EVERY_S + later_s)
+
+    def _plan(self, key: tuple[str, str, str], delay_s: float = SWEEP_EVERY_S) -> None:
+        self._core.work.submit(lambda: self._sweep(key), label=f"time to live of {key[2]}", delay_s=delay_s)
 
     def _sweep(self, key: tuple[str, str, str]) -> None:
         account_id, region, name = key
@@ -57,6 +69,9 @@ class Expiry:
             table = dynamodb_backends[account_id][region].tables.get(name)
             if table is None or table.ttl["TimeToLiveStatus"] != "ENABLED":
                 self._swept.discard(key)
+                return
+            if self._core.faults.region_down(region):
+                self._plan(key)
                 return
             now = self._core.clock.time()
             for item in list(_expired(table, now)):

@@ -50,6 +50,11 @@ class Alarms:
         }
         return {("cloudwatch", name): handler for name, handler in found.items()}
 
+    def state(self, account_id: str, region: str, name: str) -> str:
+        """The state of an alarm; empty when there is none of this name."""
+        alarm = self._alarms.get((account_id, region), {}).get(name)
+        return str(alarm.state) if alarm is not None else ""
+
     def _of(self, call: Call) -> dict[str, Alarm]:
         return self._alarms.setdefault((call.account_id, call.region), {})
 

@@ -50,6 +50,7 @@ class PlatformMetrics:
             "execution": self._execution,
             "api": self._api,
             "delivery": self._delivery,
+            "replication": self._replication,
         }
         core.timeline.listeners.append(self._follow)
         store.samplers.append(self.sample)
@@ -171,6 +172,36 @@ class PlatformMetrics:
         if event.detail.get("condition") and source == event.subject and event.outcome != "ok":
             metric = "DeadLetterErrors" if event.detail.get("dead_letter") else "DestinationDeliveryFailures"
             self._put(event, "AWS/Lambda", metric, 1, "Count", FunctionName=event.subject)
+
+    def _replication(self, event: TimelineEvent) -> None:
+        """How long a change took to another region, or has been held up so far.
+
+        Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
+        """
+        source, _, name = event.subject.partition(":")
+        if source == "dynamodb":
+            names = {"TableName": name, "ReceivingRegion": str(event.detail["target"])}
+            taken = event.detail["latency_ms"]
+            self._put(event, "AWS/DynamoDB", "ReplicationLatency", taken, "Milliseconds", **names)
+        elif source == "s3" and event.detail["metrics"]:
+            self._bucket_replication(event, name)
+
+    def _bucket_replication(self, event: TimelineEvent, bucket: str) -> None:
+        """Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html"""
+        detail = event.detail
+        names = {
+            "SourceBucket": bucket,
+            "DestinationBucket": str(detail["target"]),
+            "RuleId": str(detail["rule"]),
+        }
+        held_up, ended = event.outcome == "held up", event.outcome == "ok"
+        if held_up or ended:
+            taken_s = detail["latency_ms"] / 1000
+            self._put(event, "AWS/S3", "ReplicationLatency", taken_s, "Seconds", **names)
+            waiting = float(detail.get("waiting", 0))
+            self._put(event, "AWS/S3", "OperationsPendingReplication", waiting, "Count", **names)
+        failed = float(not held_up and not ended)
+        self._put(event, "AWS/S3", "OperationsFailedReplication", failed, "Count", **names)
 
     def _rule(self, event: TimelineEvent, name: str) -> None:
         if event.outcome == "no rule matched" or "target_id" not in event.detail:

@@ -23,7 +23,7 @@ from sandbox.emulator.telemetry.pattern_conditions import MISSING, BadPattern
 from sandbox.emulator.telemetry.patterns import read_pattern
 from sandbox.emulator.telemetry.platform import PlatformMetrics
 from sandbox.emulator.telemetry.retention import Retention
-from sandbox.emulator.telemetry.series import MetricStore
+from sandbox.emulator.telemetry.series import MetricKey, MetricStore, dimensions
 
 
 class Telemetry:
@@ -58,6 +58,13 @@ class Telemetry:
     def queued(self, name: FunctionName, metric: str, value: float) -> None:
         """What happened to an asynchronous event of a function."""
         self._platform.queued(name, metric, value)
+
+    def health(self, check_id: str, healthy: bool, moment: float) -> None:
+        """Keep what Route 53 takes a health check for; all its metrics are in one region."""
+        for name, value in (("HealthCheckStatus", 1.0), ("HealthCheckPercentageHealthy", 100.0)):
+            names = dimensions({"HealthCheckId": check_id})
+            key = MetricKey(self._core.account_id, "us-east-1", "AWS/Route53", name, names)
+            self.store.put(key, moment, value * healthy)
 
     def start(self) -> None:
         """Begin to sample states; call once the account's work has started."""

@@ -93,7 +93,7 @@ def found(call_: Callable[[], Any], *codes: str) -> Any:
         return None
 
 
-def stabilised(done: Callable[[], bool], what: str) -> None:
+def stabilised(done: Callable[[], bool], what: str, *, every_s: float = _LOOK_EVERY_S) -> None:
     """Wait until the service says that its own work is done, as CloudFormation does.
 
     Raises:
@@ -103,7 +103,7 @@ def stabilised(done: Callable[[], bool], what: str) -> None:
     while not done():
         if time.monotonic() > until:
             raise ResourceFailed(f"{what} did not stabilize.", "NotStabilized")
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(every_s)
 
 
 def tags(context: ResourceContext, given: Any, *, system: bool = True) -> dict[str, str]:

@@ -11,8 +11,10 @@ from sandbox.emulator.cloudformation.resources.convert import (
     boolean,
     call,
     changed,
+    invalid,
     or_else,
     pick,
+    stabilised,
     stale,
     tags,
     text,
@@ -92,6 +94,51 @@ def _switch(keys: Any, key_id: str, old: Mapping[str, Any], new: Mapping[str, An
         (keys.enable_key if after else keys.disable_key)(KeyId=key_id)
 
 
+class ReplicaKey:
+    """A multi-Region key's replica in the stack's region. ``Ref`` is its id, which is the primary's too."""
+
+    type = "AWS::KMS::ReplicaKey"
+    properties = frozenset(
+        {"Description", "Enabled", "KeyPolicy", "PendingWindowInDays", "PrimaryKeyArn", "Tags"}
+    )
+    replaces = frozenset({"PrimaryKeyArn"})
+
+    def __init__(self) -> None:
+        self._key = Key()
+
+    def create(self, context: ResourceContext, properties: Mapping[str, Any]) -> Physical:
+        keys = context.client("kms")
+        primary = properties["PrimaryKeyArn"]
+        parts = primary.split(":")
+        if len(parts) != 6 or not parts[5].startswith("key/"):
+            raise invalid("#/PrimaryKeyArn: is not the ARN of a key")
+        settings = pick(properties, ("Description",))
+        if policy := properties.get("KeyPolicy"):
+            settings["Policy"] = policy
+        labels = as_list(tags(context, properties.get("Tags"), system=False), "TagKey", "TagValue")
+        more = {"Tags": labels} if labels else {}
+        there = context.client("kms", region=parts[3])
+        made = call(there, "ReplicateKey", settings, KeyId=primary, ReplicaRegion=context.region, **more)
+        key_id = made["ReplicaKeyMetadata"]["KeyId"]
+
+        def ready() -> bool:
+            return bool(keys.describe_key(KeyId=key_id)["KeyMetadata"]["KeyState"] == "Enabled")
+
+        with or_else(lambda: keys.schedule_key_deletion(KeyId=key_id, PendingWindowInDays=7)):
+            stabilised(ready, f"Key {key_id}", every_s=0.05)
+            if not boolean(properties.get("Enabled", True)):
+                keys.disable_key(KeyId=key_id)
+        return _key(context, key_id)
+
+    def update(
+        self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> Physical:
+        return self._key.update(context, physical_id, old, new)
+
+    def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:
+        self._key.delete(context, physical_id, properties)
+
+
 class Alias:
     """Another name of a key. ``Ref`` is that name."""
 
@@ -114,4 +161,4 @@ class Alias:
             context.client("kms").delete_alias(AliasName=physical_id)
 
 
-PROVIDERS = (Key(), Alias())
+PROVIDERS = (Key(), ReplicaKey(), Alias())

@@ -155,6 +155,28 @@ def _object_lock(s3: Any, bucket: str, given: Properties | None) -> None:
     call(s3, "PutObjectLockConfiguration", {}, Bucket=bucket, ObjectLockConfiguration=wanted)
 
 
+def _replication(s3: Any, bucket: str, given: Properties | None) -> None:
+    if given is None:
+        s3.delete_bucket_replication(Bucket=bucket)
+        return
+    rules = [_replication_rule(rule) for rule in given["Rules"]]
+    configuration = {"Role": given["Role"], "Rules": rules}
+    call(s3, "PutBucketReplication", {}, Bucket=bucket, ReplicationConfiguration=configuration)
+
+
+def _replication_rule(given: Properties) -> dict[str, Any]:
+    rule = _renamed(omit(given, "Filter"), Id="ID")
+    chosen = given.get("Filter")
+    if chosen is None:
+        return rule
+    both = chosen.get("And")
+    if both is not None:
+        rule["Filter"] = {"And": _renamed(both, TagFilters="Tags")}
+    else:
+        rule["Filter"] = _renamed(chosen, TagFilter="Tag")
+    return rule
+
+
 def set_tags(s3: Any, bucket: str, wanted: Mapping[str, str]) -> None:
     """Give the bucket exactly these tags."""
     if wanted:
@@ -172,6 +194,7 @@ SETTINGS: dict[str, Callable[[Any, str, Any], None]] = {
     "AccessControl": _acl,
     "BucketEncryption": _encryption,
     "VersioningConfiguration": _versioning,
+    "ReplicationConfiguration": _replication,
     "ObjectLockConfiguration": _object_lock,
     "CorsConfiguration": _cors,
     "LifecycleConfiguration": _lifecycle,

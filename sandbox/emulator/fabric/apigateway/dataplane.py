@@ -61,6 +61,8 @@ from sandbox.emulator.telemetry.traces.service import Traces
 _HOST = re.compile(r"([a-z0-9]+)\.execute-api(?:\.([a-z0-9-]+))?\.(?:amazonaws\.com|localhost)")
 _PATH = re.compile(r"/_aws/execute-api/([a-z0-9]+)(/.*)?")
 _SERVICE = "apigateway.amazonaws.com"
+# Where a WSGI environment says by which custom domain name a request came.
+HOST_KEY = "coldstart.custom_domain"
 # More requests than this wait for one of them to be answered.
 _MOST_AT_ONCE = 256
 
@@ -145,7 +147,7 @@ class DataPlane:
         if self._core.faults.region_down(found.region):
             self._note_dark(found, api_id, str(environ["REQUEST_METHOD"]), path)
             return answers.message(503, "Service Unavailable")
-        host = f"{api_id}.execute-api.{found.region}.amazonaws.com"
+        host = str(environ.get(HOST_KEY) or f"{api_id}.execute-api.{found.region}.amazonaws.com")
         if int(environ.get("CONTENT_LENGTH") or 0) > BODY_LIMIT_BYTES:
             return _too_large(stage.kind)
         raw = read_environ(environ)

@@ -12,6 +12,7 @@ from sandbox.emulator.fabric.apigateway.authorization import Keys
 from sandbox.emulator.fabric.apigateway.caching import ResponseCaches
 from sandbox.emulator.fabric.apigateway.dataplane import DataPlane
 from sandbox.emulator.fabric.apigateway.deployments import Deployments
+from sandbox.emulator.fabric.apigateway.domains import Domains
 from sandbox.emulator.fabric.apigateway.http_control import HttpControl
 from sandbox.emulator.fabric.apigateway.rest_control import RestControl
 from sandbox.emulator.fabric.apigateway.tags import Tags
@@ -37,10 +38,16 @@ class ApiGateway:
         self._tags = Tags(core)
         self._http = HttpControl(core, deployments)
         self._plane = DataPlane(core, functions, deployments, keys, traces or Traces(core), web, caches)
+        self.domains = Domains(core, self._plane)
 
     def handlers(self) -> Handlers:
         """The operations it takes over from moto."""
-        return {**self._rest.handlers(), **self._tags.handlers(), **self._http.handlers()}
+        return {
+            **self._rest.handlers(),
+            **self._tags.handlers(),
+            **self._http.handlers(),
+            **self.domains.handlers(),
+        }
 
     def find(self, host: str, path: str) -> bool:
         """Whether an HTTP request is for a deployed API.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -58,6 +58,8 @@ class Notifications:
         self._lock = threading.Lock()
         self._configurations: WeakKeyDictionary[FakeBucket, Configuration] = WeakKeyDictionary()
         self._numbers = itertools.count(1)
+        self.listeners: list[Callable[[str, FakeBucket, ObjectState], None]] = []
+        """Told of each change, once, with the dispatch lock held; they must only enqueue."""
         patches.notify(self.changed)
 
     def handlers(self) -> Handlers:
@@ -68,7 +70,7 @@ class Notifications:
         }
 
     def put_configuration(self, call: Call) -> dict[str, Any]:
-        bucket = self._bucket(call)
+        bucket = self.bucket(call)
         wanted = configuration.read(call.params.get("NotificationConfiguration") or {}, bucket.region_name)
         if not call.params.get("SkipDestinationValidation"):
             self._validate_destinations(bucket, wanted)
@@ -85,19 +87,23 @@ class Notifications:
         return {}
 
     def get_configuration(self, call: Call) -> dict[str, Any]:
-        bucket = self._bucket(call)
+        bucket = self.bucket(call)
         with self._lock:
             found = self._configurations.get(bucket)
         return dict(found.shown) if found is not None else {}
 
     def changed(self, event: str, bucket: FakeBucket, state: ObjectState) -> None:
         """Something happened to an object. Only enqueues: moto holds the dispatch lock."""
-        with self._lock:
-            wanted = self._configurations.get(bucket)
         call = current_call.get()
         if call is not None and call.operation == "PostObject" and event == "s3:ObjectCreated:Put":
             event = "s3:ObjectCreated:Post"
-        if wanted is None or (call is not None and event != _CAUSED_BY.get(call.operation, event)):
+        if call is not None and event != _CAUSED_BY.get(call.operation, event):
+            return
+        for listener in self.listeners:
+            listener(event, bucket, state)
+        with self._lock:
+            wanted = self._configurations.get(bucket)
+        if wanted is None:
             return
         change = self._describe(event, bucket, state)
         chosen = [rule for rule in wanted.rules if rule.wants(event, state.key)]
@@ -115,11 +121,36 @@ class Notifications:
                 label=f"s3:{bucket.name} → event bus",
             )
 
+    def replication(
+        self, event: str, bucket: FakeBucket, state: ObjectState, data: Mapping[str, str]
+    ) -> None:
+        """Tell of what became of a copy (``s3:Replication:…``). Only enqueues.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-metrics-events.html
+        """
+        with self._lock:
+            wanted = self._configurations.get(bucket)
+        for rule in wanted.rules if wanted is not None else ():
+            if rule.wants(event, state.key):
+                message = events.notification(self._describe(event, bucket, state), rule.id)
+                message["Records"][0] |= {
+                    "eventVersion": "2.2",
+                    "userIdentity": {"principalId": _SERVICE},
+                    "requestParameters": {"sourceIPAddress": _SERVICE},
+                    "replicationEventData": dict(data),
+                }
+                self._submit(bucket, rule, event.removeprefix("s3:"), message)
+
     def _put(self, account_id: str, region: str, event: Mapping[str, Any], header: str) -> None:
         with carrying(header):
             self._events.put(account_id, region, event)
 
-    def _bucket(self, call: Call) -> FakeBucket:
+    def bucket(self, call: Call) -> FakeBucket:
+        """The bucket that a call is about.
+
+        Raises:
+            AwsError: there is none, or it is somebody else's.
+        """
         name = call.params.get("Bucket", "")
         with self._core.dispatch_lock:
             _, owner = s3_backends.bucket_accounts.get(name, ("aws", ""))

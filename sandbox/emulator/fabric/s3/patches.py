@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from sandbox.emulator.calls import current_call
 from sandbox.emulator.fabric.s3.events import ObjectState
 from sandbox.emulator.patches import replaces
 
@@ -62,3 +63,22 @@ def _tell_deletions(original: Callable[..., tuple[bool, dict[str, Any]]]) -> Cal
         return done, answer
 
     return delete_object
+
+
+@replaces(
+    "moto.s3.models",
+    "FakeKey.response_dict",
+    source_sha256="57d0ac8aa00fe7bef968e0515f6488564880b1b7f79b901e2b0c823c13a32554",
+)
+def _tell_replication(original: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """moto has no status of replication; whoever reads an object is told it."""
+
+    def response_dict(key: Any) -> dict[str, Any]:
+        headers = original(key)
+        call = current_call.get()
+        status = getattr(key, "replication_status", "")
+        if status and call is not None and call.operation in ("GetObject", "HeadObject"):
+            headers["x-amz-replication-status"] = status
+        return headers
+
+    return response_dict

@@ -18,6 +18,7 @@ from sandbox.emulator.functions.contract import Functions
 
 SERVICE = "secretsmanager.amazonaws.com"
 CURRENT, PENDING = "AWSCURRENT", "AWSPENDING"
+NOT_HERE = "Operation not permitted on a replica secret. Call must be made in primary secret's region."
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 
 

@@ -8,11 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from moto.secretsmanager.models import secretsmanager_backends
+
 from sandbox.emulator.calls import AwsError, Call, Handler, Handlers
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import policies
 from sandbox.emulator.fabric.secretsmanager.rotation import (
     CURRENT,
+    NOT_HERE,
     SERVICE,
     Rotation,
     Rotations,
@@ -48,6 +51,8 @@ class Secrets:
         self._core = core
         self._rotations = Rotations(core, functions)
         self._plans: dict[str, _Plan] = {}
+        self.changed: Callable[[Any], None] = lambda _secret: None
+        """Told of each secret whose versions changed, with the dispatch lock held; must only enqueue."""
 
     def handlers(self) -> Handlers:
         """The operations it takes over from moto."""
@@ -229,11 +234,15 @@ class Secrets:
                 version["version_stages"] = list(dict.fromkeys(version["version_stages"]))
             if stage == CURRENT and target:
                 secret.set_default_version_id(target)
+            self.changed(secret)
         return answer
 
     def _get(self, call: Call) -> Any:
         secret = find_secret(call.params["SecretId"], call.account_id, call.region)
         if secret is None:
+            held = secretsmanager_backends[call.account_id][call.region].secrets
+            if call.params["SecretId"] in held:
+                raise AwsError("InvalidParameterException", NOT_HERE)
             raise AwsError("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
         if secret.is_deleted():
             raise AwsError(

@@ -43,6 +43,8 @@ def find_policy(arn: str, action: str = "") -> Policy | None:
     find = _BY_SERVICE.get(parts[2])
     if find is None or (parts[2] == "iam" and not action.lower().startswith("sts:")):
         return None
+    if parts[3] and parts[3] not in sqs_backends[parts[4]].regions:
+        return None  # Whoever asks gets to hear it from the service.
     document = find(parts, arn)
     return None if not document else read(document, arn)
 
@@ -84,6 +86,10 @@ def _function(parts: list[str], _arn: str) -> Any:
 
 def _key(parts: list[str], _arn: str) -> Any:
     key = kms_backends[parts[4]][parts[3]].keys.get(parts[5].removeprefix("key/"))
+    if key is None and parts[5].startswith("key/"):
+        # Of a key that is not there, whoever could use keys is told so by the service.
+        owner = {"Effect": "Allow", "Principal": {"AWS": parts[4]}, "Action": "kms:*", "Resource": "*"}
+        return {"Version": "2012-10-17", "Statement": [owner]}
     return key.policy if key is not None else None
 
 

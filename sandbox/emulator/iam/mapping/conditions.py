@@ -79,8 +79,12 @@ def _kms(asked: Asked) -> dict[str, ContextValue]:
         "GranteePrincipal": "kms:GranteePrincipal",
         "KeySpec": "kms:DataKeySpec" if "DataKey" in asked.operation else "kms:KeySpec",
         "KeyUsage": "kms:KeyUsage",
+        "PrimaryRegion": "kms:PrimaryRegion",
+        "ReplicaRegion": "kms:ReplicaRegion",
     }
     found |= _named(asked, keys)
+    if asked.operation == "CreateKey":
+        found["kms:MultiRegion"] = "true" if asked.params.get("MultiRegion") else "false"
     if asked.text("KeyId").removeprefix("arn:").rpartition(":")[2].startswith("alias/"):
         found["kms:RequestAlias"] = "alias/" + asked.text("KeyId").rpartition("alias/")[2]
     if asked.operation == "ScheduleKeyDeletion":
@@ -123,6 +127,8 @@ def _secretsmanager(asked: Asked) -> dict[str, ContextValue]:
     if asked.operation == "DeleteSecret":
         forced = bool(asked.params.get("ForceDeleteWithoutRecovery"))
         found["secretsmanager:ForceDeleteWithoutRecovery"] = str(forced).lower()
+    if replicas := asked.params.get("AddReplicaRegions"):
+        found["secretsmanager:AddReplicaRegions"] = [str(each.get("Region", "")) for each in replicas]
     return found
 
 

@@ -20,6 +20,22 @@ _WRITES = {
     "Update": "UpdateItem",
     "ConditionCheck": "ConditionCheckItem",
 }
+_REPLICATION_SERVICE = "replication.dynamodb.amazonaws.com"
+_REPLICATION_ROLE = "AWSServiceRoleForDynamoDBReplication"
+_REPLICA_ACTIONS = {
+    "Create": (
+        "CreateTable",
+        "CreateTableReplica",
+        "Scan",
+        "Query",
+        "UpdateItem",
+        "PutItem",
+        "GetItem",
+        "DeleteItem",
+        "BatchWriteItem",
+    ),
+    "Delete": ("DeleteTable", "DeleteTableReplica"),
+}
 _VERBS = {
     "SELECT": "PartiQLSelect",
     "INSERT": "PartiQLInsert",
@@ -122,6 +138,8 @@ def authorisations(asked: Asked) -> list[Authorisation] | None:
             )
         case "ListTables" | "DescribeLimits" | "DescribeEndpoints" | "ListStreams":
             return [Authorisation(f"dynamodb:{asked.operation}", "*", asked.account_id)]
+        case "UpdateTable" if params.get("ReplicaUpdates"):
+            return [_on(asked, "UpdateTable", _table(asked, params), {}), *_replicas(asked)]
         case "GetRecords" | "GetShardIterator" | "DescribeStream":
             return [_on(asked, asked.operation, _stream(asked), {})]
     return None
@@ -138,6 +156,28 @@ def resources(asked: Asked) -> list[str]:
     ]
     tables += asked.texts("BackupArn", "ExportArn", "ImportArn", "ResourceArn")
     return list(dict.fromkeys(tables))
+
+
+def _replicas(asked: Asked) -> Iterator[Authorisation]:
+    """What adding and removing replicas takes in their regions.
+
+    Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/V2gt_IAM.html
+    """
+    updates = asked.params.get("ReplicaUpdates") or ()
+    for kind, actions in _REPLICA_ACTIONS.items():
+        for region in [str(each[kind].get("RegionName", "")) for each in updates if kind in each]:
+            table = _table(asked, asked.params).split("/", 1)[-1]
+            arn = f"arn:aws:dynamodb:{region}:{asked.account_id}:table/{table}"
+            context = {"aws:RequestedRegion": region}
+            yield from (_on(asked, action, arn, context) for action in actions)
+    if any("Create" in each for each in updates) and asked.find("role", _REPLICATION_ROLE) is None:
+        role = f"role/aws-service-role/{_REPLICATION_SERVICE}/{_REPLICATION_ROLE}"
+        yield Authorisation(
+            "iam:CreateServiceLinkedRole",
+            f"arn:aws:iam::{asked.account_id}:{role}",
+            "",
+            {"iam:AWSServiceName": _REPLICATION_SERVICE},
+        )
 
 
 def _named(asked: Asked, name: str) -> str:

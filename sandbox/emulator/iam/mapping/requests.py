@@ -117,7 +117,28 @@ def _events(asked: Asked) -> list[Authorisation] | None:
     return _put_events(asked) if asked.operation == "PutEvents" else None
 
 
+def _multi_region_key(asked: Asked) -> list[Authorisation]:
+    """What is done to related keys is allowed in both regions.
+
+    Source: https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-auth.html
+    """
+    [primary] = resources.build(asked, "kms", ("key",)) or [asked.arn("kms", "key/")]
+    context = conditions.of(asked)
+    own = Authorisation(f"kms:{asked.operation}", primary, "", context)
+    region = asked.text("ReplicaRegion", "PrimaryRegion")
+    there = {**context, "aws:RequestedRegion": region}
+    if asked.operation == "UpdatePrimaryRegion":
+        replica = f"arn:aws:kms:{region}:{asked.account_id}:{primary.split(':', 5)[5]}"
+        return [own, Authorisation("kms:UpdatePrimaryRegion", replica, "", there)]
+    made = [Authorisation("kms:CreateKey", "*", asked.account_id, there)]
+    if asked.params.get("Tags"):
+        made.append(Authorisation("kms:TagResource", "*", asked.account_id, there))
+    return [own, *made]
+
+
 def _kms(asked: Asked) -> list[Authorisation] | None:
+    if asked.operation in ("ReplicateKey", "UpdatePrimaryRegion"):
+        return _multi_region_key(asked)
     if asked.operation != "ReEncrypt":
         return None
     context = conditions.of(asked)
@@ -157,6 +178,19 @@ def _apigateway(asked: Asked) -> list[Authorisation] | None:
     return [Authorisation(f"apigateway:{model.http['method']}", arn, asked.account_id, context)]
 
 
+def _secretsmanager(asked: Asked) -> list[Authorisation] | None:
+    """A secret that is made with copies elsewhere takes the right to make those.
+
+    Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
+    """
+    if asked.operation != "CreateSecret" or not asked.params.get("AddReplicaRegions"):
+        return None
+    context = conditions.of(asked)
+    arns = resources.build(asked, "secretsmanager", ("Secret",)) or ["*"]
+    actions = ("CreateSecret", "ReplicateSecretToRegions")
+    return [Authorisation(f"secretsmanager:{name}", arn, "", context) for name in actions for arn in arns]
+
+
 def _sts(asked: Asked) -> list[Authorisation] | None:
     """Everybody may ask who they are, and for temporary keys of themselves.
 
@@ -194,6 +228,7 @@ _SPECIAL: Mapping[str, Callable[[Asked], list[Authorisation] | None]] = {
     "events": _events,
     "kms": _kms,
     "s3": s3.authorisations,
+    "secretsmanager": _secretsmanager,
     "stepfunctions": _states,
     "sts": _sts,
 }

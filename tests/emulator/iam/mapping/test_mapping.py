@@ -258,6 +258,49 @@ def test_other_services(
     assert mapped(service, operation, **params) == wanted
 
 
+def test_replicas_take_rights_in_their_own_regions() -> None:
+    there = TABLE.replace(REGION, "us-east-1")
+    update = {"TableName": "orders", "ReplicaUpdates": [{"Create": {"RegionName": "us-east-1"}}]}
+    wanted = mapped("dynamodb", "UpdateTable", **update)
+    assert wanted[0] == ("dynamodb:UpdateTable", TABLE)
+    assert {("dynamodb:CreateTable", there), ("dynamodb:CreateTableReplica", there)} <= set(wanted)
+    role = "AWSServiceRoleForDynamoDBReplication"
+    path = f"role/aws-service-role/replication.dynamodb.amazonaws.com/{role}"
+    assert wanted[-1] == ("iam:CreateServiceLinkedRole", f"arn:aws:iam::{ACCOUNT}:{path}")
+    update = {"TableName": TABLE, "ReplicaUpdates": [{"Delete": {"RegionName": "us-east-1"}}]}
+    assert mapped("dynamodb", "UpdateTable", **update) == [
+        ("dynamodb:UpdateTable", TABLE),
+        ("dynamodb:DeleteTable", there),
+        ("dynamodb:DeleteTableReplica", there),
+    ]
+    context = found("dynamodb", "UpdateTable", **update)[1].context
+    assert context["aws:RequestedRegion"] == "us-east-1"
+
+
+def test_related_keys_are_authorised_in_both_regions() -> None:
+    here, there = (f"arn:aws:kms:{region}:{ACCOUNT}:key/mrk-1" for region in (REGION, "us-east-1"))
+    assert mapped("kms", "ReplicateKey", KeyId="mrk-1", ReplicaRegion="us-east-1") == [
+        ("kms:ReplicateKey", here),
+        ("kms:CreateKey", "*"),
+    ]
+    assert mapped("kms", "UpdatePrimaryRegion", KeyId=here, PrimaryRegion="us-east-1") == [
+        ("kms:UpdatePrimaryRegion", here),
+        ("kms:UpdatePrimaryRegion", there),
+    ]
+
+
+def test_a_secret_with_copies_takes_the_right_to_make_them() -> None:
+    arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:db-AbCdEf"
+    wanted = {"Name": "db", "AddReplicaRegions": [{"Region": "us-east-1"}]}
+    assert mapped("secretsmanager", "CreateSecret", **wanted) == [
+        ("secretsmanager:CreateSecret", arn),
+        ("secretsmanager:ReplicateSecretToRegions", arn),
+    ]
+    assert context("secretsmanager", "CreateSecret", **wanted)["secretsmanager:AddReplicaRegions"] == [
+        "us-east-1"
+    ]
+
+
 def test_a_passed_role_names_who_gets_it() -> None:
     passed = found("stepfunctions", "CreateStateMachine", name="m", roleArn=ROLE)[-1]
 
