@@ -20,6 +20,7 @@ from portal.users.services import Accounts
 from records.database import Database
 from records.people import People
 from records.queue import Queue
+from records.sharing import Sharing
 from records.store import Store
 from settings import Settings
 
@@ -45,6 +46,7 @@ class Portal:
             accounts=Accounts(People(self.database), self.store, now, settings.sign_up),
             submissions=SubmissionService(self.store, now),
             store=self.store,
+            sharing=Sharing(self.database),
             queue=Queue(self.database, now, timedelta(seconds=settings.lease_s)),
             streams=self.streams,
             now=now,

@@ -13,6 +13,7 @@ from curriculum.loader import Catalogue
 from graders.backend import open_backend
 from graders.report import html, junit, terminal
 from graders.runner import Graded, grade
+from graders.timeline import page
 from sandbox.submissions import read_folder, read_zip
 
 _EXIT = {"passed": DONE, "not_passed": NOT_PASSED, "inconclusive": OUR_FAULT}
@@ -30,6 +31,12 @@ _EXIT = {"passed": DONE, "not_passed": NOT_PASSED, "inconclusive": OUR_FAULT}
     "--junit", "junit_file", type=click.Path(path_type=Path, dir_okay=False), help="Also as JUnit XML."
 )
 @click.option("--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), help="Also as a page.")
+@click.option(
+    "--timeline",
+    "timeline_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="What happened under the first seed, as a page to look through.",
+)
 @click.option("--provider", type=click.Choice(["emulated", "aws"]), default="emulated", show_default=True)
 @click.option(
     "--squeeze",
@@ -45,6 +52,7 @@ def command(
     as_json: bool,
     junit_file: Path | None,
     html_file: Path | None,
+    timeline_file: Path | None,
     provider: str,
     squeeze: bool,
     keep: bool,
@@ -62,6 +70,7 @@ def command(
                 only=only,
                 keep=keep,
                 squeeze=squeeze,
+                recorded=timeline_file is not None,
                 progress=watcher,
             )
             watcher.stop()
@@ -69,12 +78,23 @@ def command(
                 junit_file.write_text(junit.render(graded.report), "utf-8")
             if html_file:
                 html_file.write_text(html.render(graded.report), "utf-8")
+            if timeline_file:
+                _write_timeline(timeline_file, graded)
             if as_json:
                 print_json(graded.report)
             else:
                 terminal.render(graded.report, out)
             _hold(graded)
     raise SystemExit(_EXIT[graded.outcome])
+
+
+def _write_timeline(file: Path, graded: Graded) -> None:
+    if graded.recording is None:
+        progress.print("There is no timeline: the submission did not deploy, or the run ended early.")
+        return
+    report = graded.report
+    title = f"{report['lab_code']} {report['lab_title']}, seed {report['seed']}"
+    file.write_text(page.render(graded.recording, title), "utf-8")
 
 
 def _hold(graded: Graded) -> None:

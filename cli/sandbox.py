@@ -7,65 +7,23 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import IO, Any
 
 import click
 
-from cli import traces
-from cli.output import BAD_INPUT, NOT_PASSED, errors_for_humans, progress, stop
+from cli import faults
+from cli.kept import Duration, kept, named, sandbox_errors, say
+from cli.output import BAD_INPUT, NOT_PASSED, stop
+from graders.timeline import page, traces
+from graders.timeline.recording import record
 from sandbox.account import Quiet
-from sandbox.providers.emulated import EmulatedAccount, KeptSandboxes
-from sandbox.supervisor.client import Wanted
-from sandbox.supervisor.wire import BadRequest, NameTaken, NoSuchSandbox
-from settings import Settings
+from sandbox.providers.emulated import EmulatedAccount
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _FOLLOW_S = 0.25
-
-
-class Duration(click.ParamType[float]):
-    """A span of time such as ``90s``, ``5m``, ``6h`` or ``1h30m``, as seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds."""
-        if isinstance(value, int | float):
-            return float(value)
-        parts = _DURATION.findall(value)
-        if not parts or "".join(number + unit for number, unit in parts) != value:
-            self.fail(f"`{value}` is not a duration. Write it like 90s, 5m, 6h or 1h30m.", param, ctx)
-        return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
-
-
-@contextmanager
-def _sandbox_errors() -> Iterator[None]:
-    with errors_for_humans():
-        try:
-            yield
-        except (NoSuchSandbox, NameTaken, BadRequest) as error:
-            stop(str(error), BAD_INPUT)
-
-
-def _kept() -> KeptSandboxes:
-    settings = Settings()
-    return KeptSandboxes(settings.home, Wanted.named(settings.isolation), say=_say)
-
-
-def _say(text: str) -> None:
-    progress.print(text, markup=False, soft_wrap=True)
-
-
-def _named(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--name", envvar="COLDSTART_SANDBOX", help="Which sandbox; by default the only one running."
-    )(command)
 
 
 @click.group("sandbox")
@@ -78,6 +36,9 @@ def command() -> None:
 
     A command without --name means the sandbox in $COLDSTART_SANDBOX, else the only one running.
     """
+
+
+command.add_command(faults.command)
 
 
 @command.command("up")
@@ -93,8 +54,8 @@ def up(as_json: bool, name: str, region: str) -> None:
         )
     if not _REGION.fullmatch(region):
         stop(f"`{region}` is not a region's name. An example is us-east-1.", BAD_INPUT)
-    with _sandbox_errors():
-        account = _kept().up(name, region)
+    with sandbox_errors():
+        account = kept().up(name, region)
     variables = _variables(account)
     if as_json:
         described = {"account_id": account.account_id, "name": account.name, "pid": account.pid}
@@ -103,11 +64,9 @@ def up(as_json: bool, name: str, region: str) -> None:
     variables |= {"AWS_ACCOUNT_ID": account.account_id, "COLDSTART_SANDBOX": account.name}
     for key, value in variables.items():
         click.echo(f"export {key}={shlex.quote(value)};")
-    _say(
-        f"Sandbox {account.name}: account {account.account_id} in {account.region} at {account.endpoint_url}"
-    )
+    say(f"Sandbox {account.name}: account {account.account_id} in {account.region} at {account.endpoint_url}")
     if sys.stdout.isatty():
-        _say('To use it in this shell: eval "$(coldstart sandbox up)"')
+        say('To use it in this shell: eval "$(coldstart sandbox up)"')
 
 
 def _variables(account: EmulatedAccount) -> dict[str, str]:
@@ -124,8 +83,8 @@ def _variables(account: EmulatedAccount) -> dict[str, str]:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def list_command(as_json: bool) -> None:
     """List the sandboxes that are running."""
-    with _sandbox_errors():
-        running = _kept().running()
+    with sandbox_errors():
+        running = kept().running()
     rows = [
         {
             "name": account.name,
@@ -140,47 +99,47 @@ def list_command(as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=2))
         return
     if not rows:
-        _say("No sandbox is running. Start one: coldstart sandbox up")
+        say("No sandbox is running. Start one: coldstart sandbox up")
     widths = {key: max(len(str(row[key])) for row in rows) for key in rows[0]} if rows else {}
     for row in rows:
         click.echo("  ".join(str(row[key]).ljust(width) for key, width in widths.items()).rstrip())
 
 
 @command.command("down")
-@_named
+@named
 @click.option("--all", "every", is_flag=True, help="All that are running.")
 def down(name: str | None, every: bool) -> None:
     """End a sandbox and everything in it."""
-    with _sandbox_errors():
-        kept = _kept()
-        for account in kept.running() if every else [kept.get(name or "")]:
-            kept.down(account.name)
-            _say(f"Sandbox {account.name} is down.")
+    with sandbox_errors():
+        sandboxes = kept()
+        for account in sandboxes.running() if every else [sandboxes.get(name or "")]:
+            sandboxes.down(account.name)
+            say(f"Sandbox {account.name} is down.")
 
 
 @command.command("settle")
-@_named
+@named
 @click.option(
     "--timeout", "timeout_s", type=click.FloatRange(min=0), default=30, show_default=True, help="Seconds."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def settle(name: str | None, timeout_s: float, as_json: bool) -> None:
     """Return when nothing is in flight and nothing is due."""
-    with _sandbox_errors():
-        _tell(_kept().get(name or "").settle(timeout_s), as_json)
+    with sandbox_errors():
+        _tell(kept().get(name or "").settle(timeout_s), as_json)
 
 
 @command.command("advance")
 @click.argument("duration", type=Duration())
-@_named
+@named
 @click.option(
     "--timeout", "timeout_s", type=click.FloatRange(min=0), default=60, show_default=True, help="Seconds."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def advance(duration: float, name: str | None, timeout_s: float, as_json: bool) -> None:
     """Let DURATION (90s, 5m, 6h) of the account's time pass, delivering what falls due."""
-    with _sandbox_errors():
-        _tell(_kept().get(name or "").advance(duration, timeout_s), as_json)
+    with sandbox_errors():
+        _tell(kept().get(name or "").advance(duration, timeout_s), as_json)
 
 
 def _tell(quiet: Quiet, as_json: bool) -> None:
@@ -208,14 +167,24 @@ def _stamp(when: datetime) -> str:
 
 
 @command.command("events")
-@_named
+@named
 @click.option("--since", type=click.IntRange(min=0), default=0, help="Only those after this sequence number.")
 @click.option("--follow", "-f", is_flag=True, help="Go on until interrupted.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line.")
-def events(name: str | None, since: int, follow: bool, as_json: bool) -> None:
+@click.option(
+    "--html",
+    "html_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a page instead, with logs, metrics, alarms and traces, to look through.",
+)
+def events(name: str | None, since: int, follow: bool, as_json: bool, html_file: Path | None) -> None:
     """Print what happened: calls, deliveries, invocations, deployments, clock moves."""
-    with _sandbox_errors():
-        account = _kept().get(name or "")
+    with sandbox_errors():
+        account = kept().get(name or "")
+        if html_file:
+            html_file.write_text(page.render(record(account), f"Sandbox {account.name}"), "utf-8")
+            say(f"Open {html_file} in a browser.")
+            return
         while True:
             for event in account.timeline(since):
                 since = event["sequence"]
@@ -243,12 +212,12 @@ def _line(event: dict[str, Any]) -> str:
 
 @command.command("logs")
 @click.argument("function", metavar="[FN]", required=False)
-@_named
+@named
 @click.option("--json", "as_json", is_flag=True, help="One object a line.")
 def logs(function: str | None, name: str | None, as_json: bool) -> None:
     """Print the CloudWatch log lines of function FN, or of every log group."""
-    with _sandbox_errors():
-        client = _kept().get(name or "").client("logs")
+    with sandbox_errors():
+        client = kept().get(name or "").client("logs")
         groups = _log_groups(client, function)
         lines = sorted(
             (event["timestamp"], group, event["logStreamName"], event["message"])
@@ -277,7 +246,7 @@ def _log_groups(client: Any, function: str | None) -> list[str]:
 
 @command.command("traces")
 @click.argument("expression", required=False, default="")
-@_named
+@named
 @click.option(
     "--since", type=Duration(), default="24h", show_default=True, help="How far back, in the account's time."
 )
@@ -288,8 +257,8 @@ def print_traces(expression: str, name: str | None, since: float, as_json: bool)
     \b
     coldstart sandbox traces 'fault AND service("checkout")'
     """
-    with _sandbox_errors():
-        account = _kept().get(name or "")
+    with sandbox_errors():
+        account = kept().get(name or "")
         now = account.now() + timedelta(seconds=1)
         try:
             for trace in traces.find_traces(account.client("xray"), now, since + 1, expression):
@@ -301,7 +270,7 @@ def print_traces(expression: str, name: str | None, since: float, as_json: bool)
 
 @command.command("inject")
 @click.argument("file", type=click.File("r", encoding="utf-8"))
-@_named
+@named
 def inject(file: IO[str], name: str | None) -> None:
     """Place the event in FILE (JSON; a list places several; - is stdin) on the default bus.
 
@@ -315,20 +284,20 @@ def inject(file: IO[str], name: str | None) -> None:
     for event in placed:
         if not isinstance(event, dict):
             stop(f"{file.name}: an event is a JSON object.", BAD_INPUT)
-    with _sandbox_errors():
-        account = _kept().get(name or "")
+    with sandbox_errors():
+        account = kept().get(name or "")
         for event in placed:
             account.inject(event)
-    _say(f"{len(placed)} event{'' if len(placed) == 1 else 's'} placed.")
+    say(f"{len(placed)} event{'' if len(placed) == 1 else 's'} placed.")
 
 
 @command.command("iam")
-@_named
+@named
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def iam(name: str | None, as_json: bool) -> None:
     """Print what each role and user is granted, what it used and what it was refused."""
-    with _sandbox_errors():
-        found = _kept().get(name or "").iam()
+    with sandbox_errors():
+        found = kept().get(name or "").iam()
     if as_json:
         click.echo(json.dumps({"principals": found}))
         return
@@ -350,11 +319,11 @@ def _listed(value: Any) -> str:
 
 @command.command("url")
 @click.argument("address", metavar="URL")
-@_named
+@named
 def url(address: str, name: str | None) -> None:
     """Turn an AWS address (API, function URL, bucket, queue) into one that answers here."""
-    with _sandbox_errors():
-        account = _kept().get(name or "")
+    with sandbox_errors():
+        account = kept().get(name or "")
         turned = account.url(address)
         if turned == address and not address.startswith(account.endpoint_url):
             stop(f"{address} is not an address of AWS.", BAD_INPUT)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from graders.errors import NotAssessed
-from graders.functions import FunctionView
 from sandbox.account import Account
+from sandbox.faults import read
+from sandbox.faults.made import MadeFault, make
+from sandbox.faults.remote import RemoteHands
 
-_POLICY = "coldstart-fault"
+# What a backend has to enforce for a fault to mean anything.
+_NEEDS = {"deny": "IE", "close": "IE", "throttle": "LC", "stale_reads": "DE", "new_environments": "LE"}
 
 
 class Faults:
@@ -20,76 +21,34 @@ class Faults:
 
     def __init__(self, account: Account) -> None:
         self._account = account
-        self._switches: list[tuple[str, dict[str, Any]]] = []
-        self._denied: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
 
     @contextmanager
     def on(self, name: str, **settings: Any) -> Iterator[None]:
-        """One fault by name; raises NotAssessed when the backend has no such fault."""
-        with ExitStack() as undo:
-            if name == "deny":
-                undo.enter_context(self._deny(**settings))
-            elif name == "throttle":
-                undo.enter_context(self._throttle(**settings))
-            else:
-                undo.enter_context(self._switch(name, settings))
-            yield
+        """One fault by name.
 
-    @contextmanager
-    def _deny(
-        self, *, function: FunctionView, actions: Sequence[str], resources: Sequence[str] = ("*",)
-    ) -> Iterator[None]:
-        if "IE" not in self._account.capabilities:
-            raise NotAssessed(
-                "This backend does not enforce IAM policies yet, so a right can't be taken away."
-            )
-        role = function.role_arn.rsplit("/", 1)[-1]
-        statement = {"Effect": "Deny", "Action": list(actions), "Resource": list(resources)}
-        self._denied[role].append(statement)
-        self._put_denials(role)
+        On the emulator the account makes it and undoes it, also when this process is killed: a leased
+        account ends with it. On a real account it is made by the same AWS calls from here.
+
+        Raises:
+            NotAssessed: the backend has no such fault.
+            BadFault: there is none, or its settings make no sense.
+        """
+        fault = read(name, settings)
+        needs = _NEEDS.get(fault.name)
+        if needs is not None and needs not in self._account.capabilities:
+            raise NotAssessed(f"This backend does not provide {needs}, which the fault `{fault.name}` needs.")
+        if self._account.backend == "emulated":
+            fault_id = self._account.begin_fault(fault.name, fault.shown())
+            try:
+                yield
+            finally:
+                self._account.end_fault(fault_id)
+            return
+        if not (isinstance(fault, MadeFault) and fault.on_aws):
+            raise NotAssessed(f"A fault `{fault.name}` exists on the emulator only.")
+        undos = make(fault, RemoteHands(self._account.client))
         try:
             yield
         finally:
-            self._denied[role].remove(statement)
-            self._put_denials(role)
-
-    def _put_denials(self, role: str) -> None:
-        """One policy for all that a role is denied: functions may share a role, and faults may overlap."""
-        iam = self._account.client("iam")
-        if self._denied[role]:
-            document = json.dumps({"Version": "2012-10-17", "Statement": self._denied[role]})
-            iam.put_role_policy(RoleName=role, PolicyName=_POLICY, PolicyDocument=document)
-        else:
-            iam.delete_role_policy(RoleName=role, PolicyName=_POLICY)
-
-    @contextmanager
-    def _throttle(self, *, function: FunctionView, concurrency: int = 0) -> Iterator[None]:
-        if "LC" not in self._account.capabilities:
-            raise NotAssessed("This backend does not enforce reserved concurrency yet.")
-        client = self._account.client("lambda")
-        before = client.get_function_concurrency(FunctionName=function.name).get(
-            "ReservedConcurrentExecutions"
-        )
-        client.put_function_concurrency(FunctionName=function.name, ReservedConcurrentExecutions=concurrency)
-        try:
-            yield
-        finally:
-            if before is None:
-                client.delete_function_concurrency(FunctionName=function.name)
-            else:
-                client.put_function_concurrency(
-                    FunctionName=function.name, ReservedConcurrentExecutions=before
-                )
-
-    @contextmanager
-    def _switch(self, name: str, settings: dict[str, Any]) -> Iterator[None]:
-        entry = (name, settings)
-        self._account.set_fault(name, **settings)
-        self._switches.append(entry)
-        try:
-            yield
-        finally:
-            self._switches.remove(entry)
-            self._account.clear_faults()
-            for other, values in self._switches:
-                self._account.set_fault(other, **values)
+            for undo in reversed(undos):
+                undo()

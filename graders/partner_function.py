@@ -7,28 +7,42 @@ its log: one JSON line when a call begins and one when it ends, with the partner
 import hashlib
 import json
 import os
+import random
 import time
 from typing import Any
 
 # What is longer is kept as a digest, so that a line of the ledger stays short.
 VERBATIM_CHARACTERS = 500
+_chances: dict[str, random.Random] = {}
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    """Answer one call as the variable BEHAVIOUR says: ``{"latency_ms", "failure"}``, both optional.
+    """Answer one call as the variable BEHAVIOUR says.
+
+    It is ``{"latency_ms", "failure", "share", "seed", "performed", "answer"}``, all of them optional.
 
     Raises:
-        Exception: of the class named by ``failure``; nothing was done.
+        Exception: of the class named by ``failure``; nothing was done, unless ``performed`` says otherwise.
     """
     call = context.aws_request_id
     behaviour = json.loads(os.environ.get("BEHAVIOUR") or "{}")
     note(call=call, began=time.time(), said=abridged(event))
     time.sleep(behaviour.get("latency_ms", 0) / 1000)
-    failure = behaviour.get("failure", "")
-    note(call=call, ended=time.time(), failure=failure)
+    failure = behaviour.get("failure", "") if fails(behaviour) else ""
+    performed = not failure or bool(behaviour.get("performed"))
+    note(call=call, ended=time.time(), failure=failure, performed=performed)
     if failure:
-        raise type(failure, (Exception,), {})("Nothing was done. Try again later.")
-    return {"accepted": True, "id": call}
+        raise type(failure, (Exception,), {})(
+            "The answer was lost." if performed else "Nothing was done. Try again later."
+        )
+    return {"accepted": True, "id": call, **behaviour.get("answer", {})}
+
+
+def fails(behaviour: dict[str, Any]) -> bool:
+    """Whether this call is one of the share that fails: the same ones in every new environment."""
+    share = float(behaviour.get("share", 1))
+    _chances.setdefault("made", random.Random(behaviour.get("seed", 0)))
+    return share >= 1 or _chances["made"].random() < share
 
 
 def note(**entry: Any) -> None:

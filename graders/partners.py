@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from graders import partner_function
+from graders.faults import Faults
 from graders.fixtures import deploy, role
-from graders.functions import renew_environments
 from graders.telemetry import Mark
 from sandbox.account import Account
 
@@ -28,7 +28,8 @@ _TIMEOUT_S = 60
 class PartnerCall:
     """A call as the partner's ledger has it. Times are seconds of the partner's own clock.
 
-    ``ended`` is None while the call is under way. ``failure`` is the error it answered, else empty.
+    ``ended`` is None while the call is under way. ``failure`` is the error it answered, else empty;
+    ``performed`` is whether the partner did what it was asked to, which one that fails may do, too.
     """
 
     id: str
@@ -36,6 +37,7 @@ class PartnerCall:
     began: float
     ended: float | None = None
     failure: str = ""
+    performed: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -55,13 +57,13 @@ class Partner:
     arn: str
     account: Account = field(repr=False)
 
-    @contextmanager
-    def behaving(self, *, latency_ms: int = 0, failure: str = "") -> Iterator[None]:
-        """Have it answer slowly, or with an error of this name, for calls that begin within the block."""
-        told = {"latency_ms": latency_ms, "failure": failure}
-        client = self.account.client("lambda", fixture=True)
-        with renew_environments(client, self.arn, {"BEHAVIOUR": json.dumps(told)}):
-            yield
+    def behaving(self, **settings: Any) -> AbstractContextManager[None]:
+        """Have it answer slowly, or with an error of this name …, for calls that begin within the block.
+
+        The settings are those of the fault ``partner`` in ``docs/faults.md``: ``latency_ms=3_000``,
+        ``failure="BankClosed"``, ``share=0.5``, ``performed=True``, ``concurrency=2``, ``answer={…}``.
+        """
+        return Faults(self.account).on("partner", function=self.arn, **settings)
 
     def calls(self, since: Mark | None = None) -> list[PartnerCall]:
         """The calls that began since a moment, oldest first."""
@@ -71,7 +73,12 @@ class Partner:
                 found[entry["call"]] = PartnerCall(entry["call"], entry["said"], entry["began"])
             elif entry["call"] in found:
                 call = found[entry["call"]]
-                found[call.id] = PartnerCall(call.id, call.said, call.began, entry["ended"], entry["failure"])
+                found[call.id] = replace(
+                    call,
+                    ended=entry["ended"],
+                    failure=entry["failure"],
+                    performed=entry["performed"],
+                )
         return sorted(found.values(), key=lambda call: call.began)
 
     def _ledger(self, since: Mark | None) -> Iterator[dict[str, Any]]:

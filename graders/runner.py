@@ -21,6 +21,7 @@ from graders.progress import Progress, ProgressEvent, nobody, one_at_a_time
 from graders.report.document import document
 from graders.scoring import combine
 from graders.seedrun import SeedRun, inconclusive_ids
+from graders.timeline.recording import Recording
 from sandbox.account import Account
 from sandbox.submissions import Submission
 
@@ -30,9 +31,10 @@ _SEEDS = 2**31
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """A grading's report, as ``coldstart.report/1``, and the accounts kept open on request."""
+    """A grading's report, as ``coldstart.report/1``; on request the first seed's recording and account."""
 
     report: dict[str, Any]
+    recording: Recording | None = field(default=None, repr=False)
     kept: tuple[Account, ...] = field(default=(), repr=False)
 
     @property
@@ -52,6 +54,7 @@ def grade(
     conditions: bool = True,
     keep: bool = False,
     squeeze: bool = False,
+    recorded: bool = False,
     progress: Progress = nobody,
 ) -> Graded:
     """Grade a submission and return its report.
@@ -59,8 +62,8 @@ def grade(
     The same lab version, submission and seed give the same parameters. ``only`` limits the run to
     some checks on one seed, for practice; ``conditions=False`` leaves out G3 and G4, which take a
     second deployment. ``squeeze`` runs the first seed once more with the minimal policies of that run as
-    permissions boundaries; what it lost is in ``iam.squeezed``. Our own failures end up as an
-    inconclusive report, never as an exception.
+    permissions boundaries; what it lost is in ``iam.squeezed``. ``recorded`` keeps what happened under
+    the first seed. Our own failures end up as an inconclusive report, never as an exception.
 
     Raises:
         UnknownCheck: ``only`` names a check the lab does not have.
@@ -85,6 +88,7 @@ def grade(
             thorough=conditions and last and wanted is None,
             keep=keep and number == 0,
             inspect=number == 0 and wanted is None,
+            recorded=recorded and number == 0,
         )
 
     if len(drawn) == 1:
@@ -104,7 +108,7 @@ def grade(
     )
     if squeeze:
         report["iam"]["squeezed"] = _squeezed(lab, checks, submission, runs[0], backend, watch)
-    return Graded(report, tuple(item.kept for item in runs if item.kept is not None))
+    return Graded(report, runs[0].recording, tuple(item.kept for item in runs if item.kept is not None))
 
 
 def _squeezed(
@@ -143,9 +147,22 @@ def run_seed(
     thorough: bool = False,
     keep: bool = False,
     inspect: bool = False,
+    recorded: bool = False,
 ) -> SeedRun:
     """One seed's run; what stays inconclusive is run again on a fresh account, up to twice."""
-    run = SeedRun(lab, checks, submission, seed, backend, progress, only, thorough, keep, inspect).run()
+    run = SeedRun(
+        lab,
+        checks,
+        submission,
+        seed,
+        backend,
+        progress,
+        only,
+        thorough,
+        keep,
+        inspect,
+        recorded=recorded,
+    ).run()
     for _ in range(RERUNS):
         open_ids = inconclusive_ids(run)
         if not open_ids:

@@ -472,9 +472,9 @@ class Sandbox:
     def fault(self, name: str, **settings: Any) -> Iterator[None]:
         """A fault for the time of the block, always undone.
 
-        ``deny`` takes away a right by AWS API: ``fault("deny", function="Intake", actions=["dynamodb:*"],
-        resources=["*"])``. ``throttle`` sets a function's reserved concurrency: ``fault("throttle",
-        function="Intake", concurrency=0)``. Every other name is a switch of the emulator.
+        ``fault("deny", function="Intake", actions=["dynamodb:*"])`` takes away a right, ``fault("throttle",
+        function="Intake")`` all concurrency; ``docs/faults.md`` has them all. A ``function`` is named by its
+        logical id, name or ARN.
 
         Raises:
             NotAssessed: this backend has no such fault.
@@ -482,7 +482,8 @@ class Sandbox:
         if self.open_faults is None:
             self.open_faults = faults.Faults(self.account)
         if "function" in settings:
-            settings["function"] = self.function(settings["function"])
+            view = self.function(settings["function"])
+            settings["function"] = f"{view.name}:{view.qualifier}" if view.qualifier else view.name
         with self.open_faults.on(name, **settings):
             yield
 
@@ -494,7 +495,7 @@ class Sandbox:
         """
         if self.account.backend != "emulated":
             return nullcontext()
-        return self.fault("slow", service=service, seconds=_DISTANCE_S)
+        return self.fault("latency", service=service, seconds=_DISTANCE_S)
 
     def deploy_again(self) -> tuple[str, ...]:
         """Deploy the same artefact to the same stack; returns the logical ids that changed."""

@@ -27,6 +27,7 @@ from graders.progress import Progress, ProgressEvent
 from graders.sandbox import Sandbox, Stack
 from graders.scoring import CheckResult
 from graders.stacks import RunStacks
+from graders.timeline.recording import Mark, Recording, record
 from sandbox.account import Account
 from sandbox.errors import BadSubmission, DeploymentFailed, EnvironmentFault
 from sandbox.submissions import Submission
@@ -51,7 +52,8 @@ class SeedRun:
 
     ``only`` limits the checks to these ids and what they build on. ``thorough`` also judges what takes
     a second deployment and the deletion (G3, G4). ``inspect`` looks at the stack's roles afterwards.
-    ``squeeze`` limits the roles to another run's minimal policies.
+    ``squeeze`` limits the roles to another run's minimal policies. ``recorded`` keeps everything that
+    happened until the checks had been asked, in :attr:`recording`.
     """
 
     lab: Lab
@@ -65,6 +67,7 @@ class SeedRun:
     keep: bool = False
     inspect: bool = False
     squeeze: Squeeze | None = None
+    recorded: bool = False
     results: dict[str, CheckResult] = field(default_factory=dict)
     phases: list[Phase] = field(default_factory=list)
     isolation: dict[str, Any] = field(default_factory=dict)
@@ -73,6 +76,8 @@ class SeedRun:
     kept: Account | None = None
     iam: dict[str, Any] = field(default_factory=lambda: {"roles": [], "resources": []})
     minimal: Squeeze | None = None
+    recording: Recording | None = None
+    _marks: list[Mark] = field(default_factory=list)
     _stack: Stack | None = None
 
     def run(self) -> SeedRun:
@@ -113,6 +118,8 @@ class SeedRun:
             if sandbox is not None:
                 with self._squeezed(sandbox):
                     in_time = self._ask(sandbox)
+                if in_time and self.recorded:
+                    self._keep_record(account)
                 if in_time and self.inspect:
                     self._inspect(sandbox)
                 if self.thorough and in_time:
@@ -203,12 +210,25 @@ class SeedRun:
         with self._phase("checks"), Deadline(sandbox.account, self.lab.manifest.time_limit_s) as deadline:
             for index, check in enumerate(wanted, 1):
                 if not deadline.passed:
-                    sandbox.account.settle(timeout_s=1.0)
+                    began = sandbox.account.settle(timeout_s=1.0).now
                     found = judge(check, sandbox.for_check(check.id), self.results, mask)
+                    if self.recorded and not deadline.passed:
+                        self._mark(found, began, sandbox.account.now())
                 if deadline.passed:
                     found = result(check, deadline.finding())
                 self._record(found, index, len(wanted))
         return not deadline.passed
+
+    def _mark(self, found: CheckResult, began: dt.datetime, ended: dt.datetime) -> None:
+        name = f"{found.id} {found.title}"
+        outcome, headline = str(found.outcome), found.finding.headline
+        self._marks.append(Mark(name, began.timestamp(), ended.timestamp(), outcome, headline))
+
+    def _keep_record(self, account: Account) -> None:
+        try:
+            self.recording = record(account, marks=tuple(self._marks))
+        except Exception:  # It carries no points: a grading does not fail for it.
+            log.exception("recording_broke", seed=self.seed)
 
     def _inspect(self, sandbox: Sandbox) -> None:
         """What the roles may do and did; where that can't be told the report has nothing on it."""

@@ -14,6 +14,7 @@ from curriculum.loader import Catalogue
 from portal.submissions.services import SubmissionService
 from portal.users.services import Accounts
 from records.queue import Queue
+from records.sharing import Sharing
 from records.store import Store
 
 
@@ -25,6 +26,7 @@ class Services:
     accounts: Accounts
     submissions: SubmissionService
     store: Store
+    sharing: Sharing
     queue: Queue
     streams: URLSafeTimedSerializer
     now: Callable[[], datetime]

@@ -162,6 +162,15 @@ reports = Table(
     Column("body", JSON, nullable=False),
 )
 
+# A report that its learner shows to whoever has the key; the row goes when they take that back.
+shared_reports = Table(
+    "shared_reports",
+    metadata,
+    Column("attempt_id", Integer, ForeignKey("attempts.id", ondelete="CASCADE"), primary_key=True),
+    Column("key", String(43), nullable=False, unique=True),
+    Column("shared_at", Moment, nullable=False),
+)
+
 events = Table(
     "events",
     metadata,

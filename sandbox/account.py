@@ -77,11 +77,20 @@ class Account(Protocol):
         A backend that can't observe its own decisions raises EnvironmentFault.
         """
 
-    def set_fault(self, name: str, **settings: Any) -> None:
-        """Switch an emulator fault on. ``NotSupported`` backends raise EnvironmentFault."""
+    def begin_fault(self, name: str, settings: Mapping[str, Any], for_s: float = 0.0) -> str:
+        """Switch a fault on and return its id; it ends by itself after ``for_s`` seconds of account time.
 
-    def clear_faults(self) -> None:
-        """Undo every fault."""
+        Backends that have no such fault raise EnvironmentFault.
+        """
+
+    def end_fault(self, fault_id: str) -> None:
+        """Undo one fault."""
+
+    def clear_faults(self) -> list[str]:
+        """Undo every fault; the ids of those that were on."""
+
+    def active_faults(self) -> list[dict[str, Any]]:
+        """The faults that are on, the earliest first: ``id``, ``name``, ``settings``, ``began``, ``ends``."""
 
     def url(self, address: str) -> str:
         """An AWS address (execute-api, function URL, bucket, queue) as one that answers from here."""

@@ -12,9 +12,7 @@ from graders.evidence.aws import error_code
 from graders.iam.model import HeldPolicy, PolicySource, Role, parsed
 from sandbox.account import Account
 from sandbox.emulator.iam.evaluation import Policy
-
-# The grader's own way of taking a right away for a moment; never the learner's.
-FAULT_POLICY = "coldstart-fault"
+from sandbox.faults.rights import POLICY_PREFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +35,18 @@ def read_principals(account: Account) -> Principals:
     Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html
     """
     return _Reader(account).read()
+
+
+def _is_fault(item: Mapping[str, Any]) -> bool:
+    """Whether an inline policy is the grader's own way of taking a right away for a moment.
+
+    A learner's policy of such a name that allows anything is read like every other.
+    """
+    if not str(item["PolicyName"]).startswith(POLICY_PREFIX):
+        return False
+    statements = _document(item["PolicyDocument"]).get("Statement", ())
+    listed = [statements] if isinstance(statements, Mapping) else statements
+    return all(statement.get("Effect") == "Deny" for statement in listed)
 
 
 class _Reader:
@@ -79,7 +89,7 @@ class _Reader:
         policies = [
             HeldPolicy(f"{name}/{item['PolicyName']}", _document(item["PolicyDocument"]))
             for item in detail.get("RolePolicyList", ())
-            if item["PolicyName"] != FAULT_POLICY
+            if not _is_fault(item)
         ]
         for item in detail.get("AttachedManagedPolicies", ()):
             source = PolicySource.AWS if ":aws:policy/" in item["PolicyArn"] else PolicySource.CUSTOMER

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from graders.iam.account import FAULT_POLICY
 from sandbox.emulator.iam.evaluation import PolicyType, Request, StatementRef
+from sandbox.faults.rights import POLICY_PREFIX
 
 
 class Use(StrEnum):
@@ -130,4 +130,4 @@ def _seen(record: Mapping[str, Any], each: Mapping[str, Any]) -> Seen:
 
 
 def _is_fault(seen: Seen) -> bool:
-    return any(ref.policy.endswith(f"/{FAULT_POLICY}") for ref in seen.statements)
+    return any(f"/{POLICY_PREFIX}" in ref.policy for ref in seen.statements)

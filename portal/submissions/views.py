@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 
 from flask import Blueprint, Response, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 
-from curriculum.errors import UnknownLab
-from graders.report.words import EVIDENCE, OUTCOMES, VERDICTS, open_resources, roles, summary
+from graders.report.words import OUTCOMES
 from portal.catalogue.views import lab_page
 from portal.services import services
-from portal.submissions import presentation
+from portal.submissions.pages import lab_of, report_page
 from portal.submissions.progress import run_of
+from portal.submissions.reviewing import others_of
 from portal.submissions.services import pack, problem_of
 from portal.submissions.streams import attempt_of, follow, token_for
 from portal.users.session import current_user, require_user
 from portal.workspace.views import files_of, workspace_page
 from records.errors import AlreadyOpen
-from records.store import Attempt
 from sandbox.errors import BadSubmission
 
 bp = Blueprint("submissions", __name__, template_folder="templates")
 streams = Blueprint("streams", __name__)
 bp.before_request(require_user)
-
-
-@dataclass(frozen=True, slots=True)
-class LabName:
-    """What pages about attempts need of a lab."""
-
-    slug: str
-    code: str
-    title: str
-    exists: bool = True
 
 
 @bp.post("/labs/<slug>/submissions")
@@ -59,30 +47,16 @@ def submit(slug: str) -> ResponseReturnValue:
 def show(attempt_id: int) -> ResponseReturnValue:
     """An attempt: live phases while it is open, then its report."""
     attempt = services().store.attempt(attempt_id, current_user().id)
-    lab = _lab_of(attempt)
     if attempt.is_open:
         # The cursor is read first: an event in between is then shown twice rather than never.
         after = services().store.last_event(attempt.id)
         token = token_for(services().streams, attempt.id)
         return render_template(
-            "attempt_live.html", lab=lab, stream=token, after=after, **_running(attempt_id)
+            "attempt_live.html", lab=lab_of(attempt), stream=token, after=after, **_running(attempt_id)
         )
-    report = services().store.report(attempt.id)
-    return render_template(
-        "report.html",
-        attempt=attempt,
-        lab=lab,
-        report=report,
-        groups=presentation.groups(report) if report else [],
-        bars=presentation.bars(report) if report else [],
-        waterfall=presentation.waterfall(report) if report else [],
-        roles=roles(report) if report else [],
-        open_resources=open_resources(report) if report else [],
-        summary=summary(report) if report else attempt.note,
-        verdict=VERDICTS.get(attempt.outcome or "", "Inconclusive"),
-        words=OUTCOMES,
-        evidence=EVIDENCE,
-    )
+    key = services().sharing.key_of(attempt.id)
+    link = url_for("shared.show", key=key, _external=True) if key else ""
+    return report_page(attempt, others=others_of(attempt), link=link)
 
 
 @bp.get("/attempts/<int:attempt_id>/progress")
@@ -166,12 +140,3 @@ def _told(error: BadSubmission | AlreadyOpen) -> dict[str, object]:
 def _file(submission_id: int, name: str) -> Response:
     body = services().store.body_of(submission_id)
     return send_file(io.BytesIO(body), "application/zip", as_attachment=True, download_name=name)
-
-
-def _lab_of(attempt: Attempt) -> LabName:
-    """How the attempt's lab is called; a report outlives its lab."""
-    try:
-        lab = services().catalogue().get_lab(attempt.lab)
-    except UnknownLab:
-        return LabName(attempt.lab, attempt.lab, attempt.lab, False)
-    return LabName(lab.slug, lab.code, lab.title)

@@ -77,7 +77,8 @@ class Outcome:
     """How a build ended.
 
     ``status`` is the last step's; ``reason`` says which limit ended it (``time``, ``memory``, ``disk``,
-    ``result``), if one did. ``trouble`` is what kept the registry from being reached, in our words.
+    ``result``), if one did. ``trouble`` is what was no fault of the build, in our words: a registry that
+    was not reached or slow, or a machine with no processor to spare.
     """
 
     status: int
@@ -192,6 +193,11 @@ class _Run:
             made, reason = self.made.files, reason or self.made.problem
         self.said.join(timeout=10)
         trouble = door.trouble if door is not None else ""
+        time_s = self.job.limits.time_s
+        if reason == "starved":
+            trouble = f"This machine was too busy: a build that may take {time_s:g} s had not got to its end."
+        elif reason == "time" and door is not None and door.waited_s > time_s / 2:
+            trouble = f"The package registry was too slow: it was waited for for {door.waited_s:.0f} s."
         status = int(message["status"]) or int(bool(reason))
         return Outcome(status, reason, self.said.text, made, trouble)
 

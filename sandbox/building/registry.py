@@ -153,7 +153,8 @@ class Door:
 
     def __init__(self, listener: socket.socket, registry: Registry) -> None:
         self._trouble: list[str] = []
-        self._server = _Server(listener, registry, self._trouble)
+        self._waiting = _Waiting()
+        self._server = _Server(listener, registry, self._trouble, self._waiting)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -162,6 +163,11 @@ class Door:
         """Why the registry could not be reached, if so."""
         return self._trouble[0] if self._trouble else ""
 
+    @property
+    def waited_s(self) -> float:
+        """For how long at least one answer of the registry was waited for."""
+        return self._waiting.seconds
+
     def close(self) -> None:
         """Stop serving."""
         self._server.shutdown()
@@ -169,16 +175,46 @@ class Door:
         self._thread.join()
 
 
+class _Waiting:
+    """Adds up the time in which somebody waits."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._some = 0
+        self._since = 0.0
+        self._total = 0.0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._some:
+                self._since = time.monotonic()
+            self._some += 1
+
+    def __exit__(self, *_error: object) -> None:
+        with self._lock:
+            self._some -= 1
+            if not self._some:
+                self._total += time.monotonic() - self._since
+
+    @property
+    def seconds(self) -> float:
+        with self._lock:
+            return self._total + (time.monotonic() - self._since if self._some else 0.0)
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, listener: socket.socket, registry: Registry, trouble: list[str]) -> None:
+    def __init__(
+        self, listener: socket.socket, registry: Registry, trouble: list[str], waiting: _Waiting
+    ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
         self.registry = registry
         self.trouble = trouble
+        self.waiting = waiting
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A build that hangs up is nobody's concern."""
@@ -204,7 +240,8 @@ class _Handler(BaseHTTPRequestHandler):
             answer = Answer(HTTPStatus.BAD_REQUEST, "text/plain", b"not a path of a registry")
         else:
             try:
-                answer = self.server.registry.get(path, self.headers.get("Accept", "*/*")[:200])
+                with self.server.waiting:
+                    answer = self.server.registry.get(path, self.headers.get("Accept", "*/*")[:200])
             except Unreachable as error:
                 self.server.trouble.append(str(error))
                 answer = Answer(HTTPStatus.BAD_GATEWAY, "text/plain", str(error).encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -58,12 +59,29 @@ class Call:
 current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)
 _carried: ContextVar[str] = ContextVar("carried_trace", default="")
 TRACE_HEADER = "x-amzn-trace-id"
+_TRACE = re.compile(r"Root=(1-[0-9a-fA-F]{8}-[0-9a-fA-F]{24})(?:;|$)")
 
 
 def trace_header() -> str:
     """The tracing header of whatever this thread works for; empty when it came without one."""
     call = current_call.get()
     return _carried.get() or (call.headers.get(TRACE_HEADER, "") if call is not None else "")
+
+
+def whence() -> dict[str, str]:
+    """What this thread works for, as the timeline notes it: the API call it answers, and the trace."""
+    call, found = current_call.get(), {}
+    if call is not None:
+        found["during"] = call.request_id
+    if trace := trace_id_in(trace_header()):
+        found["trace_id"] = trace
+    return found
+
+
+def trace_id_in(header: str) -> str:
+    """The trace that a tracing header names, or nothing."""
+    found = _TRACE.search(header)
+    return found[1] if found else ""
 
 
 @contextmanager

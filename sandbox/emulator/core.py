@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from sandbox.emulator.calls import Call, Principal
 from sandbox.emulator.clock import VirtualClock
+from sandbox.emulator.faults import Faults
 from sandbox.emulator.iam.enforcement import Guard
 from sandbox.emulator.timeline import Timeline
 from sandbox.emulator.work import WorkQueue
@@ -48,3 +49,5 @@ class AccountCore:
     owner: Principal
     """The learner account's root user, as whom the learner deploys."""
     dispatch_lock: threading.RLock = field(default_factory=threading.RLock)
+    faults: Faults = field(default_factory=Faults)
+    """What is broken at the moment, on purpose."""

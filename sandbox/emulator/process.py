@@ -27,6 +27,7 @@ from sandbox.emulator.cloudformation.service import CloudFormation
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.dynamodb.batches import BatchWrites
 from sandbox.emulator.dynamodb.expiry import Expiry
+from sandbox.emulator.dynamodb.staleness import StaleViews
 from sandbox.emulator.fabric.apigateway.service import ApiGateway
 from sandbox.emulator.fabric.codedeploy import CodeDeploy
 from sandbox.emulator.fabric.cognito import UserPools
@@ -42,6 +43,8 @@ from sandbox.emulator.fabric.sqs.service import SqsService
 from sandbox.emulator.fabric.stepfunctions import StepFunctions
 from sandbox.emulator.fabric.web import Web
 from sandbox.emulator.faults import Faults
+from sandbox.emulator.faults.hands import EmulatedHands
+from sandbox.emulator.faults.meetings import Meetings
 from sandbox.emulator.functions.runtimes import Runtimes
 from sandbox.emulator.functions.service import FunctionService
 from sandbox.emulator.gateway import clients, moto_app, operations, server
@@ -51,7 +54,6 @@ from sandbox.emulator.iam import summary
 from sandbox.emulator.iam.simulation import Simulator
 from sandbox.emulator.iam.trail import CloudTrail
 from sandbox.emulator.iam.users import UserBoundaries
-from sandbox.emulator.meetings import Meetings
 from sandbox.emulator.sts import SecurityTokens
 from sandbox.emulator.telemetry.service import Telemetry
 from sandbox.emulator.telemetry.traces.service import Traces
@@ -67,7 +69,7 @@ ASSESSABLE = frozenset(
     (
         *("LX", "LE", "LA", "LC", "LV", "LP"),
         *("QE", "SE", "S3N", "SCH", "SF", "AG", "AH", "EB", "SNS"),
-        *("IE", "IS", "CM", "CA", "DD", "LG", "XR", "CF", "CD", "VC"),
+        *("IE", "IS", "CM", "CA", "DD", "DE", "LG", "XR", "CF", "CD", "VC"),
     )
 )
 assert ASSESSABLE <= CAPABILITIES
@@ -113,11 +115,13 @@ class EmulatedAccount:
         clock = VirtualClock()
         lock = threading.RLock()
         timeline = Timeline(clock.now)
-        self.faults = Faults()
+        work = WorkQueue(clock, on_fault=self._note_failure)
+        self.faults = Faults(work, timeline, account_id=options.account_id, region=options.region)
         self.gateway = Gateway(clock, timeline, lock, faults=self.faults)
         self._learner = self.gateway.root_keys(options.account_id)
         self._grader = self.gateway.root_keys(options.account_id)
         self._fixture = self.gateway.root_keys(options.fixture_account_id)
+        self.gateway.gate.spared |= {self._grader.keys.access_key_id, options.fixture_account_id}
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.bind(("127.0.0.1", 0))
@@ -127,13 +131,14 @@ class EmulatedAccount:
             home=options.home,
             gateway_port=self._listener.getsockname()[1],
             clock=clock,
-            work=WorkQueue(clock, on_fault=self._note_failure),
+            work=work,
             timeline=timeline,
             clients=self.gateway.clients,
             moto=self.gateway.moto,
             guard=self.gateway.guard,
             owner=self._learner.principal,
             dispatch_lock=lock,
+            faults=self.faults,
         )
         self._spawner = SpawnerClient(options.spawner_socket)
         traces = Traces(self.core)
@@ -182,8 +187,17 @@ class EmulatedAccount:
         self.gateway.data_planes.append(pools.pages)
         self.gateway.data_planes.append(formation.callbacks)
         self.gateway.data_planes.append(self.functions.addresses(self.gateway.keys))
+        self.faults.hands = lambda: EmulatedHands(
+            self.core,
+            self._grader.principal,
+            self._fixture.principal,
+            queues.mailroom,
+            self.functions.renew,
+        )
         listings.obey(self.faults)
-        self.gateway.attend = Meetings(self.faults, self.functions.running).attend
+        self.gateway.gate.home_of = self.functions.region_of
+        self.gateway.gate.attend = Meetings(self.faults, self.functions.running).attend
+        self.gateway.gate.reading = StaleViews(self.faults, self.gateway.gate.spares).view
         batches = BatchWrites(self.core, self.faults)
         self.gateway.wire_handlers["dynamodb", "BatchWriteItem"] = batches.answer
         self._server: server.Server | None = None
@@ -252,15 +266,29 @@ class EmulatedAccount:
         """What each role and user is granted, used and was refused, as plain JSON."""
         return summary.of_principals(self.core, self.options.account_id)
 
-    def set_fault(self, name: str, **settings: Any) -> None:
-        """Switch an emulator fault on."""
-        self.faults.set(name, **settings)
-        self._note_fault(name, "set", settings)
+    def begin_fault(self, name: str, settings: Mapping[str, Any], for_s: float = 0.0) -> str:
+        """Switch a fault on, for ``for_s`` seconds of account time if that is given; its id.
 
-    def clear_faults(self) -> None:
-        """Switch every emulator fault off."""
-        self.faults.clear()
-        self._note_fault("all", "cleared", {})
+        Raises:
+            BadFault: there is none of this name, or its settings make no sense.
+        """
+        return self.faults.begin(name, settings, for_s=for_s)
+
+    def end_fault(self, fault_id: str) -> None:
+        """Undo one fault.
+
+        Raises:
+            BadFault: none of this id is on.
+        """
+        self.faults.end(fault_id)
+
+    def clear_faults(self) -> list[str]:
+        """Undo every fault; the ids of those that were on."""
+        return self.faults.clear()
+
+    def active_faults(self) -> list[dict[str, Any]]:
+        """The faults that are on, the earliest first, as plain JSON."""
+        return [active.as_json() for active in self.faults.active()]
 
     def inject(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Place an event of an AWS service on the default bus, as that service would.
@@ -298,14 +326,4 @@ class EmulatedAccount:
             region=self.options.region,
             outcome="InternalFailure",
             message=what,
-        )
-
-    def _note_fault(self, name: str, outcome: str, settings: dict[str, Any]) -> None:
-        self.core.timeline.add(
-            "fault",
-            name,
-            account_id=self.options.account_id,
-            region=self.options.region,
-            outcome=outcome,
-            **settings,
         )

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.emulator.calls import whence
+
 
 @dataclass(frozen=True, slots=True)
 class TimelineEvent:
@@ -17,6 +19,8 @@ class TimelineEvent:
     ``kind`` is one of ``api``, ``delivery``, ``invocation``, ``deployment``, ``clock``, ``fault``,
     ``gap`` (something we do not emulate). ``subject`` names it (``s3:PutObject``,
     ``invoice-intake``), ``detail`` is JSON-able. ``account_id`` is whose resource it touched.
+    ``during`` in the detail is the request id of the API call that made it happen, ``trace_id`` the trace
+    it belongs to.
     """
 
     sequence: int
@@ -65,6 +69,7 @@ class Timeline:
         **detail: Any,
     ) -> TimelineEvent:
         """Record that something happened now."""
+        detail = whence() | detail
         with self._lock:
             event = TimelineEvent(
                 next(self._sequence), self._now(), kind, subject, account_id, region, outcome, detail

@@ -79,6 +79,10 @@ class WorkQueue:
         self._on_fault = on_fault
         self.faults: list[str] = []
 
+    def now(self) -> float:
+        """Seconds since the epoch in the account's time."""
+        return self._clock.time()
+
     def start(self) -> None:
         """Start the dispatcher. Call once, after the fork."""
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="work")

@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -31,6 +32,13 @@ REGISTRY_PORT = 4873
 _FIRST_UID = 1_900_000_000
 _UIDS = 90_000_000
 _WATCH_S = 0.05
+# A build whose time is over is looked at this often.
+_LOOK_S = 5.0
+# It has had its time when it used most of it, or did next to nothing since the last look. Otherwise it waits
+# for a processor, and goes on until so many times its time have passed.
+_FULL_SHARE = 0.6
+_IDLE_SHARE = 0.05
+_PATIENCE = 4
 _MB = 1024 * 1024
 
 
@@ -119,9 +127,47 @@ def _become(argv: list[str], environment: dict[str, str]) -> NoReturn:
         os._exit(127)
 
 
+def _cpu_time_s(pid: int) -> float:
+    """What a process and its buried children have used; 0 when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b") ")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
 def _tell(control: socket.socket, message: dict[str, Any], descriptors: tuple[int, ...] = ()) -> None:
     with contextlib.suppress(OSError):  # The owner is gone; nobody is left to tell.
         wire.send(control, message, descriptors)
+
+
+class Patience:
+    """Ends a build that has had its time, and tells one that idled from one that got no processor.
+
+    ``time``: it ran that long, or went on longer and did nothing. ``starved``: other processes of this
+    machine kept it from running, for longer than anybody waits.
+    """
+
+    def __init__(self, time_s: float, now: float, cpu_time_s: Callable[[], float]) -> None:
+        self._time_s = time_s
+        self._cpu_time_s = cpu_time_s
+        self._began = now
+        self._looks_again = now + time_s
+        self._looked: tuple[float, float] | None = None
+
+    def ended(self, now: float) -> str:
+        """Why the build has to end now; empty when it may go on."""
+        if now < self._looks_again:
+            return ""
+        used, before = self._cpu_time_s(), self._looked
+        self._looked = (now, used)
+        self._looks_again = now + min(_LOOK_S, self._time_s / 4)
+        if used >= self._time_s * _FULL_SHARE:
+            return "time"
+        if before is not None and used - before[1] < _IDLE_SHARE * (now - before[0]):
+            return "time"
+        return "starved" if now - self._began > self._time_s * _PATIENCE else ""
 
 
 class Keeper:
@@ -134,7 +180,7 @@ class Keeper:
         uid = _FIRST_UID + int.from_bytes(os.urandom(4), "big") % _UIDS if root else 0
         self.confinement = Confinement(uid, not root, slot, seccomp.deny_list(kernel.MACHINE))
         self.place = Workplace(job.shown, job.seeds, job.disk_mb, uid if root else None)
-        self.deadline = time.monotonic() + job.time_s
+        self.patience = Patience(job.time_s, time.monotonic(), self._cpu_time_s)
 
     def run(self) -> NoReturn:
         """All of it. Whatever ends this process ends everything in its namespaces."""
@@ -216,8 +262,8 @@ class Keeper:
         return {"status": code if code or not reason else 1, "reason": reason}
 
     def _excess(self) -> str:
-        if time.monotonic() > self.deadline:
-            return "time"
+        if reason := self.patience.ended(time.monotonic()):
+            return reason
         if self.slot is None:
             pids = self._processes()
             used = sum(map(anonymous_mb, pids))
@@ -238,6 +284,11 @@ class Keeper:
         if self.slot is None:
             limits[resource.RLIMIT_DATA] = (2 * self.job.memory_mb + 1024) * _MB
         return limits
+
+    def _cpu_time_s(self) -> float:
+        """What the build's processes have used, those that are over included."""
+        reaped = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return reaped.ru_utime + reaped.ru_stime + sum(map(_cpu_time_s, self._processes()))
 
     def _processes(self) -> list[int]:
         return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]

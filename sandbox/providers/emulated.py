@@ -273,13 +273,21 @@ class EmulatedAccount:
         found: list[dict[str, Any]] = self._ask("iam")
         return found
 
-    def set_fault(self, name: str, **settings: Any) -> None:
-        """Switch an emulator fault on."""
-        self._ask("set_fault", name=name, settings=settings)
+    def begin_fault(self, name: str, settings: Mapping[str, Any], for_s: float = 0.0) -> str:
+        """Switch a fault on; its id. ``for_s`` ends it by the account's clock."""
+        return str(self._ask("begin_fault", name=name, settings=dict(settings), for_s=for_s))
 
-    def clear_faults(self) -> None:
-        """Undo every fault."""
-        self._ask("clear_faults")
+    def end_fault(self, fault_id: str) -> None:
+        """Undo one fault."""
+        self._ask("end_fault", fault_id=fault_id)
+
+    def clear_faults(self) -> list[str]:
+        """Undo every fault; the ids of those that were on."""
+        return list(self._ask("clear_faults"))
+
+    def active_faults(self) -> list[dict[str, Any]]:
+        """The faults that are on, the earliest first."""
+        return list(self._ask("active_faults"))
 
     def url(self, address: str) -> str:
         """An AWS address as one that answers on this machine."""

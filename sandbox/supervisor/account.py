@@ -67,8 +67,12 @@ class Control:
             "timeline": lambda since=0: account.timeline(int(since)),
             "iam": account.iam,
             "decisions": lambda since=0: account.decisions(int(since)),
-            "set_fault": lambda name, settings: account.set_fault(name, **settings),
+            "begin_fault": lambda name, settings, for_s=0.0: account.begin_fault(
+                name, settings, float(for_s)
+            ),
+            "end_fault": lambda fault_id: account.end_fault(fault_id),
             "clear_faults": account.clear_faults,
+            "active_faults": account.active_faults,
             "url": lambda address: account.url(address),
             "inject": lambda event: account.inject(event),
         }

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from cli.sandbox import Duration, command
+from cli.kept import Duration
+from cli.sandbox import command
 from tests.cli.conftest import ROOT, Shell, client
 
 VARIABLES = {

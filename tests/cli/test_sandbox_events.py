@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -190,3 +191,14 @@ def test_a_loop_is_stopped(owner: Owner) -> None:
     [dropped] = [line for line in lines if "[dropped]" in line]
     assert "RecursiveInvocationException" in dropped
     assert len(lines) == 18
+
+
+def test_it_can_be_looked_through_as_a_page(owner: Owner, tmp_path: Path) -> None:
+    file = tmp_path / "timeline.html"
+    owner.bucket("seen-on-the-page")
+
+    owner.shell.run("events", "--name", "mine", "--html", str(file))
+
+    page = file.read_text("utf-8")
+    assert "CreateBucket seen-on-the-page" in page
+    assert "<script src" not in page

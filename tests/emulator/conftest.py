@@ -15,6 +15,7 @@ from sandbox.emulator import patches
 from sandbox.emulator.calls import Handlers
 from sandbox.emulator.clock import VirtualClock
 from sandbox.emulator.core import AccountCore
+from sandbox.emulator.faults import Faults
 from sandbox.emulator.gateway.edge import Gateway
 from sandbox.emulator.timeline import Timeline
 from sandbox.emulator.work import WorkQueue
@@ -32,7 +33,8 @@ class InProcessAccount:
         lock = threading.RLock()
         work = WorkQueue(clock)
         timeline = Timeline(clock.now)
-        self.gateway = Gateway(clock, timeline, lock)
+        self.faults = Faults(work, timeline, account_id=ACCOUNT_ID, region=REGION)
+        self.gateway = Gateway(clock, timeline, lock, faults=self.faults)
         issued = self.gateway.root_keys(ACCOUNT_ID)
         self.keys = issued.keys
         self.core = AccountCore(
@@ -48,6 +50,7 @@ class InProcessAccount:
             guard=self.gateway.guard,
             owner=issued.principal,
             dispatch_lock=lock,
+            faults=self.faults,
         )
         work.start()
 

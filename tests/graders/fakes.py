@@ -101,11 +101,20 @@ class FakeAccount:
             }
         )
 
-    def set_fault(self, name: str, **settings: Any) -> None:
+    def begin_fault(self, name: str, settings: Mapping[str, Any], for_s: float = 0.0) -> str:
         self.faults.append(name)
+        return name
 
-    def clear_faults(self) -> None:
+    def end_fault(self, fault_id: str) -> None:
+        self.faults.remove(fault_id)
+
+    def clear_faults(self) -> list[str]:
+        ended = list(self.faults)
         self.faults.clear()
+        return ended
+
+    def active_faults(self) -> list[dict[str, Any]]:
+        return [{"id": name, "name": name} for name in self.faults]
 
     def url(self, address: str) -> str:
         return address

@@ -173,8 +173,8 @@ def test_randomness_is_the_checks_own_and_repeats(account: Any) -> None:
 
 def test_faults_are_undone_when_the_check_breaks(account: Any) -> None:
     def body(sandbox: Sandbox) -> Finding:
-        with sandbox.fault("slow-table", latency_s=1):
-            assert account.faults == ["slow-table"]
+        with sandbox.fault("latency", seconds=1):
+            assert account.faults == ["latency"]
             raise KeyError("defect")
 
     assert outcome(account, body).outcome is Outcome.INCONCLUSIVE

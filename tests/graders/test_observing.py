@@ -131,53 +131,18 @@ def test_logs_are_read_over_all_pages_and_a_missing_group_is_empty(account: Any)
     assert logs(account, "/gone", None) == []
 
 
-def test_a_right_is_taken_away_by_policy_and_given_back(account: Any) -> None:
-    account.capabilities = frozenset({"IE"})
-    policies: dict[str, str] = {}
-    account.client = lambda service, **_: Service(
-        put_role_policy=lambda RoleName, PolicyName, PolicyDocument: policies.update(
-            {RoleName: PolicyDocument}
-        ),
-        delete_role_policy=lambda RoleName, PolicyName: policies.pop(RoleName),
-    )
-
-    with Faults(account).on("deny", function=VIEW, actions=["dynamodb:PutItem"]):
-        assert '"Effect": "Deny"' in policies["quote-role"]
-
-    assert policies == {}
-
-
-def test_functions_that_share_a_role_may_be_denied_together(account: Any) -> None:
-    account.capabilities = frozenset({"IE"})
-    policies: dict[str, str] = {}
-    account.client = lambda service, **_: Service(
-        put_role_policy=lambda RoleName, PolicyName, PolicyDocument: policies.update(
-            {RoleName: PolicyDocument}
-        ),
-        delete_role_policy=lambda RoleName, PolicyName: policies.pop(RoleName),
-    )
-    faults = Faults(account)
-
-    with faults.on("deny", function=VIEW, actions=["s3:GetObject"]):
-        with faults.on("deny", function=VIEW, actions=["s3:PutObject"]):
-            assert policies["quote-role"].count('"Deny"') == 2
-        assert "s3:GetObject" in policies["quote-role"]
-
-    assert policies == {}
-
-
 def test_a_fault_the_backend_cannot_make_is_not_assessed(account: Any) -> None:
-    with pytest.raises(NotAssessed), Faults(account).on("deny", function=VIEW, actions=["s3:*"]):
+    with pytest.raises(NotAssessed), Faults(account).on("deny", function="quote", actions=["s3:*"]):
         pass
 
 
 def test_ending_one_switch_leaves_the_other_on(account: Any) -> None:
     faults = Faults(account)
 
-    with faults.on("slow-table"):
-        with faults.on("stale-reads"):
-            assert account.faults == ["slow-table", "stale-reads"]
-        assert account.faults == ["slow-table"]
+    with faults.on("latency", seconds=1):
+        with faults.on("duplicates"):
+            assert account.faults == ["latency", "duplicates"]
+        assert account.faults == ["latency"]
 
     assert account.faults == []
 

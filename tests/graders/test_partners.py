@@ -62,6 +62,42 @@ def test_a_partner_fails_and_is_slow_for_a_while(opened: tuple[Any, dict[str, st
     assert (served.said["token"], served.accepted) == ("t-3", True)
 
 
+def test_a_share_of_the_calls_fails_after_the_work_was_done(
+    opened: tuple[Any, dict[str, str], Partner],
+) -> None:
+    account, _, bank = opened
+    mark = telemetry.mark(account, telemetry.Cursor())
+
+    def outcomes(seed: int) -> list[str]:
+        with bank.behaving(failure="AnswerLost", share=0.5, seed=seed, performed=True):
+            return [invoke(account, bank.arn, {"n": n}).get("FunctionError", "") for n in range(12)]
+
+    first = outcomes(1)
+
+    assert outcomes(1) == first
+    assert 2 <= first.count("Unhandled") <= 10
+    assert all(call.performed for call in bank.calls(mark))
+    assert [call.accepted for call in bank.calls(mark)][:12] == [not failed for failed in first]
+
+
+def test_a_partner_takes_few_calls_at_once_and_answers_otherwise(
+    opened: tuple[Any, dict[str, str], Partner],
+) -> None:
+    account, _, bank = opened
+    client = account.client("lambda")
+
+    with bank.behaving(answer={"version": 2}):
+        assert json.loads(invoke(account, bank.arn, {})["Payload"].read())["version"] == 2
+    with bank.behaving(concurrency=0), pytest.raises(client.exceptions.TooManyRequestsException):
+        invoke(account, bank.arn, {})
+
+    assert "FunctionError" not in invoke(account, bank.arn, {})
+    assert [event["outcome"] for event in account.timeline() if event["kind"] == "fault"][-4:] == [
+        "began",
+        "ended",
+    ] * 2
+
+
 def test_calls_at_the_same_time_are_seen_to_overlap(opened: tuple[Any, dict[str, str], Partner]) -> None:
     account, _, bank = opened
     mark = telemetry.mark(account, telemetry.Cursor())

@@ -25,6 +25,7 @@ from portal.submissions.services import pack
 from records.database import Database
 from records.people import People
 from records.queue import Queue
+from records.sharing import Sharing
 from records.store import Store
 from worker.grading import grader
 from worker.loop import Worker
@@ -153,7 +154,7 @@ def _is_ours(told: Any) -> bool:
 
 
 @pytest.fixture(scope="module")
-def graded(site: Site) -> dict[str, int]:
+def graded(site: Site) -> dict[str, int | str]:
     """One attempt in each state, by name."""
     site.link("ada")
     lab = site.labs.get_lab("say-hello")
@@ -162,10 +163,13 @@ def graded(site: Site) -> dict[str, int]:
         **reference,
         "src/app.py": reference["src/app.py"].replace(b"os.environ['GREETING']", b"'Hello'"),
     }
-    found = {}
+    found: dict[str, int | str] = {}
     for name, files in (("passed", reference), ("not_passed", wrong)):
         found[name] = site.hand_in("ada", "say-hello", files)
         site.grade()
+    ada = site.people.find("ada")
+    assert ada is not None
+    found["shared"] = Sharing(site.database).share(int(found["not_passed"]), ada.id, datetime.now(UTC))
     found["broken"] = site.hand_in("ada", "say-hello", reference)
     claim = site.queue.claim("w")
     assert claim is not None
@@ -199,6 +203,8 @@ PAGES = {
     "history": "/attempts",
     "passed": "/attempts/{passed}",
     "not passed": "/attempts/{not_passed}",
+    "comparison": "/attempts/{not_passed}/compare",
+    "shared": "/shared/{shared}",
     "broken": "/attempts/{broken}",
     "running": "/attempts/{running}",
     "waiting": "/attempts/{waiting}",
@@ -210,9 +216,9 @@ PAGES = {
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("name", PAGES)
 def test_axe_finds_nothing_and_everything_fits(
-    visit: Callable[..., Page], graded: dict[str, int], name: str, viewport: dict[str, int]
+    visit: Callable[..., Page], graded: dict[str, int | str], name: str, viewport: dict[str, int]
 ) -> None:
-    login = "" if name.startswith("sign") else "ada"
+    login = "" if name.startswith(("sign", "shared")) else "ada"
     page = visit(login, PAGES[name].format(**graded), viewport=viewport)
     for details in page.locator("details").all():
         details.evaluate("element => { element.open = true }")

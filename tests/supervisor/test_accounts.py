@@ -81,8 +81,8 @@ def test_what_makes_no_sense_is_said_so(provider: EmulatedProvider) -> None:
 
     with pytest.raises(wire.BadRequest):
         account.advance(-1)
-    with pytest.raises(EnvironmentFault, match="no fault `nix`"):
-        account.set_fault("nix")
+    with pytest.raises(wire.BadRequest, match="no fault `nix`"):
+        account.begin_fault("nix", {})
     account.close()
 
 

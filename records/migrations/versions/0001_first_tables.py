@@ -7,6 +7,8 @@ from records.tables import Moment, metadata
 
 revision = "0001"
 down_revision = None
+# Tables that later revisions make, and take away themselves.
+_LATER = {"shared_reports"}
 
 
 def upgrade() -> None:
@@ -187,4 +189,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     for table in reversed(metadata.sorted_tables):
-        op.drop_table(table.name)
+        if table.name not in _LATER:
+            op.drop_table(table.name)

@@ -14,6 +14,7 @@ from moto.dynamodb.responses import validate_put_has_empty_keys
 from sandbox.emulator.calls import AwsError, Call
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.faults import Faults
+from sandbox.faults.reads import Unprocessed
 
 # Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
 BATCH_LIMIT = 25
@@ -88,15 +89,14 @@ class BatchWrites:
         self, requested: dict[str, list[dict[str, Any]]]
     ) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
         """What is written and what comes back: items at which the running share passes a whole number."""
-        fault = self._faults.find("dynamodb.unprocessed")
+        fault = self._faults.find(Unprocessed)
         if fault is None:
             return requested, {}
-        share = min(max(float(fault.get("share", 0.2)), 0.0), 0.95)
         taken: dict[str, list[Any]] = {}
         left: dict[str, list[Any]] = {}
         for table, requests in requested.items():
             for request in requests:
                 before, self._written = self._written, self._written + 1
-                back = math.floor(self._written * share) > math.floor(before * share)
+                back = math.floor(self._written * fault.share) > math.floor(before * fault.share)
                 (left if back else taken).setdefault(table, []).append(request)
         return taken, left

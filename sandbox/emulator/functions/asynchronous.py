@@ -12,6 +12,7 @@ from typing import Protocol
 
 from sandbox.emulator.calls import AwsError
 from sandbox.emulator.core import AccountCore
+from sandbox.emulator.faults.deliveries import twice
 from sandbox.emulator.functions import recursion
 from sandbox.emulator.functions.contract import InvokeOutcome
 from sandbox.emulator.functions.destinations import Destinations, Result
@@ -76,6 +77,8 @@ class AsyncInvocations:
         if TraceHeader.read(invocation.trace_header) is None:
             invocation = replace(invocation, trace_header=str(TraceHeader(new_trace_id(now))))
         self._later(_Queued(name, invocation, now), 0.0)
+        if twice(self._core, "lambda", name.arn):
+            self._later(_Queued(name, invocation, now), 0.0)
 
     def _later(self, queued: _Queued, delay_s: float) -> None:
         self._core.work.submit(
@@ -83,6 +86,11 @@ class AsyncInvocations:
         )
 
     def _attempt(self, queued: _Queued) -> None:
+        held = self._core.faults.hold(
+            queued.name.region, lambda: self._attempt(queued), label=f"lambda {queued.name.name} (async)"
+        )
+        if held:
+            return
         try:
             target = self._store.resolve(queued.name)
         except AwsError as error:

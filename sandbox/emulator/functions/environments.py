@@ -77,6 +77,7 @@ class ExecutionEnvironment:
         self.session = session
         self.log_stream = log_stream
         self.idle_since = 0.0
+        self.outdated = False
         self.provisioned = False
         self.invocations = 0
         self.output = Output(environment.output, now_ms)

@@ -302,4 +302,6 @@ class Executor:
             billed_ms=usage.billed_ms,
             memory_mb=usage.memory_mb,
             output_bytes_dropped=run.dropped_bytes,
+            trace_id=run.trace.header.trace_id if run.trace is not None else "",
+            linked_traces=[link.trace_id for link in run.trace.links] if run.trace is not None else [],
         )

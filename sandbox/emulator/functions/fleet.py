@@ -92,6 +92,12 @@ class Fleet:
         with self._lock:
             return self._running.total()
 
+    def region_of(self, environment_id: str) -> str:
+        """Where an environment is; empty when it has ended."""
+        with self._lock:
+            found = (each for each in self._alive if each.environment_id == environment_id)
+            return next((each.version.region for each in found), "")
+
     @contextlib.contextmanager
     def slot(self, target: Target) -> Iterator[None]:
         """Hold one unit of concurrency.
@@ -149,6 +155,7 @@ class Fleet:
     def _fit(candidate: ExecutionEnvironment, version: FunctionVersion, now: float) -> bool:
         return (
             candidate.version == version
+            and not candidate.outdated
             and (candidate.provisioned or now - candidate.idle_since < IDLE_LIMIT_S)
             and candidate.session.expires - now > version.timeout_s
             and candidate.usable()
@@ -238,6 +245,9 @@ class Fleet:
     def rest(self, environment: ExecutionEnvironment) -> None:
         """Keep a frozen environment for the next invocation."""
         environment.idle_since = self._core.clock.time()
+        if environment.outdated:
+            self.retire(environment)
+            return
         with self._lock:
             if not self._closed:
                 self._idle[_key(environment.version)].append(environment)
@@ -264,6 +274,17 @@ class Fleet:
             gone = [each for each in idle if version in ("", each.version.version)]
             idle[:] = [each for each in idle if each not in gone]
         for each in gone:
+            self.retire(each)
+
+    def renew(self, account_id: str, region: str, name: str) -> None:
+        """Use no environment of a function again that there is now; busy ones end their work first."""
+        key = (account_id, region, name)
+        with self._lock:
+            for each in self._alive:
+                if _key(each.version) == key:
+                    each.outdated = True
+            idle, self._idle[key] = self._idle[key], []
+        for each in idle:
             self.retire(each)
 
     def provisioned(self, name: FunctionName, version: str) -> int:

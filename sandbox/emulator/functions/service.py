@@ -11,6 +11,9 @@ from dataclasses import replace
 
 from sandbox.emulator.calls import AwsError, Handlers
 from sandbox.emulator.core import AccountCore
+from sandbox.emulator.faults.calls import CallFaults
+from sandbox.emulator.faults.deliveries import trouble
+from sandbox.emulator.faults.errors import unavailable
 from sandbox.emulator.functions import names, patches
 from sandbox.emulator.functions.api.aliases import Aliases
 from sandbox.emulator.functions.api.configuration import FunctionConfigurations
@@ -43,6 +46,20 @@ from sandbox.isolation.spec import Spawner
 
 # Streamed invocations at once; more wait for one of them to end.
 _STREAMS_LIMIT = 256
+# Who invokes a function, by what an invocation says of its source; API callers meet faults at the gateway.
+_DELIVERING = {
+    "alarm": "lambda.alarms.cloudwatch.amazonaws.com",
+    "apigateway": "apigateway.amazonaws.com",
+    "cognito": "cognito-idp.amazonaws.com",
+    "dynamodb": "lambda.amazonaws.com",
+    "events": "events.amazonaws.com",
+    "kinesis": "lambda.amazonaws.com",
+    "logs": "logs.amazonaws.com",
+    "s3": "s3.amazonaws.com",
+    "secretsmanager": "secretsmanager.amazonaws.com",
+    "sns": "sns.amazonaws.com",
+    "sqs": "lambda.amazonaws.com",
+}
 
 
 class FunctionService:
@@ -177,6 +194,7 @@ class FunctionService:
             try:
                 self._recursion.check(name, invocation.chain)
                 target = self._store.resolve(name)
+                self._meet_faults(name, invocation)
                 try:
                     with self._fleet.slot(target):
                         return self._executor.run(target, invocation)
@@ -197,6 +215,18 @@ class FunctionService:
                 )
                 self._record_refusal(name, invocation, refusal)
                 return _refused(refusal, invocation.request_id)
+
+    def _meet_faults(self, name: FunctionName, invocation: Invocation) -> None:
+        """A dark region runs nothing; and whoever delivers meets the faults of calls, as API callers have."""
+        if self._core.faults.region_down(name.region):
+            raise unavailable(name.region)
+        by = _DELIVERING.get(invocation.source.partition(":")[0])
+        if by is not None:
+            met = trouble(self._core, "lambda", "Invoke", name.arn, by)
+            if met.delay_s:
+                CallFaults(self._core.faults).wait(met.delay_s)
+            if met.error is not None:
+                raise met.error
 
     def stream(self, name: FunctionName, invocation: Invocation) -> ResponseStream:
         """Run one invocation in a thread of its own; its response comes through the stream."""
@@ -224,6 +254,14 @@ class FunctionService:
             source=invocation.source,
             message=error.message,
         )
+
+    def renew(self, account_id: str, region: str, name: str) -> None:
+        """Start a new environment for every later invocation of a function."""
+        self._fleet.renew(account_id, region, name)
+
+    def region_of(self, environment_id: str) -> str:
+        """Where an environment is; empty when it has ended."""
+        return self._fleet.region_of(environment_id)
 
     def running(self) -> int:
         """How many invocations are under way, of all functions."""

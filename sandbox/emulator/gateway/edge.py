@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -14,13 +13,23 @@ from typing import Any, Protocol
 import structlog
 from moto.core.utils import get_service_model
 
-from sandbox.emulator.calls import AwsError, Call, Handlers, Principal, current_call
+from sandbox.emulator.calls import (
+    TRACE_HEADER,
+    AwsError,
+    Call,
+    Handlers,
+    Principal,
+    current_call,
+    trace_id_in,
+)
 from sandbox.emulator.clock import VirtualClock
 from sandbox.emulator.faults import Faults
+from sandbox.emulator.faults.gate import Gate
 from sandbox.emulator.gateway import (
     answers,
     cbor,
     clients,
+    form_uploads,
     moto_app,
     operations,
     signatures,
@@ -70,14 +79,12 @@ class Gateway:
         self.wire_handlers: Handlers = {}
         """Operations of JSON services whose parameters and answers stay as they are on the wire."""
         self.data_planes: list[DataPlane] = []
-        self.attend: Callable[[Call], None] = lambda _call: None
-        """Told of each call that may go on; returns when it shall."""
         self.clients = clients.Clients(self._in_process)
         self._moto_clients = clients.Clients(self._straight_to_moto)
         self._clock = clock
         self._timeline = timeline
         self._lock = lock
-        self.faults = faults or Faults()
+        self.gate = Gate(faults or Faults(), self.guard, lock)
 
     def add(self, handlers: Mapping[tuple[str, str], Callable[[Call], dict[str, Any]]]) -> None:
         """Let handlers take their operations over from moto.
@@ -124,6 +131,9 @@ class Gateway:
             anybody = unsigned.find_caller(request, self._lock)
             if anybody is not None:
                 return self._perform(request, anybody.service, anybody.region, anybody.principal, request_id)
+            if form_uploads.is_upload(request):
+                service = "s3"
+                return self._upload(request, request_id)
             signed = signatures.read_signature(request)
             region = signed.region
             with self._lock:
@@ -152,9 +162,18 @@ class Gateway:
                 message=error.message,
             )
             return answers.write_error(error, request_id, service=service, protocol=_protocol_of(request))
-        if request.environment_id and (delay_s := self.faults.delay_s(service)):
-            time.sleep(delay_s)
         return self._perform(request, service, region, issued.principal, request_id)
+
+    def _upload(self, request: HttpRequest, request_id: str) -> HttpAnswer:
+        """Put the object that a form holds, as the one who signed the form's policy."""
+        form = form_uploads.read_form(request)
+        with self._lock:
+            issued = self.keys.find(form.access_key_id)
+        form_uploads.verify(form, issued, self._clock.time())
+        assert issued is not None
+        put = form_uploads.put_request(form, request)
+        answer = self._perform(put, "s3", form.region, issued.principal, request_id, known_as="PostObject")
+        return form_uploads.answer(form, request, answer)
 
     def _in_process(
         self, request: HttpRequest, service: str, region: str, principal: Principal
@@ -170,7 +189,9 @@ class Gateway:
         request_id: str,
         *,
         in_process: bool = False,
+        known_as: str = "",
     ) -> HttpAnswer:
+        """Authorise, perform and record; ``known_as`` is the operation's name where it has another."""
         if service == "s3":
             request = request.path_style()
         operation: Operation | None = None
@@ -184,7 +205,7 @@ class Gateway:
             operation = operations.name_operation(request, service, parsed=self.handlers.__contains__)
             call = Call(
                 service,
-                operation.name,
+                known_as or operation.name,
                 operation.params,
                 principal,
                 principal.account_id,
@@ -199,7 +220,7 @@ class Gateway:
                 user_agent=request.headers.get("user-agent", ""),
                 via_service=in_process,
             )
-            self.attend(call)
+            failing = self.gate.meet(call, in_process=in_process)
             with self._lock:
                 documents.check(call)
             answering = current_call.set(call)
@@ -207,6 +228,8 @@ class Gateway:
                 answer = self._answered(request, operation, call)
             finally:
                 current_call.reset(answering)
+            if failing is not None:
+                raise failing
             if answer.status == 404 and (service, operation.name) in _TELLS_OF_OBJECTS:
                 self.guard.hide_missing_object(call)
         except AwsError as error:
@@ -216,7 +239,7 @@ class Gateway:
             answer = answers.write_error(error, request_id, service=service, protocol=protocol, model=model)
             if error.code in _GAP_CODES:
                 self._gap(service, operation, principal, region, error)
-        name = operation.name if operation is not None else "Unknown"
+        name = known_as or (operation.name if operation is not None else "Unknown")
         self._record(started, request, service, name, call, principal, region, request_id, answer, record)
         # Nobody gets to read the body of an answer to HEAD.
         return replace(answer, body=b"") if request.method == "HEAD" and answer.status >= 400 else answer
@@ -240,8 +263,8 @@ class Gateway:
                 ) from error
         if operation.protocol == cbor.PROTOCOL:
             return answers.write_result(operation, self.moto(call), call.request_id)
-        with self._lock, witness.performing(operation.service, operation.name):
-            answer = moto_app.perform(request, operation.service, call.principal, call.region)
+        with witness.performing(operation.service, operation.name):
+            answer = self._moto(request, operation.service, call.region, call.principal)
         return HttpAnswer(
             answer.status, (*answer.headers, ("x-amzn-RequestId", call.request_id)), answer.body
         )
@@ -269,7 +292,7 @@ class Gateway:
             )
 
     def _moto(self, request: HttpRequest, service: str, region: str, principal: Principal) -> HttpAnswer:
-        with self._lock:
+        with self._lock, self.gate.reading(current_call.get()):
             return moto_app.perform(request, service, principal, region)
 
     def _gap(
@@ -316,6 +339,7 @@ class Gateway:
             user_agent=request.headers.get("user-agent", ""),
             parameters=parameters,
             started=started.isoformat(timespec="milliseconds"),
+            trace_id=trace_id_in(request.headers.get(TRACE_HEADER, "")),
             **({"reason": trail.error_message(answer)} if code else {}),
         )
 

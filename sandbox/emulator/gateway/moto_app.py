@@ -17,6 +17,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.errors import ErrorLookupFactory
 from moto.core.request import Request
 from moto.core.utils import get_service_model
+from moto.s3.models import s3_backends
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, Map, Rule
 
@@ -108,6 +109,13 @@ def perform(request: HttpRequest, service: str, principal: Principal, region: st
         ) from error
     status, headers, content = result if len(result) == 3 else (200, {}, result)
     return HttpAnswer(int(status), _headers(headers), _body(content))
+
+
+def bucket_region(name: str) -> str:
+    """Where a bucket is; empty when there is none. The caller holds the dispatch lock."""
+    _, owner = s3_backends.bucket_accounts.get(name, ("aws", ""))
+    bucket = s3_backends[owner]["aws"].buckets.get(name) if owner else None
+    return str(bucket.region_name) if bucket is not None else ""
 
 
 def _headers(given: Any) -> tuple[tuple[str, str], ...]:

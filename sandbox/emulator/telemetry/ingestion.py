@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import json
 import uuid
@@ -67,9 +68,12 @@ class LogIngestion:
         self._core = core
         self._store = store
         self._functions = functions
+        self.listeners: list[Sink] = []
         _sink = self._take
 
     def _take(self, stream: Any, events: list[dict[str, Any]]) -> None:
+        for listener in self.listeners:
+            listener(stream, events)
         group = stream.log_group
         for event in events:
             for metric in embedded.read(event["message"]):
@@ -155,6 +159,10 @@ class LogIngestion:
 
         Source: https://docs.aws.amazon.com/lambda/latest/dg/services-cloudwatchlogs.html
         """
+        label = f"logs:{stream.log_group.name}"
+        again = functools.partial(self._deliver, stream, subscription, message)
+        if self._core.faults.hold(stream.region, again, label=label):
+            return
         packed = gzip.compress(json.dumps(message, separators=(",", ":")).encode())
         arn, outcome, why = subscription.destination_arn, "ok", ""
         source_arn = f"arn:aws:logs:{stream.region}:{stream.account_id}:log-group:{stream.log_group.name}:*"

@@ -49,7 +49,7 @@ def read_pattern(text: str) -> Pattern:
     return _words_pattern(stripped)
 
 
-_WORD = re.compile(r'\s*([-?]?)(?:"((?:[^"\\]|\\.)*)"|%((?:[^%\\]|\\.)*)%|([^\s"%]+))')
+_WORD = re.compile(r'\s*([-?]?)\s*(?:"((?:[^"\\]|\\.)*)"|%((?:[^%\\]|\\.)*)%|([^\s"%]+))')
 
 
 def _words_pattern(text: str) -> Pattern:
@@ -61,7 +61,8 @@ def _words_pattern(text: str) -> Pattern:
         if match is None:
             raise BadPattern(f"Invalid filter pattern: {text}")
         sign, quoted, expression, word = match.groups()
-        if quoted is None and expression is None and not re.fullmatch(r"[\w./:=+@#$&-]+", word):
+        if quoted is None and expression is None and not re.fullmatch(r"\w+", word):
+            # Whatever is not alphanumeric has to stand in quotation marks.
             raise BadPattern(f"Invalid character(s) in term '{word}'")
         test = _test_of(quoted if quoted is not None else word, expression)
         if sign == "?":
@@ -89,7 +90,19 @@ def _test_of(word: str | None, expression: str | None) -> Callable[[str], bool]:
     return lambda message: wanted in message
 
 
+# Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/regex-expressions.html
+_REGULAR = re.compile(r"[A-Za-z0-9:_#=@/;,^$?\[\]{}|\\*+.-]*")
+_IN_STRUCTURES = 2
+
+
 def _regular(expression: str) -> re.Pattern[str]:
+    allowed = _REGULAR.match(expression)
+    if allowed is None or allowed.end() != len(expression):
+        at = allowed.end() if allowed is not None else 0
+        raise BadPattern(
+            f"Invalid regular expression '{expression}': the character '{expression[at]}' at position {at} "
+            "is not supported"
+        )
     try:
         return re.compile(expression)
     except re.error as error:
@@ -104,9 +117,12 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-_VALUE = r'"(?:[^"\\]|\\.)*"|%(?:[^%\\]|\\.)*%|[^\s()&|,\]\}]+'
+_STRING, _EXPRESSION = r'"(?:[^"\\]|\\.)*"', r"%(?:[^%\\]|\\.)*%"
+_VALUE = rf"{_STRING}|{_EXPRESSION}|[^\s()&|,\]\}}]+"
+_QUOTED_NAME = r"\[\s*(?:'[^']*'|\"[^\"]*\"|\d+)\s*\]"
+_SELECTOR = re.compile(rf"\$(?:\.[\w-]+|\.?{_QUOTED_NAME})+")
 _CONDITION = re.compile(
-    r"\s*(?P<selector>\$(?:\.[\w*-]+|\[[^\]]+\])+|\$?\w+)\s*"
+    rf"\s*(?P<selector>{_SELECTOR.pattern}|\w+)\s*"
     rf"(?:(?P<exists>NOT\s+EXISTS|EXISTS)|IS\s+(?P<is>NULL|TRUE|FALSE)|(?P<sign>!=|<=|>=|=|<|>)\s*(?P<value>{_VALUE}))",
     re.DOTALL | re.IGNORECASE,
 )
@@ -117,7 +133,12 @@ _IS = {"NULL": None, "TRUE": True, "FALSE": False}
 def _json_pattern(text: str) -> Pattern:
     if not text.endswith("}"):
         raise BadPattern(f"Invalid filter pattern: {text}")
-    test, selectors = _Conditions(text[1:-1], _select_json).read()
+    conditions = _Conditions(text[1:-1], _select_json)
+    test, selectors = conditions.read()
+    wrong = next((name for name in selectors if not name.startswith("$")), None)
+    if wrong is not None:
+        raise BadPattern(f"Invalid filter pattern: the selector '{wrong}' has to begin with '$'")
+    _count_expressions(text)
 
     def find(message: str) -> Found | None:
         start = message.find("{")
@@ -158,8 +179,16 @@ class _Everything(dict[str, Any]):
 MISSING: Any = object()
 
 
+def _count_expressions(text: str) -> None:
+    count = len(re.findall(r"%(?:[^%\\]|\\.)*%", re.sub(r'"(?:[^"\\]|\\.)*"', "", text)))
+    if count > _IN_STRUCTURES:
+        raise BadPattern(
+            f"Invalid filter pattern: {count} regular expressions, at most {_IN_STRUCTURES} are allowed"
+        )
+
+
 def _select_json(document: Any, selector: str) -> Any:
-    for name, position in re.findall(r"\.([\w-]+|\*)|\[\s*\"?([^\]\"]+)\"?\s*\]", selector):
+    for name, position in re.findall(r"\.([\w-]+)|\[\s*[\"']?([^\]\"']+)[\"']?\s*\]", selector):
         if isinstance(document, dict) and name and name in document:
             document = document[name]
         elif isinstance(document, list) and position.isdigit() and int(position) < len(document):
@@ -176,15 +205,17 @@ def _fields_pattern(text: str) -> Pattern:
         raise BadPattern(f"Invalid filter pattern: {text}")
     names: list[str] = []
     tests: list[Callable[[dict[str, Any]], bool]] = []
-    for index, part in enumerate(_split_fields(text[1:-1])):
-        named = re.match(r"\s*(\w+|\.\.\.)", part)
-        name = named[1] if named else f"field{index}"
-        names.append(name)
-        if name != "..." and re.search(r"=|<|>", part):
-            test, _selectors = _Conditions(
-                part, lambda found, key: found.get(key.lstrip("$"), MISSING)
-            ).read()
+    for part in _split_fields(text[1:-1]):
+        named = re.match(r"\s*(\w+|\.\.\.|\Z)", part)
+        if named is None:
+            raise BadPattern(f"Invalid filter pattern: {text}")
+        names.append(named[1])
+        if part[named.end() :].strip():
+            test, _selectors = _Conditions(part, lambda found, key: found.get(key, MISSING)).read()
             tests.append(test)
+    if names.count("...") > 1:
+        raise BadPattern(f"Invalid filter pattern: {text}")
+    _count_expressions(text)
 
     def find(message: str) -> Found | None:
         found = _take_fields(names, _fields(message))
@@ -196,7 +227,14 @@ def _fields_pattern(text: str) -> Pattern:
 
 
 def _split_fields(text: str) -> list[str]:
-    return [part for part in re.split(r",(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", text) if part.strip()]
+    """The parts between commas that stand neither in quotation marks nor in an expression."""
+    parts = [""]
+    for piece in re.findall(rf"{_STRING}|{_EXPRESSION}|,|.", text, re.DOTALL):
+        if piece == ",":
+            parts.append("")
+        else:
+            parts[-1] += piece
+    return parts
 
 
 def _fields(message: str) -> list[str]:
@@ -208,17 +246,15 @@ def _fields(message: str) -> list[str]:
 
 
 def _take_fields(names: list[str], fields: list[str]) -> dict[str, Any] | None:
-    if "..." in names:
-        gap = names.index("...")
-        after = len(names) - gap - 1
-        if len(fields) < gap + after:
-            return None
-        paired = [*zip(names[:gap], fields, strict=False)]
-        paired += zip(names[gap + 1 :], fields[len(fields) - after :] if after else [], strict=False)
-        return dict(paired)
-    if len(fields) != len(names):
+    """Fields by their names; those without one by their numbers, from 1."""
+    gap = names.index("...") if "..." in names else len(names)
+    after = max(len(names) - gap - 1, 0)
+    if len(fields) < gap + after or (gap == len(names) and len(fields) != gap):
         return None
-    return dict(zip(names, fields, strict=True))
+    chosen = [*names[:gap], *[""] * (len(fields) - gap - after), *names[len(names) - after :]]
+    return {
+        name or str(number): value for number, (name, value) in enumerate(zip(chosen, fields, strict=True), 1)
+    }
 
 
 class _Conditions:
@@ -298,15 +334,24 @@ def _comparison(sign: str, wanted: str) -> Callable[[Any], bool]:
     text = re.sub(r"\\(.)", r"\1", wanted[1:-1]) if wanted.startswith('"') else wanted
     if sign not in ("=", "!="):
         raise BadPattern(f"'{text}' is not a number")
-    glob = re.compile(".*".join(re.escape(part) for part in text.split("*")), re.DOTALL)
+    glob = _glob(text)
 
     def test(value: Any) -> bool:
-        if value is MISSING or value is None:
+        # A selector has to lead to a value; of a list or an object nothing is true.
+        if value is MISSING or value is None or isinstance(value, list | dict):
             return False
         shown = value if isinstance(value, str) else json.dumps(value)
         return (glob.fullmatch(shown) is not None) == (sign == "=")
 
     return test
+
+
+def _glob(text: str) -> re.Pattern[str]:
+    """An asterisk stands for anything before or after a text, and within it for itself."""
+    inner = text.strip("*")
+    before = ".*" if text.startswith("*") else ""
+    after = ".*" if text.endswith("*") else ""
+    return re.compile(f"{before}{re.escape(inner)}{after}", re.DOTALL)
 
 
 def _compares(compare: Callable[[Any, Any], bool], value: float | None, wanted: float, sign: str) -> bool:

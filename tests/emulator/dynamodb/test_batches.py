@@ -83,7 +83,7 @@ def test_a_missing_table_is_told(table: Any) -> None:
 def test_the_fault_hands_back_its_share_and_nothing_is_lost_by_trying_again(
     table: Any, faults: Faults
 ) -> None:
-    faults.set("dynamodb.unprocessed", share=0.2)
+    faults.begin("dynamodb.unprocessed", {"share": 0.2})
     left = table.batch_write_item(RequestItems={"ledger": puts(*range(25))})["UnprocessedItems"]
     assert (len(left["ledger"]), count(table)) == (5, 20)
     while left:

@@ -102,6 +102,8 @@ def variables(exchange: Exchange, answer: Answer) -> dict[str, str]:
             "error.message": answer.text,
             "error.messageString": f'"{answer.text}"',
         }
+    if stage.canary is not None:
+        known["isCanaryRequest"] = str(stage.canary).lower()
     if rest:
         known.pop("routeKey", None)
     return _caller(exchange) | known

@@ -125,6 +125,8 @@ class DataPlane:
             if found.kind is Kind.REST:
                 return answers.message(403, "Forbidden", kind="ForbiddenException")
             return answers.message(404, "Not Found")
+        if self._core.faults.region_down(found.region):
+            return answers.message(503, "Service Unavailable")
         host = f"{api_id}.execute-api.{found.region}.amazonaws.com"
         if int(environ.get("CONTENT_LENGTH") or 0) > BODY_LIMIT_BYTES:
             return _too_large(stage.kind)
@@ -255,6 +257,7 @@ class DataPlane:
         context = payload_1(request, stage, route, exchange.values, exchange.started)["requestContext"]
         context |= {"authorizer": exchange.let_in.authorizer} if exchange.let_in.authorizer else {}
         context["identity"] |= exchange.let_in.identity
+        context |= {"isCanaryRequest": stage.canary} if stage.canary is not None else {}
         sources = Sources(request, stage, route, exchange.values, context)
         began = self._core.clock.time()
         try:
@@ -399,6 +402,7 @@ class DataPlane:
             status=answer.status,
             latency_ms=exchange.latency_ms,
             **({"api_name": stage.api_name} if stage.api_name else {}),
+            **({"canary": stage.canary} if stage.canary is not None else {}),
             function=exchange.function,
             **({"reason": answer.error or f"answered {answer.status}"} if answer.status >= 400 else {}),
         )

@@ -197,6 +197,8 @@ class Stage:
     log_format: str = ""
     api_name: str = ""
     """The API's name, by which the metrics of REST APIs are told apart; empty for HTTP APIs."""
+    canary: bool | None = None
+    """Whether this request is the canary's; None for a stage that has none."""
     traced: bool = False
     throttles: Mapping[str, Throttle] = field(default_factory=dict)
     """By ``METHOD /path`` of REST APIs, route key of HTTP APIs, or ``*`` for all the others."""

@@ -8,6 +8,7 @@ from typing import Any
 from moto.apigateway.models import Integration, Method, RestAPI, Stage
 
 from sandbox.emulator.calls import AwsError
+from sandbox.emulator.fabric.apigateway import canaries
 from sandbox.emulator.fabric.apigateway.snapshots import is_true
 
 __all__ = ["bad_path", "is_true", "patch_api", "patch_integration", "patch_method", "patch_stage"]
@@ -75,7 +76,11 @@ def _patch_binary_types(api: RestAPI, kind: str, path: str, value: str) -> None:
 def patch_stage(stage: Stage, operations: Operations, deployments: Container[str]) -> None:
     """Change a stage; ``deployments`` are the ids it may point to."""
     for operation in operations:
+        if operation.get("op") == "copy" and canaries.promote(stage, operation):
+            continue
         kind, path, value = _parts(operation)
+        if canaries.patch(stage, operation, deployments):
+            continue
         if path == "/deploymentId" and kind == "replace":
             if value not in deployments:
                 raise AwsError("BadRequestException", "Deployment id does not exist")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,7 @@ from sandbox.emulator.fabric.apigateway.dataplane import DataPlane
 from sandbox.emulator.fabric.apigateway.deployments import Deployments
 from sandbox.emulator.fabric.apigateway.http_control import HttpControl
 from sandbox.emulator.fabric.apigateway.rest_control import RestControl
+from sandbox.emulator.fabric.apigateway.tags import Tags
 from sandbox.emulator.fabric.web import Web
 from sandbox.emulator.functions.contract import Functions
 from sandbox.emulator.telemetry.traces.service import Traces
@@ -28,14 +30,15 @@ class ApiGateway:
         web: Web | None = None,
         traces: Traces | None = None,
     ) -> None:
-        deployments = Deployments()
+        deployments = Deployments(random.Random(f"apigateway:{core.account_id}"))
         self._rest = RestControl(core, deployments)
+        self._tags = Tags(core)
         self._http = HttpControl(core, deployments)
         self._plane = DataPlane(core, functions, deployments, keys, traces or Traces(core), web)
 
     def handlers(self) -> Handlers:
         """The operations it takes over from moto."""
-        return {**self._rest.handlers(), **self._http.handlers()}
+        return {**self._rest.handlers(), **self._tags.handlers(), **self._http.handlers()}
 
     def find(self, host: str, path: str) -> bool:
         """Whether an HTTP request is for a deployed API.

@@ -34,7 +34,9 @@ class WellKnown:
         match = _PATH.fullmatch(raw_path(environ))
         with self._core.dispatch_lock:
             pool = pools.find(match[2], match[1]) if match else None
-        if match is None or pool is None:
+        if match is not None and self._core.faults.region_down(match[1]):
+            status, told = "503 Service Unavailable", {"message": "Service Unavailable"}
+        elif match is None or pool is None:
             status, told = "404 Not Found", {"message": "User pool does not exist."}
         else:
             status, told = "200 OK", public_keys(pool) if match[3] == "jwks.json" else _configuration(pool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from sandbox.emulator.calls import carrying, trace_header
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.eventbridge.inputs import make_input
 from sandbox.emulator.fabric.eventbridge.targets import Delivery, DeliveryFailed, RuleName, Targets
+from sandbox.emulator.faults.deliveries import twice
 
 # Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html
 MOST_RETRIES = 185
@@ -35,17 +37,26 @@ class Courier:
         text = make_input(target, event, reserved)
         since = self._core.clock.time()
         delivery = Delivery(rule, target, event, text, since, hops, trace_header())
-        self._plan(delivery, retries=0, delay_s=0.0)
+        for _ in range(2 if twice(self._core, "events", rule.arn) else 1):
+            self._plan(delivery, retries=0, delay_s=0.0)
 
-    def _plan(self, delivery: Delivery, *, retries: int, delay_s: float) -> None:
+    def _plan(self, delivery: Delivery, *, retries: int, delay_s: float, waited: bool = False) -> None:
         self._core.work.submit(
-            lambda: self._try(delivery, retries),
+            lambda: self._try(delivery, retries, waited=waited),
             label=f"events: {delivery.rule.name} → {delivery.target['Arn']}",
             delay_s=delay_s,
         )
 
-    def _try(self, delivery: Delivery, retries: int) -> None:
+    def _try(self, delivery: Delivery, retries: int, *, waited: bool = False) -> None:
+        label = f"events: {delivery.rule.name}"
+        again = functools.partial(self._try, delivery, retries, waited=waited)
+        if self._core.faults.hold(delivery.rule.region, again, label=label):
+            return
         try:
+            late_s = self._targets.meet_faults(delivery)
+            if late_s and not waited:
+                self._plan(delivery, retries=retries, delay_s=late_s, waited=True)
+                return
             with carrying(delivery.trace_header):
                 self._targets.deliver(delivery)
         except DeliveryFailed as failure:

@@ -20,9 +20,16 @@ from sandbox.emulator.fabric.eventbridge.api_destinations import ApiDestinations
 from sandbox.emulator.fabric.eventbridge.inputs import find
 from sandbox.emulator.fabric.sqs.mailroom import Mailroom
 from sandbox.emulator.fabric.web import Web
+from sandbox.emulator.faults.deliveries import trouble
 from sandbox.emulator.functions.contract import Functions
 
 SERVICE = "events.amazonaws.com"
+# The API calls that deliveries amount to which are made without one.
+_AMOUNTS_TO = {
+    "events": ("events", "PutEvents"),
+    "logs": ("logs", "PutLogEvents"),
+    "sqs": ("sqs", "SendMessage"),
+}
 
 # Puts an event on a bus; given by the service, since a bus's rules are its business.
 ToBus = Callable[[Arn, Mapping[str, Any], int], None]
@@ -83,6 +90,23 @@ class Targets:
         self._functions = functions
         self._mailroom = mailroom
         self._to_bus = to_bus
+
+    def meet_faults(self, delivery: Delivery) -> float:
+        """How late a delivery is that makes no API call here; one that does, and a function, meet their own.
+
+        Raises:
+            DeliveryFailed: the target's service can't take it at the moment.
+        """
+        target = str(delivery.target["Arn"])
+        operation = _AMOUNTS_TO.get(target.split(":")[2] if target.count(":") > 4 else "")
+        if operation is None or "api-destination/" in target:
+            return 0.0
+        met = trouble(self._core, *operation, target, SERVICE)
+        if met.error is not None:
+            throttled = "Thrott" in met.error.code
+            code = "THROTTLING" if throttled else "SDK_CLIENT_ERROR"
+            raise DeliveryFailed(code, str(met.error), retry=throttled or met.error.status >= 500)
+        return met.delay_s
 
     def deliver(self, delivery: Delivery) -> None:
         """Hand an event over.

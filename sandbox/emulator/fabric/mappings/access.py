@@ -11,6 +11,8 @@ from sandbox.emulator.calls import Principal
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.arns import Arn
 from sandbox.emulator.fabric.mappings.validation import refused
+from sandbox.emulator.faults.calls import Trouble
+from sandbox.emulator.faults.deliveries import trouble
 
 _QUEUE = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
 _STREAM = {
@@ -47,6 +49,11 @@ class RoleAccess:
                 f"Cannot access stream {self._source}. Please ensure the role can perform the {listed} "
                 "Actions on your stream in IAM."
             )
+
+    def trouble(self, operation: str) -> Trouble:
+        """What a fault puts in the way of polling."""
+        service = "dynamodbstreams" if self._source.service == "dynamodb" else self._source.service
+        return trouble(self._core, service, operation, str(self._source), self._principal)
 
     def refusal(self, operation: str) -> str:
         """Why the role may not do this to the source, in AWS's words; empty when it may."""

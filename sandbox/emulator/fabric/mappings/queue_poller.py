@@ -88,7 +88,9 @@ class SqsPoller:
     def _label(self, what: str) -> str:
         return f"sqs:{self._mapping.source.name} → {self._consumer.name}: {what}"
 
-    def _poll(self) -> None:
+    def _poll(self, *, waited: bool = False) -> None:
+        if self._core.faults.hold(self._mapping.region, self._poll, label=self._label("poll")):
+            return  # It stays planned.
         with self._lock:
             self._poll_planned = False
         queue = self._mailroom.find_queue(str(self._mapping.source))
@@ -99,7 +101,16 @@ class SqsPoller:
             return
         refusal = self._access.refusal("ReceiveMessage")
         if refusal:
-            self._blocked(refusal)
+            self._blocked("AccessDenied", refusal, _BACKOFF_LIMIT_S)
+            return
+        met = self._access.trouble("ReceiveMessage")
+        if met.error is not None:
+            self._blocked(met.error.code, str(met.error), 1.0)
+            return
+        if met.delay_s and not waited:
+            self._core.work.submit(
+                lambda: self._poll(waited=True), label=self._label("poll"), delay_s=met.delay_s
+            )
             return
         if not self._take_slot():
             return
@@ -117,11 +128,11 @@ class SqsPoller:
                 self._keep_slot()
             self._invoke(_Batch(queue, tuple(part), payload, visible_at))
 
-    def _blocked(self, refusal: str) -> None:
-        """The function's role may not receive: the messages stay, and Lambda keeps trying."""
+    def _blocked(self, code: str, refusal: str, delay_s: float) -> None:
+        """The function's role may not receive, or SQS fails: the messages stay, and Lambda keeps trying."""
         self._mapping.last_result = f"PROBLEM: {refusal}"
-        self._report("AccessDenied", (), reason=refusal)
-        self._core.work.submit(self.wake, label=self._label("retry after refusal"), delay_s=_BACKOFF_LIMIT_S)
+        self._report(code, (), reason=refusal)
+        self._core.work.submit(self.wake, label=self._label("retry after refusal"), delay_s=delay_s)
 
     def _window_is_over(self, available: int) -> bool:
         """Whether a batch may be taken: it is full, there is no window, or the window has passed."""
@@ -207,10 +218,12 @@ class SqsPoller:
             reports = self._mapping.settings.reports_failures
             failed = records.failed_ids(outcome.payload, ids) if reports else []
         done = [each for each in batch.messages if each.id not in failed]
-        refusal = self._access.refusal("DeleteMessage") if done else ""
+        refusal, code = self._access.refusal("DeleteMessage") if done else "", "AccessDenied"
+        if done and not refusal and (error := self._access.trouble("DeleteMessage").error) is not None:
+            refusal, code = str(error), error.code
         if refusal:
             done = []  # They come back when they are visible again.
-            self._report("AccessDenied", batch.messages, reason=refusal)
+            self._report(code, batch.messages, reason=refusal)
         for each in batch.messages:
             if each in done:
                 self._mailroom.delete(batch.queue, each.receipt)
@@ -244,6 +257,7 @@ class SqsPoller:
             target=self._consumer.arn,
             mapping=self._mapping.uuid,
             messages=[each.id for each in messages],
+            sent_during=[each.sent_during for each in messages if each.sent_during],
             **({"reason": reason} if reason else {}),
             **detail,
         )

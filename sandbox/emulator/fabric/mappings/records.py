@@ -23,6 +23,7 @@ class Received:
     id: str
     receipt: str
     trace_header: str
+    sent_during: str
     record: dict[str, Any]
 
 
@@ -44,7 +45,7 @@ def receive(message: Message, source: Arn) -> Received:
     }
     if digest := attributes_digest(message.attributes):
         record["md5OfMessageAttributes"] = digest
-    return Received(message.id, message.receipt, message.trace_header, record)
+    return Received(message.id, message.receipt, message.trace_header, message.sent_during, record)
 
 
 def wanted(record: dict[str, Any], patterns: Sequence[Pattern], payload: str = "body") -> bool:

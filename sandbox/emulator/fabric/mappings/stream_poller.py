@@ -17,6 +17,7 @@ from sandbox.emulator.fabric.mappings.model import Polled, StartingPosition, Str
 from sandbox.emulator.fabric.mappings.tumbling import Window, in_first_window
 from sandbox.emulator.fabric.streams import Record, Shard, Stream, Streams
 from sandbox.emulator.fabric.streams.model import TRIM_HORIZON
+from sandbox.emulator.faults.deliveries import twice
 from sandbox.emulator.functions.contract import InvokeOutcome
 from sandbox.emulator.work import WorkItem
 
@@ -27,7 +28,8 @@ _BACKOFF_LIMIT_S = 60.0
 class _Batch:
     """Records that go to the function together; of the counts only ``retries`` has a quota.
 
-    ``final`` is the invocation that ends a tumbling window, with no records.
+    ``final`` is the invocation that ends a tumbling window, with no records; ``repeated`` what a fault has
+    the function do again.
     """
 
     records: tuple[Record, ...]
@@ -35,6 +37,7 @@ class _Batch:
     invoked: int = 0
     refused: int = 0
     final: bool = False
+    repeated: bool = False
 
 
 @dataclass(slots=True)
@@ -139,20 +142,27 @@ class StreamPoller:
         source = self._mapping.source
         return f"{source.service}:{source.resource.split('/')[1]}"
 
-    def _poll(self) -> None:
+    def _poll(self, *, waited: bool = False) -> None:
+        if self._core.faults.hold(self._mapping.region, self._poll, label=self._label("poll")):
+            return  # It stays planned.
         with self._lock:
             self._poll_planned = False
         refusal = self._access.refusal("GetRecords")
         if refusal:
-            self._mapping.last_result = f"PROBLEM: {refusal}"
-            self._report("AccessDenied", (), reason=refusal)
+            self._blocked("AccessDenied", refusal, _BACKOFF_LIMIT_S)
+            return
+        met = self._access.trouble("GetRecords")
+        if met.error is not None:
+            self._blocked(met.error.code, str(met.error), 1.0)
+            return
+        if met.delay_s and not waited:
             self._core.work.submit(
-                self.wake, label=self._label("retry after refusal"), delay_s=_BACKOFF_LIMIT_S
+                lambda: self._poll(waited=True), label=self._label("poll"), delay_s=met.delay_s
             )
             return
         with self._reading:
             shards = self._stream.shards()
-            closed = {shard.id for shard in shards if shard.closed}
+            closed = {shard.id: shard for shard in shards if shard.closed}
             for shard in shards:
                 reader = self._readers.get(shard.id)
                 if reader is None:  # A child of a split or a merge: everything in it is new.
@@ -163,14 +173,24 @@ class StreamPoller:
             for lane in reader.lanes:
                 self._feed(lane)
 
-    def _finished(self, shard_id: str, closed: set[str]) -> bool:
-        """Whether everything in a shard was processed, so that what came after it may be."""
+    def _blocked(self, code: str, refusal: str, delay_s: float) -> None:
+        """The role may not read, or the stream's service fails: Lambda keeps trying."""
+        self._mapping.last_result = f"PROBLEM: {refusal}"
+        self._report(code, (), reason=refusal)
+        self._core.work.submit(self.wake, label=self._label("retry after refusal"), delay_s=delay_s)
+
+    def _finished(self, shard_id: str, closed: dict[str, Shard]) -> bool:
+        """Whether everything in a shard and before it was processed, so that what came after it may be.
+
+        A shard that never held a record is only as far as those that it came from.
+        """
         reader = self._readers.get(shard_id)
         if reader is None or shard_id not in closed:
             return reader is None
         with self._lock:
             idle = all(lane.empty for lane in reader.lanes)
-        return idle and reader.position >= self._stream.latest(shard_id)
+        done = idle and reader.position >= self._stream.latest(shard_id)
+        return done and all(self._finished(parent, closed) for parent in closed[shard_id].parents)
 
     def _read(self, shard: Shard, reader: _ShardReader) -> None:
         found = self._stream.read(shard.id, reader.position)
@@ -290,7 +310,7 @@ class StreamPoller:
         self._report(result, batch.records, outcome, left, **why)
         self._mapping.last_result = "OK" if not left else "PROBLEM: Function call failed"
         if not left:
-            self._go_on(lane)
+            self._done(lane, batch)
             return
         settings = self._settings
         if settings.bisects and len(batch.records) > 1:
@@ -304,6 +324,14 @@ class StreamPoller:
             return
         again = replace(batch, records=left, retries=batch.retries + 1)
         self._retry(lane, [again], _backoff(again.retries))
+
+    def _done(self, lane: _Lane, batch: _Batch) -> None:
+        """On to the next batch, unless a fault has this one come again."""
+        once = batch.repeated or lane.tumbling is not None
+        if not once and twice(self._core, self._mapping.source.service, self._stream.arn):
+            self._retry(lane, [_Batch(batch.records, repeated=True)], 0.0)
+        else:
+            self._go_on(lane)
 
     def _finish_window(self, lane: _Lane, batch: _Batch, outcome: InvokeOutcome) -> None:
         """The function has been told of a window's end, or has failed to take note."""

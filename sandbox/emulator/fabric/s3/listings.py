@@ -11,8 +11,8 @@ from typing import Any
 
 from sandbox.emulator.faults import Faults
 from sandbox.emulator.patches import replaces
+from sandbox.faults.reads import ShortPages
 
-FAULT = "s3.short_pages"
 _faults: Faults | None = None
 
 
@@ -29,9 +29,9 @@ def obey(faults: Faults) -> None:
 )
 def _shorten(original: Callable[..., Any]) -> Callable[..., Any]:
     def truncate_result(backend: Any, result_keys: Any, max_keys: int) -> Any:
-        fault = _faults.find(FAULT) if _faults is not None else None
+        fault = _faults.find(ShortPages) if _faults is not None else None
         if fault is not None and max_keys > 0:
-            max_keys = min(max_keys, max(int(fault.get("keys", 100)), 1))
+            max_keys = min(max_keys, fault.keys)
         return original(backend, result_keys, max_keys)
 
     return truncate_result

@@ -19,6 +19,7 @@ from sandbox.emulator.fabric.s3 import configuration, events, patches
 from sandbox.emulator.fabric.s3.configuration import Configuration, Rule
 from sandbox.emulator.fabric.s3.events import Change, ObjectState
 from sandbox.emulator.fabric.sqs import Mailroom
+from sandbox.emulator.faults.deliveries import retry_s, trouble, twice
 from sandbox.emulator.functions.contract import Functions
 
 _SERVICE = "s3.amazonaws.com"
@@ -27,6 +28,7 @@ _CAUSED_BY = {
     "CompleteMultipartUpload": "s3:ObjectCreated:CompleteMultipartUpload",
     "CopyObject": "s3:ObjectCreated:Copy",
     "DeleteObjectTagging": "s3:ObjectTagging:Delete",
+    "PostObject": "s3:ObjectCreated:Post",
     "PutObject": "s3:ObjectCreated:Put",
     "PutObjectAcl": "s3:ObjectAcl:Put",
     "PutObjectTagging": "s3:ObjectTagging:Put",
@@ -93,6 +95,8 @@ class Notifications:
         with self._lock:
             wanted = self._configurations.get(bucket)
         call = current_call.get()
+        if call is not None and call.operation == "PostObject" and event == "s3:ObjectCreated:Put":
+            event = "s3:ObjectCreated:Post"
         if wanted is None or (call is not None and event != _CAUSED_BY.get(call.operation, event)):
             return
         change = self._describe(event, bucket, state)
@@ -181,15 +185,32 @@ class Notifications:
 
     def _submit(self, bucket: FakeBucket, rule: Rule, event: str, message: dict[str, Any]) -> None:
         header = trace_header()
+        label = f"s3:{bucket.name} → {rule.target.service}:{rule.target.name}"
 
-        def deliver() -> None:
+        def deliver(tries: int = 0) -> None:
+            if self._core.faults.hold(bucket.region_name, deliver, label=label):
+                return
+            wait_s = self._must_wait(bucket, rule, event, tries)
+            if wait_s:
+                self._core.work.submit(lambda: deliver(tries + 1), label=label, delay_s=wait_s)
+                return
             with carrying(header):
                 self._deliver(bucket, rule, event, message)
 
-        self._core.work.submit(
-            deliver,
-            label=f"s3:{bucket.name} → {rule.target.service}:{rule.target.name}",
-        )
+        for _ in range(2 if twice(self._core, "s3", bucket.arn) else 1):
+            self._core.work.submit(deliver, label=label)
+
+    def _must_wait(self, bucket: FakeBucket, rule: Rule, event: str, tries: int) -> float:
+        """Seconds until a queue may be tried, because a fault stands in the way; 0: go on."""
+        if rule.target.service != "sqs":
+            return 0.0  # Functions and topics meet faults when they are invoked and published to.
+        met = trouble(self._core, "sqs", "SendMessage", str(rule.target), _SERVICE)
+        if met.error is not None:
+            wait_s = retry_s(tries)
+            why = f"target refused: {met.error}, again in {wait_s:g} s"
+            self._note(bucket, event, "", "retry", target=str(rule.target), reason=why)
+            return wait_s
+        return met.delay_s if not tries else 0.0
 
     def _deliver(self, bucket: FakeBucket, rule: Rule, event: str, message: dict[str, Any]) -> None:
         target = rule.target

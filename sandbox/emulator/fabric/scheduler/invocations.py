@@ -70,6 +70,9 @@ class Invocations:
         )
 
     def _try(self, invocation: Invocation) -> None:
+        label = f"schedule {invocation.schedule_arn}"
+        if self._core.faults.hold(invocation.region, lambda: self._try(invocation), label=label):
+            return
         try:
             call = target_call(
                 invocation.target, invocation.text(), self._core.gateway_port, invocation.region

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import json
@@ -20,6 +21,7 @@ from sandbox.emulator.fabric.sns.endpoints import PENDING, PROTOCOLS, Endpoints
 from sandbox.emulator.fabric.sns.messages import Notification, Publication, passes
 from sandbox.emulator.fabric.sqs import Mailroom
 from sandbox.emulator.fabric.web import OutOfReach, Web
+from sandbox.emulator.faults.deliveries import held_back_s, retry_s, trouble, twice
 from sandbox.emulator.functions.contract import Functions
 
 _SERVICE = "sns.amazonaws.com"
@@ -34,6 +36,8 @@ class _Lane:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     waiting: deque[Notification] = field(default_factory=deque)
+    tries: int = 0
+    waited: bool = False
 
 
 class Sns:
@@ -107,7 +111,9 @@ class Sns:
             return
         label = f"sns:{topic.name} → {subscription.protocol}:{subscription.endpoint}"
         if not topic.fifo_topic:
-            self._core.work.submit(lambda: self._deliver(subscription, notification), label=label)
+            late_s = held_back_s(self._core, "sns", topic.arn)
+            for _ in range(2 if twice(self._core, "sns", topic.arn) else 1):
+                self._plan(subscription, notification, late_s)
         elif self._is_repeated(topic, published):
             why = "the topic took a message with this deduplication id in the last five minutes"
             self._report(subscription, notification, "deduplicated", why)
@@ -115,6 +121,15 @@ class Sns:
             lane = self._lanes.setdefault(subscription.arn, _Lane())
             lane.waiting.append(notification)
             self._core.work.submit(lambda: self._deliver_next(subscription, lane), label=label)
+
+    def _plan(
+        self, subscription: Any, notification: Notification, delay_s: float = 0.0, tries: int = 0
+    ) -> None:
+        self._core.work.submit(
+            functools.partial(self._deliver, subscription, notification, tries, waited=tries > 0),
+            label=f"sns:{subscription.topic.name} → {subscription.protocol}:{subscription.endpoint}",
+            delay_s=delay_s,
+        )
 
     def _is_repeated(self, topic: Any, published: Publication) -> bool:
         """Whether a FIFO topic took another message with this deduplication id in the last five minutes."""
@@ -127,8 +142,23 @@ class Sns:
         return first != published.id
 
     def _deliver_next(self, subscription: Any, lane: _Lane) -> None:
+        label = f"sns:{subscription.topic.name}"
+        region = Arn.parse(subscription.topic.arn).region
+        if self._core.faults.hold(region, lambda: self._deliver_next(subscription, lane), label=label):
+            return
         with lane.lock:
-            self._deliver(subscription, lane.waiting.popleft())
+            if not lane.waiting:
+                return
+            wait_s = self._must_wait(subscription, lane.waiting[0], lane.tries, waited=lane.waited)
+            if not wait_s:
+                lane.tries, lane.waited = 0, False
+                self._hand_to(subscription, lane.waiting.popleft())
+                return
+            # The whole lane waits, or the order would be lost.
+            lane.tries, lane.waited = lane.tries + 1, True
+            self._core.work.submit(
+                lambda: self._deliver_next(subscription, lane), label=f"{label}: retry", delay_s=wait_s
+            )
 
     def _numbered(self, call: Call, result: dict[str, Any]) -> dict[str, Any]:
         if not str(call.params.get("TopicArn", "")).endswith(".fifo"):
@@ -143,7 +173,33 @@ class Sns:
             self._sequence_numbers[message_id] = str(10**19 + next(self._numbers) * 1000)
         return self._sequence_numbers[message_id]
 
-    def _deliver(self, subscription: Any, notification: Notification) -> None:
+    def _deliver(
+        self, subscription: Any, notification: Notification, tries: int = 0, *, waited: bool = False
+    ) -> None:
+        """Hand a standard topic's notification to its subscriber, or see to it that this happens later."""
+        label = f"sns:{subscription.topic.name}"
+        again = functools.partial(self._deliver, subscription, notification, tries, waited=waited)
+        if self._core.faults.hold(notification.region, again, label=label):
+            return
+        wait_s = self._must_wait(subscription, notification, tries, waited=waited)
+        if wait_s:
+            self._plan(subscription, notification, wait_s, tries + 1)
+        else:
+            self._hand_to(subscription, notification)
+
+    def _must_wait(self, subscription: Any, notification: Notification, tries: int, *, waited: bool) -> float:
+        """Seconds until a queue may be tried, because a fault stands in the way; 0: go on."""
+        if subscription.protocol != "sqs":
+            return 0.0  # A function meets its faults when it is invoked.
+        met = trouble(self._core, "sqs", "SendMessage", subscription.endpoint, _SERVICE)
+        if met.error is not None:
+            wait_s = retry_s(tries)
+            why = f"target refused: {met.error}, again in {wait_s:g} s"
+            self._report(subscription, notification, "retry", why)
+            return wait_s
+        return 0.0 if waited else met.delay_s
+
+    def _hand_to(self, subscription: Any, notification: Notification) -> None:
         if subscription.protocol in PROTOCOLS:
             self._post_to_endpoint(subscription, notification, 0)
             return

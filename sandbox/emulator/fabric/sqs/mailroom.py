@@ -12,11 +12,13 @@ from weakref import WeakKeyDictionary
 
 from moto.sqs.models import Queue, sqs_backends
 
+from sandbox.emulator.calls import whence
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.arns import Arn
 from sandbox.emulator.fabric.sqs.errors import invalid_receipt, invalid_value
 from sandbox.emulator.fabric.sqs.messages import Message, State
 from sandbox.emulator.fabric.sqs.store import QueueStore
+from sandbox.emulator.faults.deliveries import held_back_s, twice
 from sandbox.emulator.work import WorkItem
 
 # A clock that jumps does not wake a waiting thread, so long polls look this often (wall seconds).
@@ -77,8 +79,11 @@ class Mailroom:
                 deduplication_id=deduplication_id if queue.fifo_queue else "",
                 sequence_number=str(self._sequence) if queue.fifo_queue else "",
                 trace_header=trace_header,
+                sent_during=whence().get("during", ""),
             )
             delay = float(queue.delay_seconds) if delay_s is None else delay_s
+            if not queue.fifo_queue:
+                delay += held_back_s(self._core, "sqs", queue.queue_arn)
             store.add(message, now, delay_s=delay)
             if queue.fifo_queue:
                 store.remember(message, scope, now)
@@ -139,7 +144,20 @@ class Mailroom:
             if message is not None and (not store.fifo or message.receipt == receipt):
                 store.remove(message)
                 self.watch(queue, "Deleted", 1)
+                self._deliver_again(queue, store, message)
             self._announce(store)
+
+    def _deliver_again(self, queue: Queue, store: QueueStore, message: Message) -> None:
+        """A copy of a deleted message that a server of a standard queue still has, under a fault.
+
+        Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/standard-queues-at-least-once-delivery.html
+        """
+        if store.fifo or message.repeated or not twice(self._core, "sqs", queue.queue_arn):
+            return
+        message.repeated = True
+        message.receives = max(0, message.receives - 1)
+        message.receipt = ""
+        store.add(message, self._core.clock.time())
 
     def change_visibility(self, queue: Queue, receipt: str, visibility_s: float) -> None:
         """Hide a received message for ``visibility_s`` from now.
@@ -186,6 +204,15 @@ class Mailroom:
             self._announce(store)
             self._announce(arrived)
         return True
+
+    def discard(self, queue: Queue, message_id: str) -> None:
+        """Forget a message, whoever has it; none of this id is no error."""
+        with self._changed:
+            store = self._store(queue)
+            message = store.messages.get(message_id)
+            if message is not None:
+                store.remove(message)
+                self._announce(store)
 
     def purge(self, queue: Queue) -> None:
         """Delete every message."""

@@ -26,7 +26,10 @@ class State(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class Message:
-    """A stored message. Times are seconds since the epoch; ``epoch`` outdates heap entries."""
+    """A stored message. Times are seconds since the epoch; ``epoch`` outdates heap entries.
+
+    ``sent_during`` is the request id of the API call that sent it, if one did.
+    """
 
     id: str
     body: str
@@ -38,12 +41,15 @@ class Message:
     deduplication_id: str = ""
     sequence_number: str = ""
     trace_header: str = ""
+    sent_during: str = ""
     state: State = State.READY
     epoch: int = 0
     receives: int = 0
     first_received_at: float = 0.0
     receipt: str = ""
     dead_letter_source: str = ""
+    repeated: bool = False
+    """It was deleted once already, and came again."""
 
     def system_attributes(self) -> dict[str, str]:
         """The attributes SQS itself keeps, all of them strings."""

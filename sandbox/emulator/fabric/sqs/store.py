@@ -71,6 +71,8 @@ class QueueStore:
             self.remove(oldest)
         while (due := self.next_change()) is not None and due <= now:
             message = heapq.heappop(self._waiting)[3]
+            if message.state is State.DELAYED and not self.fifo:
+                message.order = next(_order)  # Behind those that could be received before it.
             self._leave(message)
             self._make_ready(message)
 

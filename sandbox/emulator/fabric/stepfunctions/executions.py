@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
 import random
 import threading
@@ -73,7 +74,8 @@ class Execution:
         self._logs = LogSink(core, machine, arn)
         self.history = History(core.clock.now, self._logs.note, None if machine.express else EVENTS_LIMIT)
         label = f"state machine {machine.name}"
-        self._weaver = Weaver(core.work, completions, label, trace_header)
+        hold = functools.partial(core.faults.hold, machine.region, label=label)
+        self._weaver = Weaver(core.work, completions, label, trace_header, hold)
         tasks = Integrations(core, self.history, executions, self._assume, machine.region, label)
         maps = DistributedMaps(
             self.history,

@@ -66,12 +66,21 @@ class Weaver:
     What they call belongs to the trace that ``trace_header`` names.
     """
 
-    def __init__(self, work: WorkQueue, completions: Completions, label: str, trace_header: str = "") -> None:
+    def __init__(
+        self,
+        work: WorkQueue,
+        completions: Completions,
+        label: str,
+        trace_header: str = "",
+        hold: Callable[[Callable[[], None]], bool] = lambda _action: False,
+    ) -> None:
         self.lock = threading.RLock()
         self.work = work
         self.completions = completions
         self.label = label
         self.trace_header = trace_header
+        self.hold = hold
+        """Keeps what a dark region would do until it is back; false while it is not dark."""
 
     def start(
         self, make: Callable[[Fiber], Branch], done: Callable[[Any, StatesError | None], None]
@@ -268,6 +277,8 @@ class Fiber:
         self.weaver.work.submit(lambda: self._perform(effect, ticket), label=effect.label)
 
     def _perform(self, call: Call, ticket: int) -> None:
+        if self.weaver.hold(lambda: self._perform(call, ticket)):
+            return
         try:
             with carrying(self.weaver.trace_header):
                 value = call.action()

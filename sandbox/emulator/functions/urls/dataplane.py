@@ -82,6 +82,8 @@ class UrlDataPlane:
         url = self._urls.find(url_id)
         if url is None:
             return _refused(403, "AccessDeniedException", None), None
+        if self._core.faults.region_down(url.name.region):
+            return _refused(503, "ServiceUnavailableException", "Service Unavailable"), None
         if int(environ.get("CONTENT_LENGTH") or 0) > REQUEST_LIMIT_BYTES:
             return _refused(413, "RequestEntityTooLargeException", "Request Entity Too Large"), None
         raw = read_environ(environ)

@@ -75,6 +75,15 @@ class Guard:
             raise Denied(error, replace(record, message=message))
         return record
 
+    def resources_of(self, call: Call) -> tuple[str, ...]:
+        """The ARNs that a call is about; none when nobody has written down which."""
+        asked = Asked(call.service, call.operation, call.params, call.account_id, call.region, self._facts)
+        with self._lock:
+            try:
+                return tuple(dict.fromkeys(each.resource for each in authorisations(asked)))
+            except Unmapped:
+                return ()
+
     def hide_missing_object(self, call: Call) -> None:
         """S3 does not tell that an object is missing to somebody who may not list its bucket.
 

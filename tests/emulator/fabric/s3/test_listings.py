@@ -38,12 +38,12 @@ def paged(s3: Any, operation: str) -> list[list[str]]:
 @pytest.mark.parametrize("operation", ["list_objects_v2", "list_objects"])
 def test_short_pages_hold_everything_together(s3: Any, faults: Faults, operation: str) -> None:
     assert paged(s3, operation) == [KEYS]
-    faults.set("s3.short_pages", keys=3)
+    faults.begin("s3.short_pages", {"keys": 3})
     assert paged(s3, operation) == [KEYS[:3], KEYS[3:6], KEYS[6:]]
 
 
 def test_a_short_page_tells_of_the_length_that_was_asked_for(s3: Any, faults: Faults) -> None:
-    faults.set("s3.short_pages", keys=3)
+    faults.begin("s3.short_pages", {"keys": 3})
     page = s3.list_objects_v2(Bucket="uploads", MaxKeys=5)
     assert (page["MaxKeys"], page["KeyCount"], page["IsTruncated"]) == (5, 3, True)
     assert s3.list_objects_v2(Bucket="uploads", MaxKeys=2)["KeyCount"] == 2

@@ -10,7 +10,7 @@ import pytest
 
 from sandbox.emulator.calls import Call
 from sandbox.emulator.faults import Faults
-from sandbox.emulator.meetings import Meetings
+from sandbox.emulator.faults.meetings import Meetings
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Crowd:
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8))
 
     def __post_init__(self) -> None:
-        self.faults.set("calls.meet", operation="s3:PutObject")
+        self.faults.begin("calls.meet", {"operation": "s3:PutObject"})
         self.meetings = Meetings(self.faults, lambda: self.running)
 
     def comes(self, environment: str, operation: str = "PutObject") -> Future[None]:

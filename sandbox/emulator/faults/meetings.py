@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 
 from sandbox.emulator.calls import Call
-from sandbox.emulator.faults import Faults
+from sandbox.emulator.faults.register import Faults
+from sandbox.faults.calls import CallsMeet
 
-FAULT = "calls.meet"
 _LIMIT_S = 5.0
 _LOOK_S = 0.02
 
@@ -29,12 +29,8 @@ class Meetings:
 
     def attend(self, call: Call) -> None:
         """Return when a call may go on."""
-        fault = self._faults.find(FAULT)
-        if (
-            fault is None
-            or not call.environment_id
-            or fault["operation"] != f"{call.service}:{call.operation}"
-        ):
+        fault = self._faults.find(CallsMeet)
+        if fault is None or not call.environment_id or fault.operation != f"{call.service}:{call.operation}":
             return
         ends = time.monotonic() + _LIMIT_S
         with self._met:

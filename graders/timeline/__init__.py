@@ -1,0 +1,1 @@
+"""What happened in an account, as one page to look at."""
