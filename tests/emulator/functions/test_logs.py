@@ -108,6 +108,22 @@ def test_json_logs_are_json_throughout(functions: Any) -> None:
     assert lines[3]["record"]["metrics"]["memorySizeMB"] == 128
 
 
+def test_an_exception_in_json_logs_is_one_json_line(functions: Any) -> None:
+    functions.create(
+        "def handler(event, context):\n    raise ValueError('no such order')\n",
+        LoggingConfig={"LogFormat": "JSON"},
+    )
+    request_id = functions.invoke()["ResponseMetadata"]["RequestId"]
+
+    told = [line for line in map(json.loads, functions.logs()) if "type" not in line]
+
+    assert [(line["level"], line["errorType"], line["errorMessage"]) for line in told] == [
+        ("ERROR", "ValueError", "no such order")
+    ]
+    assert told[0]["requestId"] == request_id
+    assert "in handler" in "".join(told[0]["stackTrace"])
+
+
 def test_what_is_printed_without_a_newline_is_logged(functions: Any) -> None:
     functions.create("import sys\ndef handler(event, context):\n    sys.stdout.write('no end')\n")
     functions.invoke()
