@@ -19,7 +19,7 @@ from benchmarks.figures import Bench
 from sandbox.providers.emulated import EmulatedProvider
 from settings import Settings
 
-TOPICS = ("accounts", "invocations", "deliveries", "gradings", "commands", "runtimes", "iam")
+TOPICS = ("accounts", "invocations", "deliveries", "telemetry", "gradings", "commands", "runtimes", "iam")
 
 
 def main(arguments: list[str]) -> None:

@@ -80,7 +80,7 @@ def set_fault(
     """
     with sandbox_errors():
         try:
-            wanted = read(fault, _read_settings(given)).shown()
+            wanted = read(fault, _read_settings(given)).given()
         except BadFault as error:
             stop(str(error), BAD_INPUT)
         account = kept().get(name or "")

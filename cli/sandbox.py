@@ -61,7 +61,12 @@ def up(as_json: bool, name: str, region: str) -> None:
         described = {"account_id": account.account_id, "name": account.name, "pid": account.pid}
         click.echo(json.dumps({**variables, **described}, indent=2))
         return
-    variables |= {"AWS_ACCOUNT_ID": account.account_id, "COLDSTART_SANDBOX": account.name}
+    variables |= {
+        "AWS_ACCOUNT_ID": account.account_id,
+        # Some operations (StartLiveTail, StartSyncExecution) put a prefix before the host; there is but one.
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+        "COLDSTART_SANDBOX": account.name,
+    }
     for key, value in variables.items():
         click.echo(f"export {key}={shlex.quote(value)};")
     say(f"Sandbox {account.name}: account {account.account_id} in {account.region} at {account.endpoint_url}")
@@ -178,7 +183,7 @@ def _stamp(when: datetime) -> str:
     help="Write a page instead, with logs, metrics, alarms and traces, to look through.",
 )
 def events(name: str | None, since: int, follow: bool, as_json: bool, html_file: Path | None) -> None:
-    """Print what happened: calls, deliveries, invocations, deployments, clock moves."""
+    """Print what happened: calls, deliveries, invocations, deployments, faults, clock moves."""
     with sandbox_errors():
         account = kept().get(name or "")
         if html_file:
@@ -321,10 +326,10 @@ def _listed(value: Any) -> str:
 @click.argument("address", metavar="URL")
 @named
 def url(address: str, name: str | None) -> None:
-    """Turn an AWS address (API, function URL, bucket, queue) into one that answers here."""
+    """Turn an AWS address (API, function URL, bucket, queue, name of a zone) into one that answers here."""
     with sandbox_errors():
         account = kept().get(name or "")
         turned = account.url(address)
         if turned == address and not address.startswith(account.endpoint_url):
-            stop(f"{address} is not an address of AWS.", BAD_INPUT)
+            stop(f"{address} is not an address of AWS, nor a name in a hosted zone.", BAD_INPUT)
         click.echo(turned)

@@ -43,6 +43,13 @@ from graders.findings import (
 )
 from graders.functions import FunctionView, Invocation
 from graders.iam.declared import Right, right
+from graders.observability.alarms import AlarmView, StateChange, rings
+from graders.observability.correlation import Correlation
+from graders.observability.leaks import Leak, find_leaks
+from graders.observability.lines import LogLine, bytes_per
+from graders.observability.metrics import Counted, Series
+from graders.observability.subscribers import Subscriber
+from graders.observability.traces import TraceView
 from graders.partners import Partner, PartnerCall, most_at_once
 from graders.sandbox import Sandbox, Stack, StackResource
 from graders.telemetry import InvocationRecord, LogEvent, Mark
@@ -89,11 +96,14 @@ __all__ = [
     "RES",
     "SEC",
     "AccessKeys",
+    "AlarmView",
     "ApiStage",
     "Baseline",
     "Bucket",
     "Check",
+    "Correlation",
     "Count",
+    "Counted",
     "DeploymentFailed",
     "Did",
     "Dimension",
@@ -102,7 +112,9 @@ __all__ = [
     "H",
     "Invocation",
     "InvocationRecord",
+    "Leak",
     "LogEvent",
+    "LogLine",
     "Mark",
     "Meaning",
     "N",
@@ -117,16 +129,22 @@ __all__ = [
     "Right",
     "Sandbox",
     "Saw",
+    "Series",
     "Stack",
     "StackResource",
+    "StateChange",
+    "Subscriber",
     "Subscription",
     "Template",
+    "TraceView",
     "V",
     "Visibility",
     "WebAnswer",
+    "bytes_per",
     "check",
     "control",
     "failed",
+    "find_leaks",
     "inconclusive",
     "most_at_once",
     "not_assessed",
@@ -137,5 +155,6 @@ __all__ = [
     "passed",
     "right",
     "rights",
+    "rings",
     "stack_parameters",
 ]

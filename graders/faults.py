@@ -38,7 +38,7 @@ class Faults:
         if needs is not None and needs not in self._account.capabilities:
             raise NotAssessed(f"This backend does not provide {needs}, which the fault `{fault.name}` needs.")
         if self._account.backend == "emulated":
-            fault_id = self._account.begin_fault(fault.name, fault.shown())
+            fault_id = self._account.begin_fault(fault.name, fault.given())
             try:
                 yield
             finally:

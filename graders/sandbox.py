@@ -21,6 +21,12 @@ from graders.functions import FunctionView, Invocation, describe, invoke, renew_
 from graders.iam.declared import Right
 from graders.iam.inspection import Inspector
 from graders.iam.verdict import judge_rights
+from graders.names import resolve
+from graders.observability.alarms import AlarmView, alarm, whole_periods
+from graders.observability.lines import LogLine, read_lines
+from graders.observability.metrics import Counted, counted
+from graders.observability.subscribers import Subscriber, subscriber
+from graders.observability.traces import TraceView, new_trace, read_traces, traces_since
 from graders.partners import Partner
 from graders.telemetry import InvocationRecord, LogEvent, Mark
 from graders.template import Template
@@ -188,16 +194,27 @@ class Sandbox:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         keys: AccessKeys | None = None,
+        client: str = "",
     ) -> WebAnswer:
         """One web request to an API or function URL of the stack, with exactly these headers and bytes.
 
         ``keys`` sign it for an API: the account's own, or those of a :meth:`caller`. Any status is an answer,
-        not an exception.
+        not an exception. The address may be a name in a hosted zone of the account: it leads where its
+        records say at that time. A ``client`` with a name of its own asks for it again only when the time
+        to live is over; one without asks each time.
 
         Raises:
-            ResourceNotFound: the address is not that of an API or function URL; the check fails.
+            ResourceNotFound: the address is none of the account's; the check fails.
         """
-        return ask(self.account, method, address, headers or {}, body, keys)
+        return ask(self.account, method, address, headers or {}, body, keys, client)
+
+    def resolve(self, name: str, kind: str = "A") -> tuple[str, ...]:
+        """What Route 53 answers for a name at this moment; nothing if it has no answer.
+
+        Raises:
+            ResourceNotFound: the account has no hosted zone that the name lies in; the check fails.
+        """
+        return resolve(self.account, name, kind)
 
     def caller(self, *statements: Mapping[str, Any]) -> AbstractContextManager[AccessKeys]:
         """Access keys of a new role that may do what these statements say, for the time of the block."""
@@ -262,11 +279,38 @@ class Sandbox:
         Raises:
             ResourceNotFound: there is no such alarm.
         """
-        return telemetry.alarm_state(self.account, name)
+        return self.alarm(name).state
+
+    def alarm(self, name: str) -> AlarmView:
+        """An alarm: its state, what it watches, whom it tells, and when it rang.
+
+        Raises:
+            ResourceNotFound: there is no such alarm.
+        """
+        return alarm(self.account, name)
+
+    def whole_periods(self, count: int, period_s: int = 60) -> Iterator[int]:
+        """The beginnings of so many periods of alarms; what is done between two of them is within one."""
+        return whole_periods(self.account, count, period_s)
+
+    def subscriber(self, topic_arn: str) -> AbstractContextManager[Subscriber]:
+        """A queue of our own that hears what is published to a topic, for the time of the block.
+
+        Raises:
+            ResourceNotFound: there is no such topic.
+        """
+        return subscriber(self.account, topic_arn)
+
+    def counted(self, namespace: str) -> Counted:
+        """The metrics of a namespace as they are now; ``.since(earlier)`` is what came on top."""
+        return counted(self.account, namespace)
 
     def metric_sums(self, namespace: str, metric: str) -> dict[str, float]:
         """A metric's sums over the last hours, by its dimensions as JSON."""
-        return telemetry.metric_sums(self.account, namespace, metric)
+        return {
+            json.dumps([{"Name": name, "Value": value} for name, value in each.dimensions]): each.total
+            for each in counted(self.account, namespace, metric).series.values()
+        }
 
     # --- time
 
@@ -352,6 +396,25 @@ class Sandbox:
     def logs(self, group: str, since: Mark | None = None) -> list[LogEvent]:
         """The events of a log group, oldest first; empty when there is no such group."""
         return telemetry.logs(self.account, group, since)
+
+    def lines(self, *functions: str, since: Mark | None = None) -> list[LogLine]:
+        """What functions wrote (all of the stack's without names), without the platform's own lines.
+
+        ``since`` is a moment at which none of them ran.
+        """
+        return read_lines(self.account, map(self.function, functions or self.stack.functions), since)
+
+    def new_trace(self) -> tuple[str, str]:
+        """A trace id, and the ``x-amzn-trace-id`` that has a request recorded under it."""
+        return new_trace(self.now())
+
+    def find_trace(self, trace_id: str) -> TraceView | None:
+        """A trace, None when nobody told of it."""
+        return next(iter(read_traces(self.account, [trace_id])), None)
+
+    def traces(self, since: Mark) -> list[TraceView]:
+        """All traces that began since a moment."""
+        return traces_since(self.account, since.at)
 
     def log_groups(self) -> dict[str, int]:
         """The days that each log group of the account keeps its events, 0 for ever, by name."""

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from dataclasses import dataclass
 from typing import Any
 
-from graders.errors import ResourceNotFound
 from graders.evidence.aws import is_missing
 from graders.functions import FunctionView
 from sandbox.account import Account
-
-_METRICS_SINCE = dt.timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,39 +109,6 @@ def log_groups(account: Account) -> dict[str, int]:
         if not page.get("nextToken"):
             return found
         arguments["nextToken"] = page["nextToken"]
-
-
-def alarm_state(account: Account, name: str) -> str:
-    """The state of a metric alarm or a composite one.
-
-    Raises:
-        ResourceNotFound: there is no such alarm.
-    """
-    page = account.client("cloudwatch").describe_alarms(
-        AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"]
-    )
-    for item in (*page.get("MetricAlarms", ()), *page.get("CompositeAlarms", ())):
-        return str(item["StateValue"])
-    raise ResourceNotFound(f"There is no alarm `{name}`.", look=("Outputs in template.yaml",))
-
-
-def metric_sums(account: Account, namespace: str, metric: str) -> dict[str, float]:
-    """A metric's sums over the last hours, by its dimensions as JSON."""
-    client = account.client("cloudwatch")
-    now = account.now()
-    totals = {}
-    for item in client.list_metrics(Namespace=namespace, MetricName=metric)["Metrics"]:
-        points = client.get_metric_statistics(
-            Namespace=namespace,
-            MetricName=metric,
-            Dimensions=item["Dimensions"],
-            StartTime=now - _METRICS_SINCE,
-            EndTime=now + dt.timedelta(minutes=1),
-            Period=60,
-            Statistics=["Sum"],
-        )["Datapoints"]
-        totals[json.dumps(item["Dimensions"])] = float(sum(point["Sum"] for point in points))
-    return totals
 
 
 def _is_of(subject: str, name: str) -> bool:

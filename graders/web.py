@@ -16,6 +16,7 @@ from sandbox.signing import signed
 
 # What a template may give as the address of an API: the grader calls no other host for a learner.
 _OF_AWS = re.compile(r"[a-z0-9]+\.(execute-api\.[a-z0-9-]+\.amazonaws\.com|lambda-url\.[a-z0-9-]+\.on\.aws)")
+_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)+")
 _TIMEOUT_S = 35.0  # An API waits 30 seconds for its function.
 
 
@@ -48,22 +49,25 @@ def ask(
     headers: Mapping[str, str],
     body: bytes,
     keys: AccessKeys | None = None,
+    client: str = "",
 ) -> WebAnswer:
     """Send one request to an address of the stack, signed if there are keys; redirects are not followed.
 
+    ``client`` keeps what a name of the account's hosted zones was last told to be for its time to live.
+
     Raises:
-        ResourceNotFound: it is not the https address of an API or function URL of AWS.
+        ResourceNotFound: it is not the https address of an API, a function URL or a name of the account's.
         OSError: nobody answered.
     """
     named = urlsplit(address)
-    if named.scheme != "https" or not _OF_AWS.fullmatch(named.netloc.lower()):
+    url = _reachable(account, address, client) if named.scheme == "https" else ""
+    if not url:
         raise ResourceNotFound(
             f"`{address}` is not the address of an API or a function URL.",
-            hint="It begins with https:// and names {api}.execute-api.{region}.amazonaws.com"
-            " or {id}.lambda-url.{region}.on.aws.",
+            hint="It begins with https:// and names {api}.execute-api.{region}.amazonaws.com,"
+            " {id}.lambda-url.{region}.on.aws or a name in a hosted zone of the account.",
             look=("Outputs in template.yaml",),
         )
-    url = account.url(address)
     if keys is not None:
         headers = signed(method, url, headers, body, keys, region=account.region)
     target = urlsplit(url)
@@ -77,3 +81,13 @@ def ask(
         return WebAnswer(answer.status, told, answer.read())
     finally:
         connection.close()
+
+
+def _reachable(account: Account, address: str, client: str) -> str:
+    """Where an address of the account's answers; empty for any other."""
+    host = urlsplit(address).netloc.lower()
+    if _OF_AWS.fullmatch(host):
+        return account.url(address)
+    url = account.url(address, client) if _NAME.fullmatch(host) else address
+    known = url != address and urlsplit(url).path.startswith("/_aws/name/")
+    return url if known else ""

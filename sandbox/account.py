@@ -92,8 +92,12 @@ class Account(Protocol):
     def active_faults(self) -> list[dict[str, Any]]:
         """The faults that are on, the earliest first: ``id``, ``name``, ``settings``, ``began``, ``ends``."""
 
-    def url(self, address: str) -> str:
-        """An AWS address (execute-api, function URL, bucket, queue) as one that answers from here."""
+    def url(self, address: str, client: str = "") -> str:
+        """An AWS address (execute-api, function URL, bucket, queue) as one that answers from here.
+
+        So is one at a name of the account's hosted zones: ``client`` keeps what that name was last told
+        to be for its time to live; without a client it is looked up each time.
+        """
 
     def close(self) -> None:
         """End the account and everything in it. Idempotent."""

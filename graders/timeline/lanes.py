@@ -179,17 +179,15 @@ def _short(name: str) -> str:
 
 
 def _faults(recording: Recording) -> Iterator[Item]:
-    """From when a fault was set until it was cleared."""
-    lit: dict[str, Mapping[str, Any]] = {}
+    """From when a fault began until it was ended."""
+    begun: dict[str, Mapping[str, Any]] = {}
     for event in (each for each in recording.events if each["kind"] == "fault"):
-        if event["outcome"] in ("set", "begun", "began", "on"):
-            lit[event["subject"]] = event
-            continue
-        ended = list(lit) if event["subject"] == "all" else [event["subject"]]
-        for name in ended:
-            if (start := lit.pop(name, None)) is not None:
-                yield _fault(start, seconds(event["at"]))
-    for start in lit.values():
+        name = str(event["detail"].get("id", event["subject"]))
+        if event["outcome"] == "began":
+            begun[name] = event
+        elif (start := begun.pop(name, None)) is not None:
+            yield _fault(start, seconds(event["at"]))
+    for start in begun.values():
         yield _fault(start, recording.end)
 
 

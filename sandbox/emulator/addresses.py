@@ -30,3 +30,14 @@ def local(address: str, port: int) -> str:
     else:
         return address
     return urlunsplit(("http", f"127.0.0.1:{port}", f"{prefix}{path}", parts.query, parts.fragment))
+
+
+def named(address: str, port: int, client: str = "") -> str:
+    """``address``, at a name of the account's own zones, as a URL of the gateway on ``port``.
+
+    ``client`` keeps what it was told of the name as long as the time to live says; without, nobody does.
+    """
+    parts = urlsplit(address if "://" in address else f"https://{address}")
+    host = (parts.hostname or "").lower()
+    path = f"/_aws/name/{client}/{host}{parts.path or '/'}"
+    return urlunsplit(("http", f"127.0.0.1:{port}", path, parts.query, parts.fragment))

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from moto.core.base_backend import BackendDict
 from moto.moto_api._internal import mock_random
@@ -36,6 +37,7 @@ from sandbox.emulator.fabric.eventbridge.service import EventBridge
 from sandbox.emulator.fabric.kms import Keys
 from sandbox.emulator.fabric.mappings.service import EventSourceMappings
 from sandbox.emulator.fabric.pipes import Pipes
+from sandbox.emulator.fabric.route53 import Route53
 from sandbox.emulator.fabric.s3 import listings
 from sandbox.emulator.fabric.s3.notifications import Notifications
 from sandbox.emulator.fabric.s3.replication import Replication
@@ -73,7 +75,7 @@ ASSESSABLE = frozenset(
     (
         *("LX", "LE", "LA", "LC", "LV", "LP"),
         *("QE", "SE", "S3N", "SCH", "SF", "SR", "AG", "AH", "EB", "SNS"),
-        *("IE", "IS", "CM", "CA", "DD", "DE", "DG", "LG", "XR", "CF", "CD", "VC"),
+        *("IE", "IS", "CM", "CA", "DD", "DE", "DG", "LG", "XR", "CF", "CD", "VC", "R53"),
     )
 )
 assert ASSESSABLE <= CAPABILITIES
@@ -159,7 +161,12 @@ class EmulatedAccount:
         self.events = EventBridge(self.core, self.functions, queues.mailroom, web)
         mappings = EventSourceMappings(self.core, self.functions, queues.mailroom)
         self._telemetry = Telemetry(self.core, self.functions, queues.mailroom, self.events)
+        self.functions.watch_queues(self._telemetry.queued)
         apis = ApiGateway(self.core, self.functions, self.gateway.keys, web, traces)
+        self.names = Route53(
+            self.core, web, apis.domains, self._telemetry.alarms.state, self._telemetry.health
+        )
+        web.known = lambda name: self.names.find(name, "")
         pools = UserPools(self.core, self.functions)
         links = Links(self.faults)
         secrets, replicas = Secrets(self.core, self.functions), SecretReplicas(self.core, links)
@@ -189,6 +196,7 @@ class EmulatedAccount:
             expiry,
             GlobalTables(self.core, mappings.streams, links, expiry),
             apis,
+            self.names,
             pools,
             Keys(self.core),
             secrets,
@@ -200,6 +208,7 @@ class EmulatedAccount:
         self.gateway.data_planes.append(pools.pages)
         self.gateway.data_planes.append(formation.callbacks)
         self.gateway.data_planes.append(self.functions.addresses(self.gateway.keys))
+        self.gateway.data_planes.append(self.names)
         self.faults.hands = lambda: EmulatedHands(
             self.core,
             self._grader.principal,
@@ -279,30 +288,6 @@ class EmulatedAccount:
         """What each role and user is granted, used and was refused, as plain JSON."""
         return summary.of_principals(self.core, self.options.account_id)
 
-    def begin_fault(self, name: str, settings: Mapping[str, Any], for_s: float = 0.0) -> str:
-        """Switch a fault on, for ``for_s`` seconds of account time if that is given; its id.
-
-        Raises:
-            BadFault: there is none of this name, or its settings make no sense.
-        """
-        return self.faults.begin(name, settings, for_s=for_s)
-
-    def end_fault(self, fault_id: str) -> None:
-        """Undo one fault.
-
-        Raises:
-            BadFault: none of this id is on.
-        """
-        self.faults.end(fault_id)
-
-    def clear_faults(self) -> list[str]:
-        """Undo every fault; the ids of those that were on."""
-        return self.faults.clear()
-
-    def active_faults(self) -> list[dict[str, Any]]:
-        """The faults that are on, the earliest first, as plain JSON."""
-        return [active.as_json() for active in self.faults.active()]
-
     def inject(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Place an event of an AWS service on the default bus, as that service would.
 
@@ -312,9 +297,16 @@ class EmulatedAccount:
         at = {"account_id": self.options.account_id, "region": self.options.region}
         return {"id": self.events.inject(event, **at)}
 
-    def url(self, address: str) -> str:
-        """An AWS address as one that answers on this machine."""
-        return addresses.local(address, self.core.gateway_port)
+    def url(self, address: str, client: str = "") -> str:
+        """An AWS address, or one at a name of the account's zones, as one that answers on this machine.
+
+        ``client`` is who keeps what the name was last told to be, for its time to live.
+        """
+        turned = addresses.local(address, self.core.gateway_port)
+        host = urlsplit(address if "://" in address else f"https://{address}").hostname or ""
+        if turned == address and self.names.find(host, ""):
+            return addresses.named(address, self.core.gateway_port, client)
+        return turned
 
     def close(self) -> None:
         """Stop answering and end everything that was started."""

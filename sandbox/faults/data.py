@@ -99,8 +99,9 @@ class Rotate(MadeFault):
     """A secret gets another value; the one before is current again when the fault ends."""
 
     name: ClassVar[str] = "rotate"
+    hidden: ClassVar[frozenset[str]] = frozenset({"value"})
 
-    secret: str = Field(description="the secret's name or ARN")
+    secret: str = Field(min_length=1, description="the secret's name or ARN")
     value: str = Field(description="the new value")
 
     def make(self, aws: Hands) -> None:
@@ -128,7 +129,7 @@ class ThrottleTable(MadeFault, Striking):
     name: ClassVar[str] = "throttle_table"
     switched: ClassVar[bool] = True
 
-    table: str = Field(description="its name")
+    table: str = Field(min_length=1, description="its name")
 
     @field_validator("table")
     @classmethod
@@ -159,7 +160,7 @@ class SplitShards(MadeFault):
 
     name: ClassVar[str] = "split_shards"
 
-    stream: str = Field(description="the Kinesis stream's name")
+    stream: str = Field(min_length=1, description="the Kinesis stream's name")
 
     def make(self, aws: Hands) -> None:
         """Split one after the other, each in the middle of its hash keys."""
@@ -185,7 +186,7 @@ class RollShard(MadeFault):
     name: ClassVar[str] = "roll_shard"
     on_aws: ClassVar[bool] = False
 
-    table: str = Field(description="its name")
+    table: str = Field(min_length=1, description="its name")
 
     def make(self, aws: Hands) -> None:
         """Roll it."""

@@ -45,7 +45,7 @@ class Throttle(MadeFault):
 
     name: ClassVar[str] = "throttle"
 
-    function: str = Field(description=_FUNCTION)
+    function: str = Field(min_length=1, description=_FUNCTION)
     concurrency: int = Field(default=0, ge=0, description="how many at once; 0: none runs")
 
     def make(self, aws: Hands) -> None:
@@ -68,7 +68,7 @@ class StopConsumer(MadeFault):
 
     name: ClassVar[str] = "stop_consumer"
 
-    function: str = Field(description=_FUNCTION)
+    function: str = Field(min_length=1, description=_FUNCTION)
     source: str = Field(default="", description="only the mapping of this queue or stream (ARN)")
 
     def make(self, aws: Hands) -> None:
@@ -109,7 +109,7 @@ class NewEnvironments(MadeFault):
 
     name: ClassVar[str] = "new_environments"
 
-    function: str = Field(description=_FUNCTION)
+    function: str = Field(min_length=1, description=_FUNCTION)
 
     def make(self, aws: Hands) -> None:
         """Recycle all there are."""
@@ -124,7 +124,7 @@ class BadRelease(MadeFault):
 
     name: ClassVar[str] = "bad_release"
 
-    function: str = Field(description=f"{_FUNCTION}, or name:alias")
+    function: str = Field(min_length=1, description=f"{_FUNCTION}, or name:alias")
     breaks: Literal["raises", "hangs"] = Field(
         default="raises", description="how a made one is bad (Python and Node.js)"
     )

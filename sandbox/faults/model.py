@@ -30,13 +30,20 @@ class Fault(BaseModel):
     on_aws: ClassVar[bool] = False
     """Whether a real account has it, too."""
 
+    hidden: ClassVar[frozenset[str]] = frozenset()
+    """Settings that nobody is shown."""
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "name" in cls.__dict__ and cls.name:
             _KINDS[cls.name] = cls
 
     def shown(self) -> dict[str, Any]:
-        """The settings that were given, as plain JSON."""
+        """The settings that were given, as plain JSON; what is secret as asterisks."""
+        return {name: "***" if name in self.hidden else value for name, value in self.given().items()}
+
+    def given(self) -> dict[str, Any]:
+        """The settings that were given, as plain JSON that :func:`read` takes."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 

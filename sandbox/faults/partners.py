@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from sandbox.faults.made import Hands, MadeFault, configure, function_name
 
 # What tells the partner's code how to behave.
 VARIABLE = "BEHAVIOUR"
+
+
+def _parsed(value: Any) -> Any:
+    """An object, or its JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError("should be a JSON object") from None
 
 
 class Partner(MadeFault):
@@ -21,13 +31,13 @@ class Partner(MadeFault):
 
     name: ClassVar[str] = "partner"
 
-    function: str = Field(description="the partner's ARN")
+    function: str = Field(min_length=1, description="the partner's ARN")
     latency_ms: int = Field(default=0, ge=0, le=50_000, description="how long each call takes")
     failure: str = Field(default="", description="the error that calls end with; any class name")
     share: float = Field(default=1.0, gt=0, le=1, description="how many of the calls fail, 0 to 1")
     seed: int = Field(default=0, description="which calls make up the share")
     performed: bool = Field(default=False, description="a call that fails has done what it was asked to")
-    answer: dict[str, Any] = Field(
+    answer: Annotated[dict[str, Any], BeforeValidator(_parsed)] = Field(
         default={}, description="what answers have beside, or in place of, the usual"
     )
     concurrency: int | None = Field(

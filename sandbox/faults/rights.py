@@ -68,7 +68,8 @@ class Deny(MadeFault):
 class Close(MadeFault):
     """A queue, bucket, topic, table or secret lets nobody at its data, and a key is disabled.
 
-    The resource's own policy denies it to all but the grader.
+    The resource's own policy denies it to functions, services and everybody else but the account's
+    administrator.
     """
 
     name: ClassVar[str] = "close"

@@ -199,13 +199,9 @@ def _forget_ourselves(variables: dict[str, str], path: list[str]) -> None:
         del sys.modules[name]
     sys.argv[:] = ["/var/runtime/bootstrap", variables.get("_HANDLER", "")]
     bootstrap = sys.modules["awslambdaric.bootstrap"]
-    # These two are read from the environment when the module is imported.
-    bootstrap._AWS_LAMBDA_LOG_FORMAT = bootstrap.LogFormat.from_str(  # type: ignore[attr-defined]
-        variables.get("AWS_LAMBDA_LOG_FORMAT")
-    )
-    bootstrap._AWS_LAMBDA_LOG_LEVEL = bootstrap._get_log_level_from_env_var(  # type: ignore[attr-defined]
-        variables.get("AWS_LAMBDA_LOG_LEVEL")
-    )
+    # What it makes of a log format it decides when it is imported, which the parent did without one.
+    if variables.get("AWS_LAMBDA_LOG_FORMAT") == "JSON":
+        importlib.reload(bootstrap)
 
 
 def _flush() -> None:

@@ -23,6 +23,8 @@ from sandbox.supervisor.wire import NameTaken, NoSuchSandbox
 
 _GRACE_S = 15.0
 _END_TIMEOUT_S = 10.0
+# A fault may have to wait for a mapping to stop, or for a stream to be split.
+_FAULT_TIMEOUT_S = 180.0
 
 
 def _clients() -> Any:
@@ -275,23 +277,24 @@ class EmulatedAccount:
 
     def begin_fault(self, name: str, settings: Mapping[str, Any], for_s: float = 0.0) -> str:
         """Switch a fault on; its id. ``for_s`` ends it by the account's clock."""
-        return str(self._ask("begin_fault", name=name, settings=dict(settings), for_s=for_s))
+        given = {"name": name, "settings": dict(settings), "for_s": for_s}
+        return str(self._ask("begin_fault", _FAULT_TIMEOUT_S, **given))
 
     def end_fault(self, fault_id: str) -> None:
         """Undo one fault."""
-        self._ask("end_fault", fault_id=fault_id)
+        self._ask("end_fault", _FAULT_TIMEOUT_S, fault_id=fault_id)
 
     def clear_faults(self) -> list[str]:
         """Undo every fault; the ids of those that were on."""
-        return list(self._ask("clear_faults"))
+        return list(self._ask("clear_faults", _FAULT_TIMEOUT_S))
 
     def active_faults(self) -> list[dict[str, Any]]:
         """The faults that are on, the earliest first."""
         return list(self._ask("active_faults"))
 
-    def url(self, address: str) -> str:
-        """An AWS address as one that answers on this machine."""
-        return str(self._ask("url", address=address))
+    def url(self, address: str, client: str = "") -> str:
+        """An AWS address, or one of the account's own names, as one that answers on this machine."""
+        return str(self._ask("url", address=address, client=client))
 
     def inject(self, event: Mapping[str, Any]) -> Any:
         """Place an event of an AWS service on the account's default bus."""

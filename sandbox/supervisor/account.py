@@ -67,13 +67,13 @@ class Control:
             "timeline": lambda since=0: account.timeline(int(since)),
             "iam": account.iam,
             "decisions": lambda since=0: account.decisions(int(since)),
-            "begin_fault": lambda name, settings, for_s=0.0: account.begin_fault(
-                name, settings, float(for_s)
+            "begin_fault": lambda name, settings, for_s=0.0: account.faults.begin(
+                name, settings, for_s=float(for_s)
             ),
-            "end_fault": lambda fault_id: account.end_fault(fault_id),
-            "clear_faults": account.clear_faults,
-            "active_faults": account.active_faults,
-            "url": lambda address: account.url(address),
+            "end_fault": lambda fault_id: account.faults.end(fault_id),
+            "clear_faults": account.faults.clear,
+            "active_faults": lambda: [active.as_json() for active in account.faults.active()],
+            "url": lambda address, client="": account.url(address, client),
             "inject": lambda event: account.inject(event),
         }
 

@@ -18,19 +18,17 @@ from tests.cli.conftest import Shell, client
 
 
 def test_a_fault_is_set_listed_and_cleared(shell: Shell, up: dict[str, Any]) -> None:
-    fault_id = shell.run(
-        "fault", "set", "throttle_calls", "service=dynamodb", "operation=List*", "first=9"
-    ).strip()
-    with pytest.raises(ClientError, match="ProvisionedThroughputExceeded"):
+    wanted = ("service=dynamodb", "operation=List*", "code=AccessDeniedException", "first=9")
+    fault_id = shell.run("fault", "set", "errors", *wanted).strip()
+    with pytest.raises(ClientError, match="AccessDeniedException"):
         client(up, "dynamodb").list_tables()
 
-    listed = json.loads(shell.run("fault", "list", "--json"))["faults"]
-    assert [(each["id"], each["name"], each["ends"]) for each in listed] == [
-        (fault_id, "throttle_calls", None)
-    ]
-    assert listed[0]["settings"] == {"service": "dynamodb", "operation": "List*", "first": 9}
-    assert 0 < listed[0]["struck"] <= 9
-    assert f"{fault_id}  first=9 service=dynamodb operation=List*  since 2" in shell.run("fault", "list")
+    (listed,) = json.loads(shell.run("fault", "list", "--json"))["faults"]
+    assert (listed["id"], listed["name"], listed["ends"], listed["struck"]) == (fault_id, "errors", None, 1)
+    settings = {"service": "dynamodb", "operation": "List*", "code": "AccessDeniedException", "first": 9}
+    assert listed["settings"] == settings
+    told = shell.run("fault", "list")
+    assert told.startswith(f"{fault_id}  first=9 service=dynamodb operation=List* code=AccessDenied")
     shell.run("fault", "clear", fault_id)
 
     assert client(up, "dynamodb").list_tables()["TableNames"] == []
@@ -97,14 +95,22 @@ def test_a_package_is_taken_from_a_file(shell: Shell, up: dict[str, Any], tmp_pa
         (["set", "poison", "body=@/nowhere"], "/nowhere can't be read: No such file"),
         (["set", "latency", "seconds=1", "--for", "later"], "`later` is not a duration"),
         (["set", "deny", "actions=s3:*"], "give either `function` or `role`"),
-        (["clear", "latency-99"], "There is no fault with the id `latency-99`. None is on."),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_what_there_is(
-    shell: Shell, up: dict[str, Any], words: list[str], says: str
+    words: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = " ".join(shell.refused("fault", *words).split())
-    assert says in said
+    with pytest.raises(SystemExit) as ended:
+        command(words)
+
+    assert ended.value.code == 2
+    assert says in " ".join(capsys.readouterr().err.split())
+
+
+def test_an_id_that_is_not_on_is_refused(shell: Shell, up: dict[str, Any]) -> None:
+    assert "There is no fault with the id `latency-99`. None is on." in " ".join(
+        shell.refused("fault", "clear", "latency-99").split()
+    )
 
 
 def test_the_help_has_every_fault_and_every_setting() -> None:

@@ -116,7 +116,7 @@ class FakeAccount:
     def active_faults(self) -> list[dict[str, Any]]:
         return [{"id": name, "name": name} for name in self.faults]
 
-    def url(self, address: str) -> str:
+    def url(self, address: str, client: str = "") -> str:
         return address
 
     def close(self) -> None:

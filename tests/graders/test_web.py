@@ -34,7 +34,9 @@ class Recorder(BaseHTTPRequestHandler):
 def server(account: Any) -> Iterator[HTTPServer]:
     listening = HTTPServer(("127.0.0.1", 0), Recorder)
     listening.seen = []  # type: ignore[attr-defined]
-    account.url = lambda address: f"http://127.0.0.1:{listening.server_port}/{address.partition('.com/')[2]}"
+    account.url = lambda address, client="": (
+        f"http://127.0.0.1:{listening.server_port}/{address.partition('.com/')[2]}"
+    )
     thread = threading.Thread(target=listening.serve_forever)
     thread.start()
     yield listening

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
+import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,3 +125,28 @@ def test_a_wrong_key_and_an_unknown_service_are_told_in_words(shell: Shell) -> N
     assert "does not emulate" in told
     shell.environment["AWS_SECRET_ACCESS_KEY"] = "not-the-secret"
     assert "SignatureDoesNotMatch" in shell.run("aws", "sts", "get-caller-identity", succeeds=False)
+
+
+def test_aws_asks_logs_insights_and_tails_logs_live(shell: Shell) -> None:
+    group, stream = "--log-group-name=/shop", "--log-stream-name=s"
+    shell.run("aws", "logs", "create-log-group", group)
+    shell.run("aws", "logs", "create-log-stream", group, stream)
+    [found] = shell.aws("logs", "describe-log-groups")["logGroups"]
+    arn = found["arn"].removesuffix(":*")
+    tail = [shell.programs["aws"], "logs", "start-live-tail", "--log-group-identifiers", arn]
+    with subprocess.Popen(tail, env=shell.environment, stdout=subprocess.PIPE, text=True) as tailing:
+        assert tailing.stdout is not None
+        now = time.time()
+        while not (readable := select.select([tailing.stdout], [], [], 0)[0]):
+            # What comes in before the session begins is not part of it.
+            event = json.dumps([{"timestamp": int(time.time() * 1000), "message": '{"level": "ERROR"}'}])
+            shell.run("aws", "logs", "put-log-events", group, stream, "--log-events", event)
+        assert readable
+        assert tailing.stdout.readline() == '{"level": "ERROR"}\n'
+        tailing.terminate()
+    asked = ("--start-time", str(int(now) - 60), "--end-time", str(int(now) + 600), "--query-string")
+    query = shell.aws("logs", "start-query", group, *asked, "stats count(*) > 0 as some by level")["queryId"]
+    shell.run("coldstart", "sandbox", "settle")
+    answer = shell.aws("logs", "get-query-results", "--query-id", query)
+    assert answer["status"] == "Complete"
+    assert answer["results"] == [[{"field": "level", "value": "ERROR"}, {"field": "some", "value": "1"}]]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from sandbox.building.requirements import Installer, Requirements
+from sandbox.runtimes import public_layers
 from sandbox.runtimes.public_layers import PublicLayers
 
 POWERTOOLS = "arn:aws:lambda:eu-west-1:017000801446:layer:AWSLambdaPowertoolsPython"
@@ -48,6 +50,30 @@ def test_a_known_layer_holds_its_package_without_the_sdk(
     assert asked == [package]
     assert content is not None
     assert zipfile.ZipFile(io.BytesIO(content)).namelist() == ["python/tools/__init__.py"]
+
+
+def test_the_layer_for_typescript_is_installed_once_by_npm(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[list[str]] = []
+
+    def run(_language: str, command: list[str], *, folder: Path) -> subprocess.CompletedProcess[str]:
+        asked.append(command)
+        package = folder / "node_modules" / "@aws-lambda-powertools" / "logger"
+        package.mkdir(parents=True)
+        (package / "index.js").write_text("")
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(public_layers, "run_installer", run)
+    for number in (7, 41):
+        arn = f"arn:aws:lambda:eu-west-1:094274105915:layer:AWSLambdaPowertoolsTypeScriptV2:{number}"
+        content = PublicLayers(tmp_path).find(arn)
+        assert content is not None
+        names = zipfile.ZipFile(io.BytesIO(content)).namelist()
+        assert names == ["nodejs/node_modules/@aws-lambda-powertools/logger/index.js"]
+    [command] = asked
+    assert "--ignore-scripts" in command
+    assert "@aws-lambda-powertools/tracer@2" in command
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ class Ending(StrEnum):
     CAUGHT = "the state's `Catch`"
     FAILED_EXECUTION = "a failed execution"
     CALLER = "the caller, as an error"
+    DEPLOYMENT = "a failed deployment"
     ROLLBACK = "a stack that is rolled back"
     HISTORY = "the alarm's history"
     TOLD = "the timeline, with the reason"

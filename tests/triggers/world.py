@@ -16,8 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 # Services that rows let into functions, queues and topics.
-_SERVICES = ("s3", "sns", "events", "apigateway", "logs", "cloudwatch", "lambda.alarms.cloudwatch")
-_TRUSTED = ("lambda", "states", "events", "scheduler", "pipes", "apigateway", "logs")
+_SERVICES = (
+    *("s3", "sns", "events", "apigateway", "logs", "cloudwatch", "lambda.alarms.cloudwatch"),
+    *("cognito-idp", "secretsmanager"),
+)
+_TRUSTED = ("lambda", "states", "events", "scheduler", "pipes", "apigateway", "logs", "codedeploy")
 
 # Tells the ledger what it was given, then fails or answers whoever it was invoked by.
 _CODE = """
@@ -26,6 +29,19 @@ import boto3
 
 sqs = boto3.client("sqs")
 states = boto3.client("stepfunctions")
+
+def rotate(event):
+    secrets, which = boto3.client("secretsmanager"), {"SecretId": event["SecretId"]}
+    token = event["ClientRequestToken"]
+    if event["Step"] == "createSecret":
+        secrets.put_secret_value(
+            **which, ClientRequestToken=token, SecretString="rotated", VersionStages=["AWSPENDING"]
+        )
+    if event["Step"] == "finishSecret":
+        current = secrets.get_secret_value(**which)["VersionId"]
+        secrets.update_secret_version_stage(
+            **which, VersionStage="AWSCURRENT", MoveToVersionId=token, RemoveFromVersionId=current
+        )
 
 def handler(event, context):
     sqs.send_message(QueueUrl=os.environ["LEDGER"], MessageBody=json.dumps(event))
@@ -44,6 +60,21 @@ def handler(event, context):
         request = urllib.request.Request(event["ResponseURL"], json.dumps(answer).encode(), method="PUT")
         urllib.request.urlopen(request)
         return
+    if "triggerSource" in event:
+        return event
+    if "Step" in event:
+        return rotate(event)
+    if "LifecycleEventHookExecutionId" in event:
+        boto3.client("codedeploy").put_lifecycle_event_hook_execution_status(
+            deploymentId=event["DeploymentId"],
+            lifecycleEventHookExecutionId=event["LifecycleEventHookExecutionId"],
+            status="Succeeded",
+        )
+        return
+    if "methodArn" in event:
+        allow = {"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": event["methodArn"]}
+        policy = {"Version": "2012-10-17", "Statement": [allow]}
+        return {"principalId": "ann", "policyDocument": policy}
     if "token" in event:
         states.send_task_success(taskToken=event["token"], output=json.dumps({"called": "back"}))
     return {"statusCode": 200, "body": json.dumps({"answered": True})}

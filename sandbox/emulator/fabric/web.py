@@ -42,6 +42,8 @@ class Web:
     def __init__(self, application: Application, port: int) -> None:
         self._application = application
         self._port = port
+        self.known: Callable[[str], bool] = lambda name: False
+        """Whether a name lies in one of the account's hosted zones."""
 
     def send(
         self, method: str, url: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
@@ -51,7 +53,7 @@ class Web:
         Raises:
             OutOfReach: the account has no such address.
         """
-        parts = urlsplit(addresses.local(url, self._port))
+        parts = urlsplit(self._turned(url))
         try:
             here = parts.scheme in ("http", "https") and parts.hostname in _HERE and parts.port == self._port
         except ValueError:
@@ -85,3 +87,13 @@ class Web:
         content = b"".join(chunks)
         found = tuple((name.lower(), value) for name, value in seen[1])
         return Reply(int(seen[0].split()[0]), found, content)
+
+    def _turned(self, url: str) -> str:
+        turned = addresses.local(url, self._port)
+        try:
+            host = urlsplit(url).hostname or ""
+        except ValueError:
+            return turned
+        if turned == url and "." in host and host not in _HERE and self.known(host):
+            return addresses.named(url, self._port)
+        return turned

@@ -72,6 +72,8 @@ class Faults:
         self._account_id = account_id
         self._region = region
         self._lock = threading.RLock()
+        self._changing = threading.RLock()
+        """Held while something is changed by calls or given back: what one finds is what another left."""
         self._on: dict[str, Active] = {}
         self._numbers = itertools.count(1)
         self._listeners: list[Callable[[Fault], None]] = []
@@ -95,7 +97,14 @@ class Faults:
             BadFault: there is no such fault, or its settings make no sense.
         """
         fault = read(name, settings or {})
-        undos = self._made(fault)
+        if for_s < 0:
+            raise BadFault(f"Fault `{name}`: it can't end {-for_s:g} s ago.")
+        with self._changing:
+            active = self._register(fault, self._made(fault), for_s)
+        self._note(active, "began")
+        return active.id
+
+    def _register(self, fault: Fault, undos: list[Undo], for_s: float) -> Active:
         with self._lock:
             now = self.now()
             number = next(self._numbers)
@@ -109,8 +118,7 @@ class Faults:
                     delay_s=for_s,
                     observes=True,
                 )
-        self._note(active, "began")
-        return active.id
+        return active
 
     def end(self, fault_id: str) -> None:
         """Undo one fault.
@@ -125,7 +133,8 @@ class Faults:
                 raise BadFault(f"There is no fault with the id `{fault_id}`. {on}")
         if active.timer is not None and self._work is not None:
             self._work.cancel(active.timer)
-        problems = self._give_back(active)
+        with self._changing:
+            problems = self._give_back(active)
         self._note(active, "ended", **({"reason": "; ".join(problems)} if problems else {}))
         if isinstance(active.fault, RegionOutage):
             self._release()

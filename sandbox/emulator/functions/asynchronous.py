@@ -59,6 +59,9 @@ class _Queued:
 
 
 Run = Callable[[FunctionName, Invocation], InvokeOutcome]
+Watch = Callable[[FunctionName, str, float], None]
+"""Learns of a function's queue: that an event was received (1), how old it was in ms when it was handed
+over, that it was dropped (1): ``AsyncEventsReceived``, ``AsyncEventAge``, ``AsyncEventsDropped``."""
 
 
 class AsyncInvocations:
@@ -70,12 +73,14 @@ class AsyncInvocations:
         self._configs = configs
         self._run = run
         self._destinations = Destinations(core)
+        self.watch: Watch = lambda name, metric, value: None
 
     def submit(self, name: FunctionName, invocation: Invocation) -> None:
         """Queue an event. Never blocks. All its attempts belong to one trace."""
         now = self._core.clock.time()
         if TraceHeader.read(invocation.trace_header) is None:
             invocation = replace(invocation, trace_header=str(TraceHeader(new_trace_id(now))))
+        self.watch(name, "AsyncEventsReceived", 1)
         self._later(_Queued(name, invocation, now), 0.0)
         if twice(self._core, "lambda", name.arn):
             self._later(_Queued(name, invocation, now), 0.0)
@@ -103,7 +108,10 @@ class AsyncInvocations:
         if self._age_s(queued) > config.maximum_age_s:
             self._conclude(target, queued, config, "EventAgeExceeded", None)
             return
+        age_ms = self._age_s(queued) * 1000
         outcome = self._run(queued.name, queued.invocation)
+        if outcome.status < 400:
+            self.watch(queued.name, "AsyncEventAge", age_ms)
         if outcome.status == 404:
             self._lost(queued, AwsError(outcome.error_code, outcome.payload.decode(), 404))
         elif outcome.error_code == recursion.REFUSAL:
@@ -155,6 +163,8 @@ class AsyncInvocations:
             self._destinations.send(destination, result)
         if condition == "Success":
             return
+        # Dropped is what never was successful, also when a destination or a queue has it now.
+        self.watch(queued.name, "AsyncEventsDropped", 1)
         if target.dead_letter:
             self._destinations.send_dead_letter(target.dead_letter, result)
         if not destination and not target.dead_letter:
@@ -162,6 +172,7 @@ class AsyncInvocations:
 
     def _lost(self, queued: _Queued, error: AwsError) -> None:
         """The function is gone; so is the event, as on AWS."""
+        self.watch(queued.name, "AsyncEventsDropped", 1)
         self._record_lost(queued, error.code)
 
     def _record_lost(self, queued: _Queued, reason: str) -> None:

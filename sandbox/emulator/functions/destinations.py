@@ -113,7 +113,14 @@ class Destinations:
         body = result.invocation.payload.decode("utf-8", "replace") or "{}"
         if arn.split(":")[2] == "sns":
             self._perform(
-                arn, result, "sns", "publish", TopicArn=arn, Message=body, MessageAttributes=attributes
+                arn,
+                result,
+                "sns",
+                "publish",
+                dead_letter=True,
+                TopicArn=arn,
+                Message=body,
+                MessageAttributes=attributes,
             )
         else:
             self._perform(
@@ -121,6 +128,7 @@ class Destinations:
                 result,
                 "sqs",
                 "send_message",
+                dead_letter=True,
                 QueueUrl=self._queue_url(arn),
                 MessageBody=body,
                 MessageAttributes=attributes,
@@ -130,7 +138,16 @@ class Destinations:
         _, _, _, _, account_id, queue = arn.split(":")
         return f"http://127.0.0.1:{self._core.gateway_port}/{account_id}/{queue}"
 
-    def _perform(self, arn: str, result: Result, service: str, operation: str, **parameters: Any) -> None:
+    def _perform(
+        self,
+        arn: str,
+        result: Result,
+        service: str,
+        operation: str,
+        *,
+        dead_letter: bool = False,
+        **parameters: Any,
+    ) -> None:
         region = arn.split(":")[3] or result.version.region
         client = self._core.clients.client(service, region=region, principal=role_principal(result.version))
         outcome, message = "ok", ""
@@ -154,6 +171,7 @@ class Destinations:
             target=arn,
             condition=result.condition,
             request_id=result.invocation.request_id,
+            **({"dead_letter": True} if dead_letter else {}),
             **({"reason": f"target refused: {message or outcome}"} if outcome != "ok" else {}),
         )
 

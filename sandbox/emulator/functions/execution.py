@@ -72,6 +72,7 @@ class _Run:
     wall_ms: float = 0.0
     memory_mb: int = 0
     dropped_bytes: int = 0
+    concurrency: tuple[int, int] = (1, 1)
     failure: Failure | None = None
     payload: bytes = b""
 
@@ -98,6 +99,7 @@ class Executor:
         version = target.version
         run = _Run(version, InvocationLog(version, self._fleet.now_ms), time.monotonic())
         run.qualifier = target.name.qualifier
+        run.concurrency = self._fleet.concurrency(version)
         run.trace = self._tracer.begin(version, invocation.trace_header, invocation.linked_traces)
         run.environment = self._fleet.take_idle(version)
         if run.environment is None:
@@ -148,6 +150,7 @@ class Executor:
             spent = Spent((time.monotonic() - began) * 1000, *run.environment.used())
             run.init_ms = spent.unhindered_ms
             self._take_output(run)
+            run.log.init_done(run.init_ms)
             return
         self._init_failed(run, ended, "init", invocation)
         self._fleet.retire(run.environment)
@@ -300,6 +303,8 @@ class Executor:
             wall_ms=round(run.wall_ms, 2),
             init_ms=None if usage.init_ms is None else round(usage.init_ms, 2),
             billed_ms=usage.billed_ms,
+            concurrency=run.concurrency[0],
+            account_concurrency=run.concurrency[1],
             memory_mb=usage.memory_mb,
             output_bytes_dropped=run.dropped_bytes,
             trace_id=run.trace.header.trace_id if run.trace is not None else "",

@@ -92,6 +92,13 @@ class Fleet:
         with self._lock:
             return self._running.total()
 
+    def concurrency(self, version: FunctionVersion) -> tuple[int, int]:
+        """How many invocations are under way: of a function, and of all in its account and region."""
+        key = _key(version)
+        with self._lock:
+            everywhere = sum(count for each, count in self._running.items() if each[:2] == key[:2])
+            return self._running[key], everywhere
+
     def region_of(self, environment_id: str) -> str:
         """Where an environment is; empty when it has ended."""
         with self._lock:

@@ -16,6 +16,7 @@ from moto.logs.models import logs_backends
 
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.functions.credentials import role_principal
+from sandbox.emulator.functions.log_levels import application_line_is_kept, platform_event_is_kept
 from sandbox.emulator.functions.runtimes import version_arn, version_label
 from sandbox.emulator.functions.store import FunctionVersion
 
@@ -56,8 +57,11 @@ class InvocationLog:
         self._latest = 0
 
     def lines(self, lines: list[tuple[int, str]]) -> None:
-        """What the function printed."""
-        self.events += lines
+        """What the function printed; as JSON, only what its application log level lets through."""
+        lowest = self._version.log_level
+        self.events += [
+            (at, line) for at, line in lines if not self._json or application_line_is_kept(line, lowest)
+        ]
 
     def init_start(self, kind: str = ON_DEMAND) -> None:
         """A new environment starts."""
@@ -77,9 +81,21 @@ class InvocationLog:
             },
         )
 
+    def init_done(self, duration_ms: float) -> None:
+        """An init in front of an event went well; only detailed logs as JSON tell of it."""
+        if self._json:
+            self._init_runtime_done("init", "success")
+            self.init_report("init", duration_ms, "success")
+
+    def _init_runtime_done(self, phase: str, status: str, error_type: str = "") -> None:
+        record = {"initializationType": self._kind, "phase": phase, "status": status}
+        self._platform("initRuntimeDone", "", record | ({"errorType": error_type} if error_type else {}))
+
     def init_report(self, phase: str, duration_ms: float, status: str, error_type: str = "") -> None:
         """How an init ended that no REPORT will tell of: it failed, or it came before any event."""
         kind = f"\tError Type: {error_type}" if error_type else ""
+        if self._json and status != "success":
+            self._init_runtime_done(phase, status, error_type)
         record: dict[str, Any] = {
             "phase": phase,
             "status": status,
@@ -127,6 +143,9 @@ class InvocationLog:
         }
         if usage.error_type:
             record["errorType"] = usage.error_type
+        if self._json:
+            done = {"metrics": {"durationMs": metrics["durationMs"]}}
+            self._platform("runtimeDone", "", {**record, **done})
         self._platform(
             "report",
             f"REPORT RequestId: {request_id}\tDuration: {usage.duration_ms:.2f} ms\t"
@@ -138,6 +157,8 @@ class InvocationLog:
     def _platform(self, kind: str, text: str, record: dict[str, Any]) -> None:
         at = self._now_ms()
         if self._json:
+            if not platform_event_is_kept(kind, record, self._version.system_log_level):
+                return
             text = json.dumps({"time": timestamp(at), "type": f"platform.{kind}", "record": record})
         self.events.append((at, text))
 

@@ -22,7 +22,7 @@ from sandbox.emulator.functions.api.invoking import InvokeApi
 from sandbox.emulator.functions.api.permissions import Permissions
 from sandbox.emulator.functions.api.provisioned import ProvisionedConcurrency
 from sandbox.emulator.functions.api.versions import Versions
-from sandbox.emulator.functions.asynchronous import AsyncInvocations
+from sandbox.emulator.functions.asynchronous import AsyncInvocations, Watch
 from sandbox.emulator.functions.contract import InvokeOutcome
 from sandbox.emulator.functions.execution import INIT_LIMIT_S, Executor, Invocation
 from sandbox.emulator.functions.fleet import EnvironmentGateway, Fleet, Serve, Throttled
@@ -124,6 +124,10 @@ class FunctionService:
         for api in self._apis:
             handlers |= api.handlers()
         return handlers
+
+    def watch_queues(self, watch: Watch) -> None:
+        """Let ``watch`` learn of the asynchronous events of every function."""
+        self._asynchronous.watch = watch
 
     def addresses(self, keys: Keys) -> UrlDataPlane:
         """What answers at the functions' own addresses; ``keys`` are those that sign requests to them."""

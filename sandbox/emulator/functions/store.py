@@ -48,6 +48,7 @@ class FunctionVersion:
     log_group: str
     log_format: str
     log_level: str
+    system_log_level: str
 
     @property
     def arn(self) -> str:
@@ -150,6 +151,7 @@ class FunctionStore:
             log_group=logging["LogGroup"],
             log_format=logging["LogFormat"],
             log_level=logging.get("ApplicationLogLevel", ""),
+            system_log_level=logging.get("SystemLogLevel", ""),
         )
 
     def _layer(self, function: Any, arn: str) -> Archive:

@@ -114,14 +114,14 @@ def _end(outcome: InvokeOutcome, with_log: bool) -> dict[str, Any]:
     return end
 
 
-def frame(event: str, content_type: str, payload: bytes) -> bytes:
-    """One event of an event stream."""
+def frame(event: str, content_type: str, payload: bytes, *, kind: str = "event") -> bytes:
+    """One event of an event stream, or an ``exception`` that ends it."""
     headers = b"".join(
         _header(name, value)
         for name, value in (
-            (":event-type", event),
+            (f":{kind}-type", event),
             (":content-type", content_type),
-            (":message-type", "event"),
+            (":message-type", kind),
         )
     )
     # Three lengths and checksums around headers and payload; 16 bytes in all.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from http.client import responses
 from typing import Any, Protocol
@@ -27,8 +27,10 @@ from sandbox.emulator.faults import Faults
 from sandbox.emulator.faults.gate import Gate
 from sandbox.emulator.gateway import (
     answers,
+    bucket_cors,
     cbor,
     clients,
+    form_uploads,
     moto_app,
     operations,
     signatures,
@@ -122,14 +124,31 @@ class Gateway:
 
     def answer(self, request: HttpRequest) -> HttpAnswer:
         """Answer a request from a socket, which has to show who makes it."""
+        if "origin" not in request.headers:
+            return self._answer(request)
+        with self._lock:
+            rules = bucket_cors.find_rules(request)
+        answer = self._answer(request, rules)
+        if rules is None or bucket_cors.is_preflight(request):
+            return answer
+        return bucket_cors.allowed(request, rules, answer)
+
+    def _answer(self, request: HttpRequest, rules: Sequence[bucket_cors.Rule] | None = None) -> HttpAnswer:
+        """The answer, whoever may read it; ``rules`` are of the bucket that a browser's request is for."""
         request_id = str(uuid.uuid4())
         service, region = "", "us-east-1"
         try:
             if request.path.startswith(_REFUSED_PATHS):
                 raise AwsError("UnknownOperationException", f"{request.path} is no AWS service.", 404)
+            if rules is not None and bucket_cors.is_preflight(request):
+                service = "s3"
+                return bucket_cors.preflight(request, rules)
             anybody = unsigned.find_caller(request, self._lock)
             if anybody is not None:
                 return self._perform(request, anybody.service, anybody.region, anybody.principal, request_id)
+            if form_uploads.is_upload(request):
+                service = "s3"
+                return self._upload(request, request_id)
             signed = signatures.read_signature(request)
             region = signed.region
             with self._lock:
@@ -160,6 +179,17 @@ class Gateway:
             return answers.write_error(error, request_id, service=service, protocol=_protocol_of(request))
         return self._perform(request, service, region, issued.principal, request_id)
 
+    def _upload(self, request: HttpRequest, request_id: str) -> HttpAnswer:
+        """Put the object that a form holds, as the one who signed the form's policy."""
+        form = form_uploads.read_form(request)
+        with self._lock:
+            issued = self.keys.find(form.access_key_id)
+        form_uploads.verify(form, issued, self._clock.time())
+        assert issued is not None
+        put = form_uploads.put_request(form, request)
+        answer = self._perform(put, "s3", form.region, issued.principal, request_id, known_as="PostObject")
+        return form_uploads.answer(form, request, answer)
+
     def _in_process(
         self, request: HttpRequest, service: str, region: str, principal: Principal
     ) -> HttpAnswer:
@@ -174,7 +204,9 @@ class Gateway:
         request_id: str,
         *,
         in_process: bool = False,
+        known_as: str = "",
     ) -> HttpAnswer:
+        """Authorise, perform and record; ``known_as`` is the operation's name where it has another."""
         if service == "s3":
             request = request.path_style()
         operation: Operation | None = None
@@ -188,7 +220,7 @@ class Gateway:
             operation = operations.name_operation(request, service, parsed=self.handlers.__contains__)
             call = Call(
                 service,
-                operation.name,
+                known_as or operation.name,
                 operation.params,
                 principal,
                 principal.account_id,
@@ -222,7 +254,7 @@ class Gateway:
             answer = answers.write_error(error, request_id, service=service, protocol=protocol, model=model)
             if error.code in _GAP_CODES:
                 self._gap(service, operation, principal, region, error)
-        name = operation.name if operation is not None else "Unknown"
+        name = known_as or (operation.name if operation is not None else "Unknown")
         self._record(started, request, service, name, call, principal, region, request_id, answer, record)
         # Nobody gets to read the body of an answer to HEAD.
         return replace(answer, body=b"") if request.method == "HEAD" and answer.status >= 400 else answer
@@ -322,6 +354,7 @@ class Gateway:
             user_agent=request.headers.get("user-agent", ""),
             parameters=parameters,
             started=started.isoformat(timespec="milliseconds"),
+            duration_ms=round((self._clock.now() - started).total_seconds() * 1000, 1),
             trace_id=trace_id_in(request.headers.get(TRACE_HEADER, "")),
             **({"reason": trail.error_message(answer)} if code else {}),
         )

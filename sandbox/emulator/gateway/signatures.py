@@ -223,7 +223,7 @@ def _signature(request: HttpRequest, signed: Signature, secret: str) -> str:
     )
     digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
     text = f"{ALGORITHM}\n{signed.at}\n{signed.scope}\n{digest}"
-    key = _signing_key(secret, signed.date, signed.region, signed.service)
+    key = signing_key(secret, signed.date, signed.region, signed.service)
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
@@ -237,7 +237,8 @@ def _payload(request: HttpRequest, signed: Signature) -> str:
 
 
 @functools.lru_cache(maxsize=1024)
-def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+    """What a secret key becomes for one day, region and service."""
     key = f"AWS4{secret}".encode()
     for part in (date, region, service, "aws4_request"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()

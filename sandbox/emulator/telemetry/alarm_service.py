@@ -11,19 +11,10 @@ from typing import Any
 from sandbox.emulator.calls import AwsError, Call, Handler, Handlers
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.telemetry.alarm_actions import AlarmActions, record_change
-from sandbox.emulator.telemetry.alarms import (
-    COMPARISONS,
-    EXTRA_PERIODS,
-    Alarm,
-    AlarmState,
-    BadRule,
-    Missing,
-    judge,
-    read_rule,
-)
+from sandbox.emulator.telemetry.alarm_checks import check_metric_alarm
+from sandbox.emulator.telemetry.alarms import EXTRA_PERIODS, Alarm, AlarmState, BadRule, judge, read_rule
 from sandbox.emulator.telemetry.maths import BadExpression
 from sandbox.emulator.telemetry.metrics import Metrics
-from sandbox.emulator.telemetry.series import NoSuchStatistic, read_statistic
 
 # Metrics of a period are there a little after its end.
 _DELAY_S = 2.0
@@ -59,11 +50,16 @@ class Alarms:
         }
         return {("cloudwatch", name): handler for name, handler in found.items()}
 
+    def state(self, account_id: str, region: str, name: str) -> str:
+        """The state of an alarm; empty when there is none of this name."""
+        alarm = self._alarms.get((account_id, region), {}).get(name)
+        return str(alarm.state) if alarm is not None else ""
+
     def _of(self, call: Call) -> dict[str, Alarm]:
         return self._alarms.setdefault((call.account_id, call.region), {})
 
     def _put_metric_alarm(self, call: Call) -> dict[str, Any]:
-        _check_metric_alarm(call.params)
+        check_metric_alarm(call.params)
         alarm = self._put(call)
         self._plan(alarm)
         return {}
@@ -137,6 +133,8 @@ class Alarms:
         end = (self._core.clock.time() - _DELAY_S + 0.001) // period_s * period_s
         start = end - (int(alarm.params["EvaluationPeriods"]) + EXTRA_PERIODS) * period_s
         queries, wanted = alarm.queries()
+        if alarm.least_samples and self._samples(alarm, queries, end) < alarm.least_samples:
+            return
         found = self._metrics.read(alarm.account_id, alarm.region, queries, start, end)[wanted]
         values = {} if isinstance(found, BadExpression) or not found else found[0]
         verdict = judge(alarm, values, end - period_s)
@@ -149,6 +147,14 @@ class Alarms:
                 "threshold": alarm.params.get("Threshold"),
             }
             self._change(alarm, verdict.state, verdict.reason, json.dumps(data))
+
+    def _samples(self, alarm: Alarm, queries: Sequence[Mapping[str, Any]], end: float) -> float:
+        """How many samples the periods of an evaluation have."""
+        [query] = queries
+        counted = {**query, "MetricStat": {**query["MetricStat"], "Stat": "SampleCount"}}
+        start = end - int(alarm.params["EvaluationPeriods"]) * alarm.period_s
+        found = self._metrics.read(alarm.account_id, alarm.region, [counted], start, end)[query["Id"]]
+        return 0 if isinstance(found, BadExpression) or not found else sum(found[0].values())
 
     def _evaluate_composite(self, alarm: Alarm) -> None:
         test, _names = read_rule(alarm.params["AlarmRule"])
@@ -329,60 +335,3 @@ def _shown(alarm: Alarm) -> dict[str, Any]:
     if not alarm.composite and not alarm.params.get("Metrics"):
         made["Dimensions"] = []
     return made | {name: value for name, value in alarm.params.items() if name != "ActionsEnabled"}
-
-
-def _check_metric_alarm(params: Mapping[str, Any]) -> None:
-    operator = params.get("ComparisonOperator")
-    if operator not in COMPARISONS:
-        if params.get("ThresholdMetricId"):
-            raise AwsError(
-                "NotEmulated", "Coldstart does not emulate anomaly detection; this is a gap of ours.", 501
-            )
-        raise AwsError(
-            "ValidationError",
-            f"1 validation error detected: Value '{operator}' at 'comparisonOperator' failed to satisfy "
-            "constraint: Member must satisfy enum value set: [GreaterThanOrEqualToThreshold, "
-            "GreaterThanThreshold, LessThanThreshold, LessThanOrEqualToThreshold]",
-        )
-    if params.get("Threshold") is None:
-        raise AwsError("ValidationError", "The parameter Threshold is required.")
-    simple = params.get("MetricName") is not None
-    if simple == bool(params.get("Metrics")):
-        raise AwsError(
-            "ValidationError", "Exactly one of the parameters MetricName and Metrics must be specified."
-        )
-    if simple:
-        _check_statistic(params)
-    else:
-        returned = [each for each in params["Metrics"] if each.get("ReturnData") is not False]
-        if len(returned) != 1:
-            raise AwsError("ValidationError", "Exactly one element of the metrics list should return data.")
-    periods = int(params["EvaluationPeriods"])
-    needed = params.get("DatapointsToAlarm")
-    if needed is not None and int(needed) > periods:
-        raise AwsError(
-            "ValidationError", "DatapointsToAlarm must be less than or equal to the EvaluationPeriods."
-        )
-    missing = params.get("TreatMissingData")
-    if missing is not None and missing not in list(Missing):
-        raise AwsError(
-            "ValidationError", f"The value {missing} for parameter TreatMissingData is not supported."
-        )
-
-
-def _check_statistic(params: Mapping[str, Any]) -> None:
-    given = [params.get("Statistic"), params.get("ExtendedStatistic")]
-    if sum(each is not None for each in given) != 1:
-        raise AwsError(
-            "ValidationError",
-            "Exactly one of the parameters Statistic and ExtendedStatistic must be specified.",
-        )
-    try:
-        read_statistic(str(given[0] or given[1]))
-    except NoSuchStatistic:
-        raise AwsError(
-            "ValidationError", f"The value {given[0] or given[1]} for parameter Statistic is not supported."
-        ) from None
-    period_s = int(params.get("Period") or 0)
-    if period_s not in (10, 20, 30) and (period_s <= 0 or period_s % 60):
-        raise AwsError("ValidationError", "Period must be 10, 20, 30 or a multiple of 60.")

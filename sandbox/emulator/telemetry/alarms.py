@@ -35,6 +35,7 @@ COMPARISONS: dict[str, tuple[Callable[[float, float], bool], str]] = {
     "LessThanThreshold": (operator.lt, "less than"),
     "LessThanOrEqualToThreshold": (operator.le, "less than or equal to"),
 }
+_PERCENTILE = re.compile(r"p(\d+(?:\.\d+)?)")
 # How many more periods than asked for are looked at, to make up for missing ones.
 EXTRA_PERIODS = 2
 
@@ -72,6 +73,27 @@ class Alarm:
             for query in self.params.get("Metrics") or ()
         ]
         return max(periods, default=60)
+
+    @property
+    def missing(self) -> Missing:
+        """What periods without data count as; for metrics of DynamoDB the default is another.
+
+        Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+        """
+        default = Missing.IGNORE if self.params.get("Namespace") == "AWS/DynamoDB" else Missing.MISSING
+        return Missing(self.params.get("TreatMissingData") or default)
+
+    @property
+    def least_samples(self) -> float:
+        """How many samples a percentile needs to be judged; 0 when any number will do.
+
+        Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/percentiles-with-low-samples.html
+        """
+        share = _PERCENTILE.fullmatch(str(self.params.get("ExtendedStatistic") or ""))
+        if self.params.get("EvaluateLowSampleCountPercentile") != "ignore" or share is None:
+            return 0
+        rest = min(float(share[1]), 100 - float(share[1])) / 100
+        return 10 / rest if rest else float("inf")
 
     def queries(self) -> tuple[list[dict[str, Any]], str]:
         """What GetMetricData would be asked, and the id whose values are compared."""
@@ -112,29 +134,24 @@ def judge(alarm: Alarm, values: Mapping[float, float], last_period: float) -> Ve
     needed = int(params.get("DatapointsToAlarm") or wanted)
     compare, words = COMPARISONS[params["ComparisonOperator"]]
     threshold = float(params["Threshold"])
-    missing = Missing(params.get("TreatMissingData") or Missing.MISSING)
+    missing = alarm.missing
     moments = [last_period - index * period_s for index in range(wanted + EXTRA_PERIODS)]
     seen = [(at, values[at]) for at in moments if at in values][:wanted]
     lacking = wanted - len(seen)
     breaching = [point for point in seen if compare(point[1], threshold)]
     points = tuple(seen)
-    if lacking and missing is Missing.IGNORE:
-        if len(breaching) >= needed:
-            return Verdict(AlarmState.ALARM, _reason(breaching, needed, wanted, threshold, words), points)
-        if len(seen) - len(breaching) > wanted - needed:
-            return Verdict(
-                AlarmState.OK, _reason_ok(seen, breaching, needed, wanted, threshold, words), points
-            )
-        return Verdict(None)
-    if not seen and missing is Missing.MISSING:
-        text = f"Insufficient Data: {wanted} datapoint{'s were' if wanted > 1 else ' was'} unknown."
-        return Verdict(AlarmState.INSUFFICIENT_DATA, text)
-    count = len(breaching)
-    if missing is Missing.BREACHING:
-        count += lacking
-    elif missing is Missing.MISSING and lacking:
-        # What is there decides alone: every point that there is has to breach, as far as so many are needed.
-        needed = min(needed, len(seen))
+    count = len(breaching) + (lacking if missing is Missing.BREACHING else 0)
+    # Whoever counts missing data as neither goes by what there is.
+    undecided = bool(lacking) and missing in (Missing.MISSING, Missing.IGNORE) and len(breaching) == len(seen)
+    if undecided and count < needed:
+        oldest = moments.index(seen[-1][0]) + 1 if seen else 0
+        if missing is Missing.IGNORE:
+            return Verdict(None)
+        if oldest < needed:
+            text = f"Insufficient Data: {lacking} datapoint{'s were' if lacking > 1 else ' was'} unknown."
+            return Verdict(AlarmState.INSUFFICIENT_DATA, text, points)
+        # A breach so old that nothing newer could still have made it harmless is an alarm.
+        count = needed
     if count >= needed:
         return Verdict(
             AlarmState.ALARM, _reason(breaching, needed, wanted, threshold, words, lacking, missing), points

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-_LIMIT = 100
+_LIMIT, _MOST_DIMENSIONS, _LONGEST_NAME = 100, 30, 1024
 # What console.log of the Node.js runtime puts before a line. The specification wants nothing there, yet
 # CloudWatch takes such lines: https://github.com/aws-powertools/powertools-lambda-typescript/pull/1786
 _OF_CONSOLE = re.compile(r"\A[0-9T:.-]+Z\t[0-9a-f-]{36}\t[A-Z]+\t(?=\s*\{)")
@@ -45,18 +45,20 @@ def read(message: str) -> Iterator[Embedded]:
 
 
 def _directive(directive: Any, document: dict[str, Any], moment: float) -> Iterator[Embedded]:
-    if not isinstance(directive, dict) or not isinstance(directive.get("Namespace"), str):
+    if not isinstance(directive, dict) or not _is_name(directive.get("Namespace")):
         return
     sets = directive.get("Dimensions")
     metrics = directive.get("Metrics")
     if not isinstance(sets, list) or not isinstance(metrics, list) or len(metrics) > _LIMIT:
         return
     for names in sets or [[]]:
-        if not isinstance(names, list) or not all(isinstance(document.get(name), str) for name in names):
+        if not isinstance(names, list) or len(names) > _MOST_DIMENSIONS:
+            continue
+        if not all(isinstance(name, str) and _is_name(document.get(name)) for name in names):
             continue
         chosen = tuple((str(name), str(document[name])) for name in names)
         for metric in metrics:
-            if not isinstance(metric, dict) or "Name" not in metric:
+            if not isinstance(metric, dict) or not _is_name(metric.get("Name")):
                 continue
             values = _values(document.get(metric["Name"]))
             if values:
@@ -68,6 +70,10 @@ def _directive(directive: Any, document: dict[str, Any], moment: float) -> Itera
                     str(metric.get("Unit") or "None"),
                     moment,
                 )
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= _LONGEST_NAME
 
 
 def _values(value: Any) -> tuple[float, ...]:

@@ -18,7 +18,9 @@ from sandbox.emulator.fabric import policies, roles
 from sandbox.emulator.functions.contract import Functions
 from sandbox.emulator.patches import replaces
 from sandbox.emulator.telemetry import embedded
-from sandbox.emulator.telemetry.patterns import MISSING, BadPattern, Pattern, read_pattern
+from sandbox.emulator.telemetry.metrics import TOO_NEW_S, TOO_OLD_S
+from sandbox.emulator.telemetry.pattern_conditions import MISSING, BadPattern
+from sandbox.emulator.telemetry.patterns import Pattern, read_pattern
 from sandbox.emulator.telemetry.series import MetricKey, MetricStore, dimensions
 
 SERVICE = "logs.amazonaws.com"
@@ -68,28 +70,36 @@ class LogIngestion:
         self._core = core
         self._store = store
         self._functions = functions
+        self.listeners: list[Sink] = []
         _sink = self._take
 
     def _take(self, stream: Any, events: list[dict[str, Any]]) -> None:
+        for listener in self.listeners:
+            listener(stream, events)
         group = stream.log_group
         for event in events:
-            for metric in embedded.read(event["message"]):
-                if metric.namespace.startswith("AWS/"):
-                    continue
-                key = MetricKey(
-                    stream.account_id,
-                    stream.region,
-                    metric.namespace,
-                    metric.name,
-                    frozenset(metric.dimensions),
-                )
-                for value in metric.values:
-                    self._store.put(key, self._in_account(metric.moment), value, metric.unit)
+            self._embedded(stream, event["message"])
         for found in logs_backends[stream.account_id][stream.region].filters.metric_filters:
             if found["logGroupName"] == group.name:
                 self._count(stream, found, events)
         for subscription in group.subscription_filters.values():
             self._subscribe(stream, subscription, events)
+
+    def _embedded(self, stream: Any, message: str) -> None:
+        now = self._core.clock.time()
+        for metric in embedded.read(message):
+            moment = self._in_account(metric.moment)
+            if metric.namespace.startswith("AWS/") or not now - TOO_OLD_S <= moment <= now + TOO_NEW_S:
+                continue
+            key = MetricKey(
+                stream.account_id,
+                stream.region,
+                metric.namespace,
+                metric.name,
+                frozenset(metric.dimensions),
+            )
+            for value in metric.values:
+                self._store.put(key, moment, value, metric.unit)
 
     def _in_account(self, moment: float) -> float:
         """A moment of a function's clock, which is the wall's, as one of the account's."""

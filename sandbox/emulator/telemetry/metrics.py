@@ -14,7 +14,7 @@ from sandbox.emulator.telemetry import maths
 from sandbox.emulator.telemetry.maths import BadExpression, Inputs, Times
 from sandbox.emulator.telemetry.series import MetricKey, MetricStore, NoSuchStatistic, Sample, dimensions
 
-_RECENT_S, _TOO_OLD_S, _TOO_NEW_S = 3 * 3600, 14 * 86_400, 2 * 3600
+TOO_OLD_S, TOO_NEW_S = 14 * 86_400, 2 * 3600
 _DIMENSIONS_LIMIT, _VALUES_LIMIT = 30, 150
 _ID = re.compile(r"[a-z]\w{0,254}")
 
@@ -73,7 +73,7 @@ class Metrics:
                 else f"The parameter {where}.Value is required.",
             )
         moment = datum["Timestamp"].timestamp() if datum.get("Timestamp") is not None else now
-        if moment < now - _TOO_OLD_S or moment > now + _TOO_NEW_S:
+        if moment < now - TOO_OLD_S or moment > now + TOO_NEW_S:
             raise AwsError(
                 "InvalidParameterValue",
                 f"The parameter {where}.Timestamp must specify a time no more than two weeks in the past "

@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import functools
 import json
-import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox.emulator.telemetry.pattern_conditions import (
+    EXPRESSION,
+    MISSING,
+    STRING,
+    BadPattern,
+    Conditions,
+    regular,
+)
+
+# How many regular expressions a pattern for JSON or for fields may hold.
+_IN_STRUCTURES = 2
 Found = dict[str, Any]
 """What a pattern's selectors (``$.latency``, ``$status``) found in a message."""
-
-
-class BadPattern(ValueError):
-    """CloudWatch Logs would not take the pattern."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ def read_pattern(text: str) -> Pattern:
     return _words_pattern(stripped)
 
 
-_WORD = re.compile(r'\s*([-?]?)(?:"((?:[^"\\]|\\.)*)"|%((?:[^%\\]|\\.)*)%|([^\s"%]+))')
+_WORD = re.compile(r'\s*([-?]?)\s*(?:"((?:[^"\\]|\\.)*)"|%((?:[^%\\]|\\.)*)%|([^\s"%]+))')
 
 
 def _words_pattern(text: str) -> Pattern:
@@ -61,7 +67,8 @@ def _words_pattern(text: str) -> Pattern:
         if match is None:
             raise BadPattern(f"Invalid filter pattern: {text}")
         sign, quoted, expression, word = match.groups()
-        if quoted is None and expression is None and not re.fullmatch(r"[\w./:=+@#$&-]+", word):
+        if quoted is None and expression is None and not re.fullmatch(r"\w+", word):
+            # Whatever is not alphanumeric has to stand in quotation marks.
             raise BadPattern(f"Invalid character(s) in term '{word}'")
         test = _test_of(quoted if quoted is not None else word, expression)
         if sign == "?":
@@ -83,41 +90,21 @@ def _words_pattern(text: str) -> Pattern:
 
 def _test_of(word: str | None, expression: str | None) -> Callable[[str], bool]:
     if expression is not None:
-        compiled = _regular(expression)
+        compiled = regular(expression)
         return lambda message: compiled.search(message) is not None
     wanted = re.sub(r"\\(.)", r"\1", word or "")
     return lambda message: wanted in message
 
 
-def _regular(expression: str) -> re.Pattern[str]:
-    try:
-        return re.compile(expression)
-    except re.error as error:
-        raise BadPattern(f"Invalid regular expression '{expression}': {error}") from None
-
-
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-_VALUE = r'"(?:[^"\\]|\\.)*"|%(?:[^%\\]|\\.)*%|[^\s()&|,\]\}]+'
-_CONDITION = re.compile(
-    r"\s*(?P<selector>\$(?:\.[\w*-]+|\[[^\]]+\])+|\$?\w+)\s*"
-    rf"(?:(?P<exists>NOT\s+EXISTS|EXISTS)|IS\s+(?P<is>NULL|TRUE|FALSE)|(?P<sign>!=|<=|>=|=|<|>)\s*(?P<value>{_VALUE}))",
-    re.DOTALL | re.IGNORECASE,
-)
-_JOINT = re.compile(r"\s*(&&|\|\||\(|\))")
-_IS = {"NULL": None, "TRUE": True, "FALSE": False}
-
-
 def _json_pattern(text: str) -> Pattern:
     if not text.endswith("}"):
         raise BadPattern(f"Invalid filter pattern: {text}")
-    test, selectors = _Conditions(text[1:-1], _select_json).read()
+    conditions = Conditions(text[1:-1], _select_json)
+    test, selectors = conditions.read()
+    wrong = next((name for name in selectors if not name.startswith("$")), None)
+    if wrong is not None:
+        raise BadPattern(f"Invalid filter pattern: the selector '{wrong}' has to begin with '$'")
+    _count_expressions(text)
 
     def find(message: str) -> Found | None:
         start = message.find("{")
@@ -155,11 +142,16 @@ class _Everything(dict[str, Any]):
         return default if found is MISSING else found
 
 
-MISSING: Any = object()
+def _count_expressions(text: str) -> None:
+    count = len(re.findall(r"%(?:[^%\\]|\\.)*%", re.sub(r'"(?:[^"\\]|\\.)*"', "", text)))
+    if count > _IN_STRUCTURES:
+        raise BadPattern(
+            f"Invalid filter pattern: {count} regular expressions, at most {_IN_STRUCTURES} are allowed"
+        )
 
 
 def _select_json(document: Any, selector: str) -> Any:
-    for name, position in re.findall(r"\.([\w-]+|\*)|\[\s*\"?([^\]\"]+)\"?\s*\]", selector):
+    for name, position in re.findall(r"\.([\w-]+)|\[\s*[\"']?([^\]\"']+)[\"']?\s*\]", selector):
         if isinstance(document, dict) and name and name in document:
             document = document[name]
         elif isinstance(document, list) and position.isdigit() and int(position) < len(document):
@@ -176,15 +168,17 @@ def _fields_pattern(text: str) -> Pattern:
         raise BadPattern(f"Invalid filter pattern: {text}")
     names: list[str] = []
     tests: list[Callable[[dict[str, Any]], bool]] = []
-    for index, part in enumerate(_split_fields(text[1:-1])):
-        named = re.match(r"\s*(\w+|\.\.\.)", part)
-        name = named[1] if named else f"field{index}"
-        names.append(name)
-        if name != "..." and re.search(r"=|<|>", part):
-            test, _selectors = _Conditions(
-                part, lambda found, key: found.get(key.lstrip("$"), MISSING)
-            ).read()
+    for part in _split_fields(text[1:-1]):
+        named = re.match(r"\s*(\w+|\.\.\.|\Z)", part)
+        if named is None:
+            raise BadPattern(f"Invalid filter pattern: {text}")
+        names.append(named[1])
+        if part[named.end() :].strip():
+            test, _selectors = Conditions(part, lambda found, key: found.get(key, MISSING)).read()
             tests.append(test)
+    if names.count("...") > 1:
+        raise BadPattern(f"Invalid filter pattern: {text}")
+    _count_expressions(text)
 
     def find(message: str) -> Found | None:
         found = _take_fields(names, _fields(message))
@@ -196,7 +190,14 @@ def _fields_pattern(text: str) -> Pattern:
 
 
 def _split_fields(text: str) -> list[str]:
-    return [part for part in re.split(r",(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", text) if part.strip()]
+    """The parts between commas that stand neither in quotation marks nor in an expression."""
+    parts = [""]
+    for piece in re.findall(rf"{STRING}|{EXPRESSION}|,|.", text, re.DOTALL):
+        if piece == ",":
+            parts.append("")
+        else:
+            parts[-1] += piece
+    return parts
 
 
 def _fields(message: str) -> list[str]:
@@ -208,118 +209,12 @@ def _fields(message: str) -> list[str]:
 
 
 def _take_fields(names: list[str], fields: list[str]) -> dict[str, Any] | None:
-    if "..." in names:
-        gap = names.index("...")
-        after = len(names) - gap - 1
-        if len(fields) < gap + after:
-            return None
-        paired = [*zip(names[:gap], fields, strict=False)]
-        paired += zip(names[gap + 1 :], fields[len(fields) - after :] if after else [], strict=False)
-        return dict(paired)
-    if len(fields) != len(names):
+    """Fields by their names; those without one by their numbers, from 1."""
+    gap = names.index("...") if "..." in names else len(names)
+    after = max(len(names) - gap - 1, 0)
+    if len(fields) < gap + after or (gap == len(names) and len(fields) != gap):
         return None
-    return dict(zip(names, fields, strict=True))
-
-
-class _Conditions:
-    """Conditions on selectors, joined by ``&&`` and ``||``."""
-
-    def __init__(self, text: str, select: Callable[[Any, str], Any]) -> None:
-        self._text = text
-        self._select = select
-        self._tokens: list[re.Match[str]] = []
-        position = 0
-        while position < len(text.rstrip()):
-            match = _JOINT.match(text, position) or _CONDITION.match(text, position)
-            if match is None:
-                raise self._bad()
-            self._tokens.append(match)
-            position = match.end()
-        self._at = 0
-        self.selectors: list[str] = []
-
-    def _bad(self) -> BadPattern:
-        return BadPattern(f"Invalid filter pattern: {self._text.strip()}")
-
-    def read(self) -> tuple[Callable[[Any], bool], list[str]]:
-        """The test and the selectors it uses."""
-        test = self._either()
-        if self._at != len(self._tokens):
-            raise self._bad()
-        return test, self.selectors
-
-    def _take(self, joint: str) -> bool:
-        found = self._at < len(self._tokens) and self._tokens[self._at][0].strip() == joint
-        self._at += found
-        return found
-
-    def _either(self) -> Callable[[Any], bool]:
-        tests = [self._both()]
-        while self._take("||"):
-            tests.append(self._both())
-        return lambda found: any(test(found) for test in tests)
-
-    def _both(self) -> Callable[[Any], bool]:
-        tests = [self._one()]
-        while self._take("&&"):
-            tests.append(self._one())
-        return lambda found: all(test(found) for test in tests)
-
-    def _one(self) -> Callable[[Any], bool]:
-        if self._take("("):
-            test = self._either()
-            if not self._take(")"):
-                raise self._bad()
-            return test
-        if self._at >= len(self._tokens) or self._tokens[self._at].re is _JOINT:
-            raise self._bad()
-        given = self._tokens[self._at].groupdict()
-        self._at += 1
-        selector, select = str(given["selector"]), self._select
-        self.selectors.append(selector)
-        if given["is"]:
-            wanted = _IS[given["is"].upper()]
-            return lambda found: select(found, selector) is wanted
-        if given["exists"]:
-            exists = given["exists"].upper() == "EXISTS"
-            return lambda found: (select(found, selector) is not MISSING) == exists
-        compare = _comparison(given["sign"], given["value"])
-        return lambda found: compare(select(found, selector))
-
-
-def _comparison(sign: str, wanted: str) -> Callable[[Any], bool]:
-    compare = _COMPARE[sign]
-    if wanted.startswith("%") and wanted.endswith("%") and len(wanted) > 1:
-        compiled = _regular(wanted[1:-1])
-        return lambda value: isinstance(value, str) and (compiled.search(value) is not None) == (sign == "=")
-    number = _number(wanted)
-    if number is not None:
-        return lambda value: _compares(compare, _number(value), number, sign)
-    text = re.sub(r"\\(.)", r"\1", wanted[1:-1]) if wanted.startswith('"') else wanted
-    if sign not in ("=", "!="):
-        raise BadPattern(f"'{text}' is not a number")
-    glob = re.compile(".*".join(re.escape(part) for part in text.split("*")), re.DOTALL)
-
-    def test(value: Any) -> bool:
-        if value is MISSING or value is None:
-            return False
-        shown = value if isinstance(value, str) else json.dumps(value)
-        return (glob.fullmatch(shown) is not None) == (sign == "=")
-
-    return test
-
-
-def _compares(compare: Callable[[Any, Any], bool], value: float | None, wanted: float, sign: str) -> bool:
-    if value is None:
-        return False
-    return compare(value, wanted)
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or value is None or value is MISSING:
-        return None
-    if isinstance(value, int | float):
-        return float(value)
-    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?", value):
-        return float(value)
-    return None
+    chosen = [*names[:gap], *[""] * (len(fields) - gap - after), *names[len(names) - after :]]
+    return {
+        name or str(number): value for number, (name, value) in enumerate(zip(chosen, fields, strict=True), 1)
+    }

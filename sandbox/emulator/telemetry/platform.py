@@ -13,6 +13,8 @@ from moto.sqs.models import sqs_backends
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.sqs.mailroom import Mailroom
 from sandbox.emulator.fabric.sqs.messages import State
+from sandbox.emulator.fabric.streams.patches import weigh
+from sandbox.emulator.functions.names import FunctionName
 from sandbox.emulator.telemetry.series import MetricKey, MetricStore, dimensions
 from sandbox.emulator.timeline import TimelineEvent
 
@@ -25,6 +27,7 @@ _NOTIFICATIONS = {
     "dead-lettered": "NumberOfNotificationsRedrivenToDlq",
     "failed": "NumberOfNotificationsFailedToRedriveToDlq",
 }
+_READS = frozenset({"GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems"})
 _THROTTLES = frozenset(
     {
         "ReservedFunctionConcurrentInvocationLimitExceeded",
@@ -52,6 +55,7 @@ class PlatformMetrics:
         core.timeline.listeners.append(self._follow)
         store.samplers.append(self.sample)
         mailroom.watch = self._moved
+        weigh(self._record_put)
 
     def start(self) -> None:
         """Begin to sample; call once the account's work has started."""
@@ -101,7 +105,7 @@ class PlatformMetrics:
             self._put(event, "AWS/Lambda", "Errors", float(event.outcome != "ok"), "Count", **names)
             self._put(event, "AWS/Lambda", "Throttles", 0, "Count", **names)
             self._put(event, "AWS/Lambda", "Duration", detail["duration_ms"], "Milliseconds", **names)
-            if running := detail.get("concurrency"):
+            if running := detail.get("concurrency" if names else "account_concurrency"):
                 self._put(event, "AWS/Lambda", "ConcurrentExecutions", running, "Count", **names)
 
     def _execution(self, event: TimelineEvent) -> None:
@@ -126,9 +130,10 @@ class PlatformMetrics:
         parameters = event.detail.get("parameters") or {}
         if service == "dynamodb" and (table := parameters.get("TableName")):
             self._table(event, str(table).rsplit("/", 1)[-1], operation)
-        elif service == "sns" and operation == "Publish" and event.outcome == "ok":
+        elif service == "sns" and operation in ("Publish", "PublishBatch") and event.outcome == "ok":
             topic = str(parameters.get("TopicArn", "")).rsplit(":", 1)[-1]
-            self._put(event, "AWS/SNS", "NumberOfMessagesPublished", 1, "Count", TopicName=topic)
+            count = len(parameters["PublishBatchRequestEntries"]) if operation == "PublishBatch" else 1
+            self._put(event, "AWS/SNS", "NumberOfMessagesPublished", count, "Count", TopicName=topic)
 
     def _table(self, event: TimelineEvent, table: str, operation: str) -> None:
         names = {"TableName": table, "Operation": operation}
@@ -140,6 +145,8 @@ class PlatformMetrics:
             self._put(event, "AWS/DynamoDB", "ConditionalCheckFailedRequests", 1, "Count", TableName=table)
         elif code in ("ProvisionedThroughputExceededException", "ThrottlingException"):
             self._put(event, "AWS/DynamoDB", "ThrottledRequests", 1, "Count", **names)
+            kind = "Read" if operation in _READS else "Write"
+            self._put(event, "AWS/DynamoDB", f"{kind}ThrottleEvents", 1, "Count", TableName=table)
         elif event.detail.get("status", 0) >= 500:
             self._put(event, "AWS/DynamoDB", "SystemErrors", 1, "Count", **names)
         else:
@@ -159,9 +166,12 @@ class PlatformMetrics:
             function = str(event.detail["target"]).split(":")[6]
             age = event.detail["age_ms"]
             self._put(event, "AWS/Lambda", "IteratorAge", age, "Milliseconds", FunctionName=function)
+            if source == "kinesis":
+                metric = "GetRecords.IteratorAgeMilliseconds"
+                self._put(event, "AWS/Kinesis", metric, age, "Milliseconds", StreamName=name)
         if event.detail.get("condition") and source == event.subject and event.outcome != "ok":
-            names = {"FunctionName": event.subject}
-            self._put(event, "AWS/Lambda", "DestinationDeliveryFailures", 1, "Count", **names)
+            metric = "DeadLetterErrors" if event.detail.get("dead_letter") else "DestinationDeliveryFailures"
+            self._put(event, "AWS/Lambda", metric, 1, "Count", FunctionName=event.subject)
 
     def _replication(self, event: TimelineEvent) -> None:
         """How long a change took to another region, or has been held up so far.
@@ -215,10 +225,9 @@ class PlatformMetrics:
             self._put(event, "AWS/ApiGateway", "Count", 1, "Count", **names_of)
             self._put(event, "AWS/ApiGateway", errors[0], float(400 <= status < 500), "Count", **names_of)
             self._put(event, "AWS/ApiGateway", errors[1], float(status >= 500), "Count", **names_of)
-            if "latency_ms" in detail:
-                self._put(
-                    event, "AWS/ApiGateway", "Latency", detail["latency_ms"], "Milliseconds", **names_of
-                )
+            for metric, name in (("Latency", "latency_ms"), ("IntegrationLatency", "integration_ms")):
+                if name in detail:
+                    self._put(event, "AWS/ApiGateway", metric, detail[name], "Milliseconds", **names_of)
 
     def sample(self, account_id: str, region: str) -> None:
         """The lengths of queues and the age of what waits in them, at most once a second."""
@@ -239,6 +248,25 @@ class PlatformMetrics:
             for name, (value, unit) in values.items():
                 key = MetricKey(account_id, region, "AWS/SQS", name, dimensions({"QueueName": queue.name}))
                 self._store.put(key, now, float(value), unit)
+
+    def queued(self, name: FunctionName, metric: str, value: float) -> None:
+        """An asynchronous event of a function was received, handed over or dropped."""
+        unit = "Milliseconds" if metric == "AsyncEventAge" else "Count"
+        key = MetricKey(
+            name.account_id, name.region, "AWS/Lambda", metric, dimensions({"FunctionName": name.name})
+        )
+        self._store.put(key, self._core.clock.time(), value, unit)
+
+    def _record_put(self, arn: str, size_bytes: int) -> None:
+        """A record came into a Kinesis stream.
+
+        Source: https://docs.aws.amazon.com/streams/latest/dev/monitoring-with-cloudwatch.html
+        """
+        _, _, _, region, account_id, stream = arn.split(":", 5)
+        names = dimensions({"StreamName": stream.removeprefix("stream/")})
+        for metric, value, unit in (("IncomingRecords", 1, "Count"), ("IncomingBytes", size_bytes, "Bytes")):
+            key = MetricKey(account_id, region, "AWS/Kinesis", metric, names)
+            self._store.put(key, self._core.clock.time(), float(value), unit)
 
     def _moved(self, queue: Any, what: str, count: int) -> None:
         """Messages were sent to, received from or deleted from a queue."""

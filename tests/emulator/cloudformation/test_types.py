@@ -356,6 +356,26 @@ def test_who_may_write_to_log_groups(engine: Engine) -> None:
     assert logs.describe_resource_policies()["resourcePolicies"] == []
 
 
+def test_a_kept_query(engine: Engine) -> None:
+    core = engine.account.core
+    queues, functions = SqsService(core), RecordingFunctions()
+    events = EventBridge(core, functions, queues.mailroom)
+    engine.account.add(Telemetry(core, functions, queues.mailroom, events).handlers())
+
+    def query(text: str) -> dict[str, Any]:
+        properties = {"Name": "shop/errors", "QueryString": text, "LogGroupNames": ["/shop"]}
+        return of(Errors=("Logs::QueryDefinition", properties))
+
+    ids = made(engine, query("fields @message"))
+    assert changed(engine, query("stats count(*)")) == ids
+    logs = engine.account.client("logs")
+    [kept] = logs.describe_query_definitions()["queryDefinitions"]
+    assert (kept["queryDefinitionId"], kept["name"]) == (ids["Errors"], "shop/errors")
+    assert (kept["queryString"], kept["logGroupNames"]) == ("stats count(*)", ["/shop"])
+    removed(engine)
+    assert logs.describe_query_definitions()["queryDefinitions"] == []
+
+
 def table(*regions: str, **more: Any) -> dict[str, Any]:
     replicas = [{"Region": region, "Tags": [{"Key": "team", "Value": "x"}]} for region in regions]
     return of(

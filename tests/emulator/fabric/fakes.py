@@ -120,7 +120,7 @@ def take_bodies(sqs: Any, url: str) -> list[str]:
     return found
 
 
-def create_function(account: Any, name: str, *, timeout_s: int = 3) -> str:
+def create_function(account: Any, name: str, *, timeout_s: int = 3, region: str = "") -> str:
     """A function that exists and runs nowhere; its ARN."""
     iam = account.client("iam")
     try:
@@ -153,7 +153,7 @@ def create_function(account: Any, name: str, *, timeout_s: int = 3) -> str:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as zipped:
         zipped.writestr("app.py", "def handler(event, context): ...")
-    made = account.client("lambda").create_function(
+    made = account.client("lambda", region or account.core.region).create_function(
         FunctionName=name,
         Runtime="python3.12",
         Handler="app.handler",

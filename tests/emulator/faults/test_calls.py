@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from sandbox.emulator.calls import Principal, PrincipalKind
+from sandbox.emulator.faults.calls import Asked, CallFaults
 from sandbox.emulator.gateway import server
 
 Client = Callable[..., Any]
@@ -202,6 +203,16 @@ def test_a_late_call_waits_in_account_time(account: Any, outside: Client) -> Non
     account.advance(601)
 
     assert done.wait(10)
+
+
+def test_latency_can_have_a_long_tail(account: Any) -> None:
+    account.faults.begin("latency", {"seconds": 0.1, "p99": 2.0, "seed": 3})
+    asked = Asked("dynamodb", "GetItem", "eu-north-1", account.core.owner)
+
+    delays = sorted(CallFaults(account.faults).of(asked).delay_s for _ in range(4_000))
+
+    assert 0.09 < delays[2_000] < 0.11
+    assert 1.5 < delays[3_960] < 2.7
 
 
 def test_who_waits_goes_on_when_the_fault_ends(account: Any, outside: Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import Any
 
@@ -36,6 +37,34 @@ def test_a_functions_calls_fail_and_its_sdk_tells(world: World, broken: Any) -> 
 
     assert world.ledger() == ["began", "ended"]
     world.client("lambda").delete_function(FunctionName="asks")
+
+
+def test_metrics_tell_of_what_a_fault_struck(world: World, broken: Any) -> None:
+    table, _ = world.table()
+    client = world.account.learner_client("dynamodb")
+    item = {"TableName": table, "Item": {"pk": {"S": "k"}}}
+    with (
+        broken("throttle_calls", service="dynamodb", first=1),
+        broken("latency", service="dynamodb", seconds=0.3),
+    ):
+        with pytest.raises(client.exceptions.ProvisionedThroughputExceededException):
+            client.put_item(**item)
+        client.put_item(**item)
+    now = world.account.now()
+    found = {}
+    for metric, statistic in (("ThrottledRequests", "Sum"), ("SuccessfulRequestLatency", "Maximum")):
+        points = world.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/DynamoDB",
+            MetricName=metric,
+            Dimensions=[{"Name": "TableName", "Value": table}, {"Name": "Operation", "Value": "PutItem"}],
+            StartTime=now - dt.timedelta(minutes=5),
+            EndTime=now + dt.timedelta(minutes=1),
+            Period=60,
+            Statistics=[statistic],
+        )["Datapoints"]
+        found[metric] = max((point[statistic] for point in points), default=0)
+    assert found["ThrottledRequests"] == 1
+    assert found["SuccessfulRequestLatency"] >= 300
 
 
 def test_an_invocation_that_lambda_fails_is_tried_again_while_the_message_is_hidden(

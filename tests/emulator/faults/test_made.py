@@ -107,7 +107,7 @@ def test_a_consumer_that_is_stopped_takes_up_its_work_again(world: World, faults
         assert [event["Records"][0]["body"] for event in world.ledger()] == ["one"]
 
 
-def test_closed_resources_let_nobody_in_but_the_grader(world: World, faults: Faults) -> None:
+def test_closed_resources_let_nobody_in_but_the_administrator(world: World, faults: Faults) -> None:
     learner, queue, bucket = world.account.learner_client, world.queue(), world.bucket()
     topic, (table, _stream) = world.topic(), world.table()
     secret = world.client("secretsmanager").create_secret(Name=world.name("secret"), SecretString="s")["ARN"]
@@ -215,6 +215,8 @@ def test_a_secret_is_rotated_and_back(world: World, faults: Faults) -> None:
     with faults.on("rotate", secret=name, value="new"):
         assert client.get_secret_value(SecretId=name)["SecretString"] == "new"
         assert client.get_secret_value(SecretId=name, VersionStage="AWSPREVIOUS")["SecretString"] == "old"
+        for event in world.events("fault"):
+            assert event["detail"]["settings"] == {"secret": name, "value": "***"}
     assert client.get_secret_value(SecretId=name)["SecretString"] == "old"
     client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
 
@@ -268,6 +270,25 @@ def test_split_shards_are_drained_before_their_children_and_keys_keep_their_orde
     assert len(kinesis.list_shards(StreamName=name)["Shards"]) == 4, "one, two halves, and those merged"
     for key in "abcdef":
         assert [line for line in seen if line.startswith(key)] == [f"{key} {n}" for n in range(8)]
+
+
+def test_a_stream_that_grows_and_shrinks_is_read_in_order(world: World, broken: Any) -> None:
+    name, arn = world.stream()
+    kinesis = world.client("kinesis")
+    world.function("takes-counted", {}, code=TAKES)
+    with world.mapping(arn, "takes-counted", StartingPosition="TRIM_HORIZON", BatchSize=4):
+        with broken("stop_consumer", function="takes-counted"):
+            for n, count in enumerate((2, 4, 2, 1)):
+                for key in "abcdef":
+                    kinesis.put_record(StreamName=name, PartitionKey=key, Data=str(n).encode())
+                kinesis.update_shard_count(
+                    StreamName=name, TargetShardCount=count, ScalingType="UNIFORM_SCALING"
+                )
+        seen = world.ledger()
+    world.client("lambda").delete_function(FunctionName="takes-counted")
+
+    for key in "abcdef":
+        assert [line for line in seen if line.startswith(key)] == [f"{key} {n}" for n in range(4)]
 
 
 def test_a_tables_stream_goes_on_in_a_new_shard_with_each_key_in_order(world: World, broken: Any) -> None:

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -32,6 +33,21 @@ def handler(event, context):
     except Exception as error:
         return error.response["ResponseMetadata"]["HTTPStatusCode"]
     return 200
+"""
+
+
+WITHIN = """
+import boto3, os, time
+from botocore.config import Config
+def handler(event, context):
+    elsewhere = boto3.client("sqs", region_name="us-east-1", config=Config(retries={"total_max_attempts": 1}))
+    until = time.monotonic() + 15
+    while time.monotonic() < until:
+        try:
+            elsewhere.send_message(QueueUrl=os.environ["LEDGER"], MessageBody="here")
+        except Exception as error:
+            return error.response["ResponseMetadata"]["HTTPStatusCode"]
+        time.sleep(0.05)
 """
 
 
@@ -113,6 +129,52 @@ def test_what_is_delivered_to_a_dark_region_waits_for_it(world: World, there: An
     there("sqs").delete_queue(QueueUrl=url)
 
 
+def test_schedules_rules_and_streams_of_a_dark_region_catch_up(world: World, there: Any, broken: Any) -> None:
+    events, api, kinesis, scheduler = (
+        there(service) for service in ("events", "lambda", "kinesis", "scheduler")
+    )
+    target = f"arn:aws:lambda:{THERE}:{world.account.account_id}:function:abroad"
+    rule = events.put_rule(Name="abroad", ScheduleExpression="rate(2 minutes)")["RuleArn"]
+    api.add_permission(
+        FunctionName="abroad",
+        StatementId="rule",
+        Action="lambda:InvokeFunction",
+        Principal="events.amazonaws.com",
+        SourceArn=rule,
+    )
+    events.put_targets(Rule="abroad", Targets=[{"Id": "t", "Arn": target, "Input": '{"by": "rule"}'}])
+    scheduler.create_schedule(
+        Name="abroad",
+        ScheduleExpression="rate(2 minutes)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": target, "RoleArn": world.role, "Input": '{"by": "schedule"}'},
+    )
+    kinesis.create_stream(StreamName="abroad", ShardCount=1)
+    stream = kinesis.describe_stream_summary(StreamName="abroad")["StreamDescriptionSummary"]["StreamARN"]
+    mapping = api.create_event_source_mapping(
+        EventSourceArn=stream, FunctionName="abroad", StartingPosition="TRIM_HORIZON"
+    )["UUID"]
+    world.settle()
+    world.ledger()
+
+    with broken("region_outage", region=THERE):
+        kinesis.put_record(StreamName="abroad", PartitionKey="k", Data=b"1")
+        world.advance(5 * 60)
+        assert world.ledger() == []
+    world.settle()
+    seen = [event.get("by", "stream") for event in world.ledger()]
+
+    events.remove_targets(Rule="abroad", Ids=["t"])
+    events.delete_rule(Name="abroad")
+    scheduler.delete_schedule(Name="abroad")
+    api.delete_event_source_mapping(UUID=mapping)
+    kinesis.delete_stream(StreamName="abroad")
+    assert sorted(set(seen)) == ["rule", "schedule", "stream"]
+    assert seen.count("stream") == 1
+    assert seen.count("rule") >= 2
+    assert seen.count("schedule") >= 2
+
+
 def test_addresses_and_functions_of_a_dark_region_answer_503(world: World, there: Any, broken: Any) -> None:
     api = there("lambda")
     address = api.create_function_url_config(FunctionName="abroad", AuthType="NONE")["FunctionUrl"]
@@ -159,6 +221,28 @@ def test_a_function_elsewhere_does_not_reach_a_dark_region(world: World, broken:
         assert (asked(THERE), asked("us-east-1")) == (503, 200)
     assert asked(THERE) == 200
     world.client("lambda").delete_function(FunctionName="asks-there")
+
+
+def test_a_function_within_a_dark_region_reaches_nothing(world: World, broken: Any) -> None:
+    api = world.account.client("lambda", region=THERE)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr("app.py", WITHIN)
+    api.create_function(
+        FunctionName="within",
+        Runtime="python3.12",
+        Handler="app.handler",
+        Role=world.role,
+        Code={"ZipFile": archive.getvalue()},
+        Timeout=20,
+        Environment={"Variables": {"LEDGER": world._ledger.url}},
+    )
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(lambda: json.loads(api.invoke(FunctionName="within")["Payload"].read()))
+        assert world.wait_for(lambda: bool(world._ledger.messages()))
+        with broken("region_outage", region=THERE):
+            assert running.result(20) == 503
+    api.delete_function(FunctionName="within")
 
 
 def test_a_machine_of_a_dark_region_goes_on_where_it_was(world: World, broken: Any) -> None:

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from sandbox.emulator.functions.runtimes.python import PythonRuntime
+from sandbox.errors import EnvironmentFault
+
 HANDLER = "def handler(event, context):\n    return event\n"
 
 
@@ -54,6 +57,28 @@ def test_everything_that_was_given_is_told_again(functions: Any) -> None:
     assert config["RevisionId"]
     assert told["Tags"] == {"team": "a"}
     assert told["Code"]["RepositoryType"] == "S3"
+
+
+def test_a_runtime_is_made_ready_when_a_function_is_created(
+    functions: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def prepare(_runtime: Any, identifier: str, say: Any) -> None:
+        asked.append(identifier)
+        say(f"Installing {identifier} ...")
+        if identifier == "python3.9":
+            raise EnvironmentFault("there is no network")
+
+    monkeypatch.setattr(PythonRuntime, "prepare", prepare)
+    functions.create(HANDLER)
+    functions.create(HANDLER, name="other", Runtime="python3.9")
+    functions.api.update_function_configuration(FunctionName="other", Runtime="python3.13")
+    functions.api.update_function_configuration(FunctionName="other", Timeout=3)
+
+    assert asked == ["python3.12", "python3.9", "python3.13"]
+    told = [event for event in functions.events("deployment") if event.outcome == "preparing"]
+    assert told[0].detail["message"] == "Installing python3.12 ..."
 
 
 def test_updates_keep_what_they_do_not_name(functions: Any) -> None:

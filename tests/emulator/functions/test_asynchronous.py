@@ -289,3 +289,24 @@ def test_a_producer_with_an_impossible_target_is_not_disturbed(functions: Any) -
 
     assert [event.outcome for event in functions.events("invocation")] == ["ValidationException"]
     assert [event.outcome for event in functions.events("delivery")] == ["dropped"]
+
+
+def test_the_queue_of_a_function_is_counted(functions: Any) -> None:
+    """Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html"""
+    seen: list[tuple[str, str, float]] = []
+    functions.service.watch_queues(lambda name, metric, value: seen.append((name.name, metric, value)))
+    functions.create("def handler(event, context):\n    raise ValueError('no')\n")
+    configure(functions, MaximumRetryAttempts=1)
+
+    send(functions, {})
+    functions.core.work.advance(200)
+
+    assert [(name, metric) for name, metric, _value in seen] == [
+        ("fn", "AsyncEventsReceived"),
+        ("fn", "AsyncEventAge"),
+        ("fn", "AsyncEventAge"),
+        ("fn", "AsyncEventsDropped"),
+    ]
+    ages = [value for _name, metric, value in seen if metric == "AsyncEventAge"]
+    assert ages[0] < 5_000
+    assert 59_000 < ages[1] < 70_000

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -433,6 +434,11 @@ def test_a_layer_of_an_account_that_is_not_here_is_our_gap(functions: Any) -> No
 
     with pytest.raises(ClientError, match="NotEmulated.*does not have the content of layer " + foreign):
         functions.create(code, Layers=[foreign])
+    insights = f"arn:aws:lambda:{region}:580247275435:layer:LambdaInsightsExtension:55"
+    with pytest.raises(
+        ClientError, match=r"is a Lambda extension.*Leave it out.*the metrics of `AWS/Lambda`"
+    ):
+        functions.create(code, Layers=[insights])
     with pytest.raises(ClientError, match=f"Layer version {own} does not exist"):
         functions.create(code, Layers=[own])
 
@@ -470,3 +476,17 @@ def test_the_x_ray_sdk_is_there_only_for_functions_that_bring_it(functions: Any)
     functions.create("import aws_xray_sdk\ndef handler(event, context): ...")
     told = functions.invoke()["Payload"]["errorMessage"]
     assert told == "Unable to import module 'app': No module named 'aws_xray_sdk'"
+
+
+def test_an_invocation_tells_how_many_ran_with_it(functions: Any) -> None:
+    functions.create("import time\ndef handler(event, context):\n    time.sleep(event)\n")
+    with ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(functions.invoke, 1)
+        while not functions.service.running():
+            pass
+        pool.submit(functions.invoke, 0).result()
+        slow.result()
+
+    ran = [event for event in functions.core.timeline.since() if event.kind == "invocation"]
+    assert [event.detail["concurrency"] for event in ran] == [2, 1]
+    assert [event.detail["account_concurrency"] for event in ran] == [2, 1]

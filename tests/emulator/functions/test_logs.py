@@ -7,6 +7,8 @@ import json
 import re
 from typing import Any
 
+import pytest
+
 PRINTING = """
 import logging
 print("loading")
@@ -106,6 +108,22 @@ def test_json_logs_are_json_throughout(functions: Any) -> None:
     assert lines[3]["record"]["metrics"]["memorySizeMB"] == 128
 
 
+def test_an_exception_in_json_logs_is_one_json_line(functions: Any) -> None:
+    functions.create(
+        "def handler(event, context):\n    raise ValueError('no such order')\n",
+        LoggingConfig={"LogFormat": "JSON"},
+    )
+    request_id = functions.invoke()["ResponseMetadata"]["RequestId"]
+
+    told = [line for line in map(json.loads, functions.logs()) if "type" not in line]
+
+    assert [(line["level"], line["errorType"], line["errorMessage"]) for line in told] == [
+        ("ERROR", "ValueError", "no such order")
+    ]
+    assert told[0]["requestId"] == request_id
+    assert "in handler" in "".join(told[0]["stackTrace"])
+
+
 def test_what_is_printed_without_a_newline_is_logged(functions: Any) -> None:
     functions.create("import sys\ndef handler(event, context):\n    sys.stdout.write('no end')\n")
     functions.invoke()
@@ -118,3 +136,68 @@ def test_bytes_that_are_no_text_are_logged_all_the_same(functions: Any) -> None:
     functions.invoke()
 
     assert any(line.startswith("a") and line.endswith("b") for line in functions.logs())
+
+
+LEVELS = """
+import json, logging
+def handler(event, context):
+    for level in ("debug", "info", "error"):
+        line = {"level": level, "from": "print", "timestamp": "2026-11-25T10:00:00.123Z"}
+        print(json.dumps(line))
+    print(json.dumps({"level": "debug", "from": "untimed"}))
+    print("plain")
+    logging.getLogger().debug("logged")
+    logging.getLogger().error("logged")
+    if event.get("fail"):
+        raise SystemExit(1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("level", "kept"),
+    [
+        ("DEBUG", ["debug", "info", "error", "untimed", "plain", "DEBUG", "ERROR"]),
+        ("INFO", ["info", "error", "untimed", "plain", "ERROR"]),
+        ("WARN", ["error", "ERROR"]),
+        ("FATAL", []),
+    ],
+)
+def test_application_lines_below_the_level_are_dropped(functions: Any, level: str, kept: list[str]) -> None:
+    """Source: see ``log_levels``: what has no level and time of its own is of the level INFO."""
+    functions.create(LEVELS, LoggingConfig={"LogFormat": "JSON", "ApplicationLogLevel": level})
+    functions.invoke()
+
+    told = []
+    for line in functions.logs():
+        found = json.loads(line) if line.startswith("{") else {"from": line}
+        if "type" not in found:
+            told.append(found["from"] if found.get("from") in ("untimed", "plain") else found["level"])
+    assert told == kept
+
+
+@pytest.mark.parametrize(
+    ("level", "fine", "failing"),
+    [
+        (
+            "DEBUG",
+            ["initStart", "initRuntimeDone", "initReport", "start", "runtimeDone", "report"],
+            ["start", "runtimeDone", "report"],
+        ),
+        ("INFO", ["initStart", "start", "report"], ["start", "runtimeDone", "report"]),
+        ("WARN", [], ["runtimeDone", "report"]),
+    ],
+)
+def test_events_of_the_platform_below_the_level_are_dropped(
+    functions: Any, level: str, fine: list[str], failing: list[str]
+) -> None:
+    """Source: see ``log_levels``: which level each event has."""
+    functions.create(LEVELS, LoggingConfig={"LogFormat": "JSON", "SystemLogLevel": level})
+
+    def events() -> list[str]:
+        found = [json.loads(line) for line in functions.logs() if '"type": "platform.' in line]
+        return [each["type"].removeprefix("platform.") for each in found]
+
+    functions.invoke()
+    assert events() == fine
+    functions.invoke({"fail": True})
+    assert events()[len(fine) :] == failing

@@ -121,6 +121,29 @@ def test_percentiles_and_math(timed: Any) -> None:
     assert timed.state("rate") == ALARM
 
 
+def test_a_percentile_of_few_samples_can_be_left_alone(timed: Any) -> None:
+    """Below ten over one less the percentile. Source: see ``Alarm.least_samples``."""
+    options = {
+        "MetricName": "Latency",
+        "Statistic": None,
+        "ExtendedStatistic": "p90",
+        "EvaluateLowSampleCountPercentile": "ignore",
+    }
+    given = {"Namespace": "Shop", "Period": 60, "EvaluationPeriods": 1, "Threshold": 5.0} | options
+    given["ComparisonOperator"] = "GreaterThanOrEqualToThreshold"
+    timed.client.put_metric_alarm(
+        AlarmName="p90", **{name: value for name, value in given.items() if value is not None}
+    )
+    timed.put("Latency", *[BREACH] * 99)
+    timed.account.advance(60)
+    assert timed.state("p90") == DATA
+    timed.put("Latency", *[BREACH] * 100)
+    timed.account.advance(60)
+    assert timed.state("p90") == ALARM
+    with pytest.raises(ClientError, match="EvaluateLowSampleCountPercentile"):
+        timed.alarm(EvaluateLowSampleCountPercentile="maybe")
+
+
 def test_a_change_of_state_notifies_a_topic_a_function_and_the_bus(timed: Any) -> None:
     account = timed.account
     topic = account.client("sns").create_topic(Name="alerts")["TopicArn"]

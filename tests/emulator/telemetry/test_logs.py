@@ -10,54 +10,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.emulator.telemetry.patterns import BadPattern, read_pattern
 from tests.emulator.fabric.fakes import create_function
 
-LINE = '127.0.0.1 - bob [10/Oct/2026:13:25:15 -0700] "GET /index.html HTTP/1.0" 404 1534'
 USER = '{"id": "u-1", "tags": ["a", "b"]}'
 EVENT = f'{{"level": "ERROR", "latency": 12.5, "user": {USER}, "gone": null, "ok": false}}'
-
-
-@pytest.mark.parametrize(
-    ("pattern", "message", "matches"),
-    [
-        ("", "anything", True),
-        ("ERROR", "an ERROR here", True),
-        ("ERROR", "an error here", False),
-        ("ERROR timeout", "timeout after ERROR", True),
-        ("ERROR timeout", "ERROR only", False),
-        ('"Task timed out"', "… Task timed out after 3.00 seconds", True),
-        ("?ERROR ?WARN", "WARN: low", True),
-        ("?ERROR ?WARN", "INFO: fine", False),
-        ("ERROR -debug", "ERROR in debug", False),
-        ("%[45]\\d\\d%", "status 404", True),
-        ("%[45]\\d\\d%", "status 200", False),
-        ("[ip, id, user, time, request, status=4*, size]", LINE, True),
-        ("[ip, id, user, time, request, status=5*, size]", LINE, False),
-        ("[ip, ..., size > 1500]", LINE, True),
-        ("[ip, id, user, time, request = *html*, status=404, size]", LINE, True),
-        ("[a, b]", LINE, False),
-        ('{ $.level = "ERROR" }', EVENT, True),
-        ('{ $.level = "ERR*" && $.latency > 12 }', EVENT, True),
-        ("{ $.latency > 12.5 }", EVENT, False),
-        ('{ ($.level = "WARN") || ($.user.id = "u-1") }', EVENT, True),
-        ('{ $.user.tags[1] = "b" }', EVENT, True),
-        ("{ $.gone IS NULL }", EVENT, True),
-        ("{ $.ok IS FALSE }", EVENT, True),
-        ("{ $.missing NOT EXISTS }", EVENT, True),
-        ("{ $.level = %^ERR% }", EVENT, True),
-        ('{ $.level != "INFO" }', EVENT, True),
-        ('{ $.level = "ERROR" }', "no json", False),
-    ],
-)
-def test_filter_patterns(pattern: str, message: str, matches: bool) -> None:
-    assert read_pattern(pattern).matches(message) is matches
-
-
-@pytest.mark.parametrize("pattern", ["{ $.a", "[a, b", "{ $.a > }", "%[%", "{ $.a ~ 1 }"])
-def test_what_is_no_pattern(pattern: str) -> None:
-    with pytest.raises(BadPattern):
-        read_pattern(pattern)
 
 
 def write(watch: Any, *messages: str, group: str = "/app") -> None:
@@ -127,6 +83,51 @@ def test_embedded_metrics(watch: Any, group: str) -> None:
     assert watch.total("Shop", "Orders", service="cart") == 3
     assert watch.total("Shop", "Orders") == 3
     assert watch.total("Shop", "Latency", service="cart") == 30
+
+
+GOOD = {"Namespace": "Shop", "Dimensions": [["service"]], "Metrics": [{"Name": "Orders"}]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Namespace": ""},
+        {"Namespace": 1},
+        {"Namespace": "AWS/Lambda"},
+        {"Dimensions": [["missing"]]},
+        {"Dimensions": [["number"]]},
+        {"Dimensions": [[f"d{number}" for number in range(31)]]},
+        {"Dimensions": "service"},
+        {"Metrics": [{"Name": ""}]},
+        {"Metrics": [{"Unit": "Count"}]},
+        {"Metrics": [{"Name": "word"}]},
+        {"Metrics": [{"Name": "missing"}]},
+        {"Metrics": [{"Name": "many"}]},
+        {"Metrics": [{"Name": "Orders"}] * 101},
+        {"Metrics": {"Name": "Orders"}},
+        {"Timestamp": 0},
+        {"Timestamp": "now"},
+        {"Timestamp": None},
+        {"directive": "text"},
+    ],
+    ids=str,
+)
+def test_an_embedded_metric_that_breaks_the_format_is_dropped(
+    watch: Any, group: str, change: dict[str, Any]
+) -> None:
+    """Source: the specification named in ``embedded``."""
+    now = int(watch.account.core.clock.time() * 1000)
+    fields = {"service": "cart", "number": 7, "Orders": 3, "word": "x", "many": [1] * 101}
+    fields |= {f"d{number}": "x" for number in range(31)}
+    directive = change.get("directive", GOOD | {k: v for k, v in change.items() if k != "Timestamp"})
+    about = {"Timestamp": change.get("Timestamp", now), "CloudWatchMetrics": [directive]}
+
+    write(watch, json.dumps({"_aws": about, **fields}))
+    write(watch, json.dumps({"_aws": {"Timestamp": now, "CloudWatchMetrics": [GOOD]}, **fields}))
+
+    listed = watch.client.list_metrics()["Metrics"]
+    assert [(each["Namespace"], each["MetricName"]) for each in listed] == [("Shop", "Orders")]
+    assert watch.total("Shop", "Orders", service="cart") == 3
 
 
 @pytest.mark.parametrize(

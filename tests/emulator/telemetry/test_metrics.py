@@ -163,3 +163,87 @@ def test_services_report_of_themselves(watch: Any) -> None:
     assert watch.total("AWS/Lambda", "Errors", FunctionName="worker") == 1
     assert watch.total("AWS/Lambda", "Duration", FunctionName="worker") == 12.5
     assert watch.total("AWS/Lambda", "Invocations") == 1
+
+
+def told(watch: Any, kind: str, subject: str, outcome: str, **detail: Any) -> None:
+    """Something happened in the account."""
+    core = watch.account.core
+    core.timeline.add(
+        kind, subject, account_id=core.account_id, region=core.region, outcome=outcome, **detail
+    )
+
+
+def test_a_stream_reports_what_came_in_and_how_old_it_was(watch: Any) -> None:
+    """Source: https://docs.aws.amazon.com/streams/latest/dev/monitoring-with-cloudwatch.html"""
+    kinesis = watch.account.client("kinesis")
+    kinesis.create_stream(StreamName="orders", ShardCount=1)
+    kinesis.put_record(StreamName="orders", Data=b"12345", PartitionKey="key")
+    records = [{"Data": b"1", "PartitionKey": "k"} for _ in range(50)]
+    kinesis.put_records(StreamName="orders", Records=records)
+    arn = "arn:aws:lambda:eu-north-1:111122223333:function:reads"
+    told(watch, "delivery", "kinesis:orders", "ok", target=arn, age_ms=1500)
+
+    assert watch.total("AWS/Kinesis", "IncomingRecords", StreamName="orders") == 51
+    assert watch.total("AWS/Kinesis", "IncomingBytes", StreamName="orders") == 8 + 50 * 2
+    assert watch.total("AWS/Kinesis", "GetRecords.IteratorAgeMilliseconds", StreamName="orders") == 1500
+    assert watch.total("AWS/Lambda", "IteratorAge", FunctionName="reads") == 1500
+
+
+def test_functions_report_how_many_of_them_ran_at_once(watch: Any) -> None:
+    ran = {"duration_ms": 5.0, "version": "$LATEST"}
+    told(watch, "invocation", "works", "ok", **ran, concurrency=2, account_concurrency=5)
+    told(watch, "invocation", "works", "ok", **ran, concurrency=1, account_concurrency=3)
+
+    found = watch.read(
+        ("own", "AWS/Lambda", "ConcurrentExecutions", "Maximum", {"FunctionName": "works"}),
+        ("all", "AWS/Lambda", "ConcurrentExecutions", "Maximum", {}),
+    )
+    assert found == {"own": [2], "all": [5]}
+
+
+def test_a_topic_counts_every_message_of_a_batch(watch: Any) -> None:
+    sns = watch.account.client("sns")
+    topic = sns.create_topic(Name="news")["TopicArn"]
+    sns.publish(TopicArn=topic, Message="one")
+    entries = [{"Id": str(number), "Message": "more"} for number in range(4)]
+    sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=entries)
+
+    assert watch.total("AWS/SNS", "NumberOfMessagesPublished", TopicName="news") == 5
+
+
+def test_what_a_function_could_not_send_on_is_counted_by_its_kind(watch: Any) -> None:
+    """Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html"""
+    arn = "arn:aws:sqs:eu-north-1:111122223333:gone"
+    failed = {"target": arn, "condition": "RetriesExhausted"}
+    told(watch, "delivery", "worker", "AccessDenied", **failed)
+    told(watch, "delivery", "worker", "AccessDenied", **failed, dead_letter=True)
+    told(watch, "delivery", "worker", "ok", **failed, dead_letter=True)
+
+    assert watch.total("AWS/Lambda", "DestinationDeliveryFailures", FunctionName="worker") == 1
+    assert watch.total("AWS/Lambda", "DeadLetterErrors", FunctionName="worker") == 1
+
+
+def test_an_api_reports_how_long_its_integration_took(watch: Any) -> None:
+    """Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html"""
+    request = {"status": 200, "stage": "prod", "latency_ms": 30}
+    told(watch, "delivery", "apigateway:a1", "ok", **request, api_name="Shop", integration_ms=20)
+    told(watch, "delivery", "apigateway:a1", "ok", **request, api_name="Shop")
+
+    assert watch.total("AWS/ApiGateway", "Latency", ApiName="Shop") == 60
+    assert watch.total("AWS/ApiGateway", "IntegrationLatency", ApiName="Shop", Stage="prod") == 20
+
+
+def test_a_throttled_table_says_for_what(watch: Any) -> None:
+    """Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html"""
+    for operation in ("Query", "PutItem", "PutItem"):
+        told(
+            watch,
+            "api",
+            f"dynamodb:{operation}",
+            "ProvisionedThroughputExceededException",
+            parameters={"TableName": "orders"},
+        )
+
+    assert watch.total("AWS/DynamoDB", "ReadThrottleEvents", TableName="orders") == 1
+    assert watch.total("AWS/DynamoDB", "WriteThrottleEvents", TableName="orders") == 2
+    assert watch.total("AWS/DynamoDB", "ThrottledRequests", TableName="orders", Operation="PutItem") == 2

@@ -67,7 +67,7 @@ def recording() -> Recording:
             event(4, 3600.3, "clock", "advance", seconds=3600, before="2026-03-01T10:00:00.300Z"),
             event(5, 3600.5, "invocation", "other", "Runtime.Crash", request_id="i2", source="sqs:q"),
             event(6, 3600.6, "alarm", "failures", "ALARM", before="OK", reason="1 of 1 was above"),
-            event(7, 3600.7, "fault", "slow", "set", seconds=2),
+            event(7, 3600.7, "fault", "latency", "began", id="latency-1", settings={"seconds": 2}),
         ],
         logs=[
             {

@@ -5,6 +5,7 @@ from tests.triggers.rows import (
     buckets,
     invocations,
     machines,
+    managed,
     others,
     pipes,
     queues,
@@ -15,7 +16,20 @@ from tests.triggers.rows import (
 )
 from tests.triggers.table import TABLE
 
-_ORDER = (queues, streams, buckets, topics, rules, schedules, pipes, apis, invocations, machines, others)
+_ORDER = (
+    queues,
+    streams,
+    buckets,
+    topics,
+    rules,
+    schedules,
+    pipes,
+    apis,
+    invocations,
+    machines,
+    managed,
+    others,
+)
 _PLACES = {module.__name__: place for place, module in enumerate(_ORDER)}
 TABLE.sort(key=lambda row: _PLACES[row.run.__module__])
 
@@ -25,6 +39,7 @@ __all__ = [
     "buckets",
     "invocations",
     "machines",
+    "managed",
     "others",
     "pipes",
     "queues",

@@ -114,3 +114,32 @@ def _callback(world: World) -> Observed:
     found = _caught(world, invoke, silent, HeartbeatSeconds=20)
     assert [each["Error"] for each in found] == ["States.HeartbeatTimeout"]
     return Observed(delivered, (), {Ending.CAUGHT: found})
+
+
+@row(
+    "Step Functions",
+    "an activity's worker",
+    "any",
+    endings=(Ending.CAUGHT,),
+    kept="states-error",
+    note="what its worker reports as failed, and what it leaves for longer than `TimeoutSeconds`",
+)
+def _activity(world: World) -> Observed:
+    machines = world.client("stepfunctions")
+    activity = machines.create_activity(name=world.name("activity"))["activityArn"]
+    world.undo(lambda: machines.delete_activity(activityArn=activity))
+    task = {"Type": "Task", "Resource": activity, "TimeoutSeconds": 20, "Catch": _CATCH, "End": True}
+    machine = world.machine({"Task": task, "Caught": {"Type": "Pass", "End": True}})
+    worked, failed, left = (f"e{number}" for number in range(3))
+    taken = []
+    for name in (worked, failed, left):
+        machines.start_execution(stateMachineArn=machine, name=name, input=json.dumps({"name": name}))
+        taken.append(machines.get_activity_task(activityArn=activity, workerName="row"))
+    machines.send_task_success(taskToken=taken[0]["taskToken"], output=json.dumps({"worked": True}))
+    machines.send_task_failure(taskToken=taken[1]["taskToken"], error="Refused", cause="by the worker")
+    world.advance(30)
+    outputs = {each["name"]: json.loads(each["output"]) for each in world.executions(machine)}
+    assert outputs[worked] == {"worked": True}
+    found = [outputs[name]["error"] for name in (failed, left)]
+    assert [each["Error"] for each in found] == ["Refused", "States.Timeout"]
+    return Observed([json.loads(each["input"]) for each in taken], (), {Ending.CAUGHT: found})

@@ -18,6 +18,7 @@ from sandbox.emulator.cloudformation.resources.convert import (
     omit,
     or_else,
     pick,
+    retag,
     tags,
     text,
     unless_absent,
@@ -55,6 +56,15 @@ def patch(kind: str, path: str, value: Any = None) -> dict[str, str]:
     return made if value is None else {**made, "value": text(value)}
 
 
+def retag_rest(
+    context: ResourceContext, resource: str, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> None:
+    """Change the tags of a REST API or of something beside it."""
+    before, after = (tags(context, given.get("Tags")) for given in (old, new))
+    arn = f"arn:{context.partition}:apigateway:{context.region}::/{resource}"
+    retag(context.client("apigateway"), arn, before, after)
+
+
 def escaped(part: str) -> str:
     """A text as one part of a patch's path."""
     return part.replace("~", "~0").replace("/", "~1")
@@ -84,9 +94,8 @@ class RestApi:
     def update(
         self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
     ) -> Physical:
-        if changed(old, new, "Tags"):
-            raise not_here("changing the tags of a REST API that exists")
         apis = context.client("apigateway")
+        retag_rest(context, f"restapis/{physical_id}", old, new)
         operations = _operations(old, new)
         if operations:
             apis.update_rest_api(restApiId=physical_id, patchOperations=operations)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sandbox.emulator.cloudformation.resources.apigateway import ABSENT, patch
+from sandbox.emulator.cloudformation.resources.apigateway import ABSENT, patch, retag_rest
 from sandbox.emulator.cloudformation.resources.base import Physical, ResourceContext
 from sandbox.emulator.cloudformation.resources.convert import (
     call,
@@ -51,8 +51,9 @@ class ApiKey:
     def update(
         self, context: ResourceContext, physical_id: str, old: Properties, new: Properties
     ) -> Physical:
-        if changed(old, new, "StageKeys", "Tags"):
-            raise not_here("changing StageKeys or Tags of an API key that exists")
+        if changed(old, new, "StageKeys"):
+            raise not_here("changing StageKeys of an API key that exists")
+        retag_rest(context, f"apikeys/{physical_id}", old, new)
         operations = [
             patch("replace", path, new.get(key, default))
             for key, (path, default) in _PATCHED.items()
@@ -85,8 +86,7 @@ class UsagePlan:
     def update(
         self, context: ResourceContext, physical_id: str, old: Properties, new: Properties
     ) -> Physical:
-        if changed(old, new, "Tags"):
-            raise not_here("changing the tags of a usage plan that exists")
+        retag_rest(context, f"usageplans/{physical_id}", old, new)
         operations = list(_plan_changes(old, new))
         if operations:
             context.client("apigateway").update_usage_plan(

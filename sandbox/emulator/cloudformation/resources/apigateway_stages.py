@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sandbox.emulator.cloudformation.resources.apigateway import ABSENT, escaped, patch
+from sandbox.emulator.cloudformation.resources.apigateway import ABSENT, escaped, patch, retag_rest
 from sandbox.emulator.cloudformation.resources.base import Physical, ResourceContext
 from sandbox.emulator.cloudformation.resources.convert import (
     call,
@@ -39,6 +39,7 @@ _METHOD_SETTINGS = {
 }
 _DESCRIBED = (
     "AccessLogSetting",
+    "CanarySetting",
     "CacheClusterEnabled",
     "CacheClusterSize",
     "Description",
@@ -64,8 +65,7 @@ class Stage:
     def update(
         self, context: ResourceContext, physical_id: str, old: Properties, new: Properties
     ) -> Physical:
-        if changed(old, new, "Tags"):
-            raise not_here("changing the tags of a stage that exists")
+        retag_rest(context, f"restapis/{new['RestApiId']}/stages/{physical_id}", old, new)
         _patch(context, new["RestApiId"], physical_id, list(_changes(old, new)))
         return Physical(physical_id)
 
@@ -99,19 +99,41 @@ def _changes(old: Properties, new: Properties) -> Iterator[dict[str, str]]:
             yield patch("replace", path, value)
     if changed(old, new, "CacheClusterSize") and new.get("CacheClusterSize"):
         yield patch("replace", "/cacheClusterSize", new["CacheClusterSize"])
-    yield from _variables(old.get("Variables") or {}, new.get("Variables") or {})
+    yield from _variables("/variables", old.get("Variables") or {}, new.get("Variables") or {})
+    if changed(old, new, "CanarySetting", "DeploymentId"):
+        yield from _canary(old.get("CanarySetting"), new.get("CanarySetting"), new.get("DeploymentId"))
     if changed(old, new, "AccessLogSetting"):
         yield from _access_log(new.get("AccessLogSetting"))
     yield from _method_settings(old.get("MethodSettings") or [], new.get("MethodSettings") or [])
 
 
-def _variables(old: Properties, new: Properties) -> Iterator[dict[str, str]]:
+def _variables(path: str, old: Properties, new: Properties) -> Iterator[dict[str, str]]:
     for name, value in new.items():
         if old.get(name) != value:
-            yield patch("replace", f"/variables/{escaped(name)}", value)
+            yield patch("replace", f"{path}/{escaped(name)}", value)
     for name in old:
         if name not in new:
-            yield patch("remove", f"/variables/{escaped(name)}")
+            yield patch("remove", f"{path}/{escaped(name)}")
+
+
+def _canary(
+    old: Properties | None, new: Properties | None, deployment: str | None
+) -> Iterator[dict[str, str]]:
+    """A canary that names no deployment serves its stage's, with other variables."""
+    if not new:
+        if old:
+            yield patch("remove", "/canarySettings")
+        return
+    if named := new.get("DeploymentId") or deployment:
+        yield patch("replace", "/canarySettings/deploymentId", named)
+    yield patch("replace", "/canarySettings/percentTraffic", new.get("PercentTraffic", 0))
+    yield patch("replace", "/canarySettings/useStageCache", new.get("UseStageCache", False))
+    overrides = "StageVariableOverrides"
+    yield from _variables(
+        f"/canarySettings/{overrides[0].lower()}{overrides[1:]}",
+        (old or {}).get(overrides) or {},
+        new.get(overrides) or {},
+    )
 
 
 def _access_log(given: Properties | None) -> Iterator[dict[str, str]]:
@@ -147,13 +169,20 @@ class Deployment:
     """A REST API as it was at that moment, with a stage of its own if it has a ``StageName``."""
 
     type = "AWS::ApiGateway::Deployment"
-    properties = frozenset({"Description", "RestApiId", "StageDescription", "StageName"})
-    replaces: frozenset[str] = frozenset()
+    properties = frozenset(
+        {"DeploymentCanarySettings", "Description", "RestApiId", "StageDescription", "StageName"}
+    )
+    replaces: frozenset[str] = frozenset({"DeploymentCanarySettings"})
 
     def create(self, context: ResourceContext, properties: Properties) -> Physical:
         apis = context.client("apigateway")
         api_id = properties["RestApiId"]
-        made = call(apis, "CreateDeployment", pick(properties, ("RestApiId", "Description")))["id"]
+        settings = pick(properties, ("RestApiId", "Description"))
+        if canary := properties.get("DeploymentCanarySettings"):
+            settings |= {"StageName": properties.get("StageName") or "", "CanarySettings": canary}
+        made = call(apis, "CreateDeployment", settings)["id"]
+        if canary:
+            return Physical(made, {"DeploymentId": made})
         if stage := properties.get("StageName"):
             with or_else(lambda: apis.delete_deployment(restApiId=api_id, deploymentId=made)):
                 self._publish(context, made, stage, properties)
@@ -202,16 +231,28 @@ class Deployment:
         _patch(context, api_id, stage, [pointed, *_changes(before, described)])
 
     def _unpublish(self, context: ResourceContext, deployment: str, properties: Properties) -> None:
-        """Its own stage goes with it, unless the stage has moved on to another deployment."""
+        """Its own stage goes with it, unless the stage has moved on to another deployment.
+
+        One that was a canary's leaves the stage without that canary.
+        """
         stage, api_id = properties.get("StageName"), properties["RestApiId"]
-        if stage and self._serves(context, api_id, stage) == deployment:
+        if stage and properties.get("DeploymentCanarySettings"):
+            serving = _stage(context, api_id, stage) or {}
+            if (serving.get("canarySettings") or {}).get("deploymentId") == deployment:
+                _patch(context, api_id, stage, [patch("remove", "/canarySettings")])
+        elif stage and self._serves(context, api_id, stage) == deployment:
             context.client("apigateway").delete_stage(restApiId=api_id, stageName=stage)
 
     def _serves(self, context: ResourceContext, api_id: str, stage: str) -> str | None:
         """The deployment that a stage points to; None if there is no such stage."""
-        apis = context.client("apigateway")
-        answer = found(lambda: apis.get_stage(restApiId=api_id, stageName=stage), ABSENT)
+        answer = _stage(context, api_id, stage)
         return answer["deploymentId"] if answer else None
+
+
+def _stage(context: ResourceContext, api_id: str, stage: str) -> dict[str, Any] | None:
+    apis = context.client("apigateway")
+    answer: dict[str, Any] | None = found(lambda: apis.get_stage(restApiId=api_id, stageName=stage), ABSENT)
+    return answer
 
 
 PROVIDERS = (Stage(), Deployment())

@@ -10,10 +10,10 @@ from sandbox.emulator.cloudformation.resources.base import Physical, ResourceCon
 from sandbox.emulator.cloudformation.resources.convert import (
     call,
     changed,
-    not_here,
     omit,
     or_else,
     pick,
+    retag,
     stale,
     tags,
     text,
@@ -72,11 +72,8 @@ class Api:
             if changed(old, new, "CorsConfiguration") and not new.get("CorsConfiguration"):
                 apis.delete_cors_configuration(ApiId=physical_id)
             self._overrule(apis, physical_id, {**_API_DEFAULTS, **new})
-        arn = _arn(context, physical_id)
-        gone = stale(tags(context, old.get("Tags")), tags(context, new.get("Tags")))
-        if gone:
-            apis.untag_resource(ResourceArn=arn, TagKeys=gone)
-        apis.tag_resource(ResourceArn=arn, Tags=tags(context, new.get("Tags")))
+        before, after = (tags(context, given.get("Tags")) for given in (old, new))
+        retag(apis, _arn(context, physical_id), before, after)
         return _api(context, apis.get_api(ApiId=physical_id))
 
     def delete(self, context: ResourceContext, physical_id: str, properties: Properties) -> None:
@@ -136,9 +133,9 @@ class Stage:
     def update(
         self, context: ResourceContext, physical_id: str, old: Properties, new: Properties
     ) -> Physical:
-        if changed(old, new, "Tags"):
-            raise not_here("changing the tags of a stage that exists")
         apis = context.client("apigatewayv2")
+        before, after = (tags(context, given.get("Tags")) for given in (old, new))
+        retag(apis, f"{_arn(context, new['ApiId'])}/stages/{physical_id}", before, after)
         where = {"ApiId": new["ApiId"], "StageName": physical_id}
         if old.get("AccessLogSettings") and not new.get("AccessLogSettings"):
             apis.delete_access_log_settings(**where)

@@ -123,6 +123,14 @@ def as_list(given: Mapping[str, str], key: str = "Key", value: str = "Value") ->
     return [{key: name, value: content} for name, content in given.items()]
 
 
+def retag(client: Any, arn: str, old: Mapping[str, str], new: Mapping[str, str]) -> None:
+    """Bring the tags of something that exists up to date, in API Gateway's words."""
+    if gone := stale(old, new):
+        call(client, "UntagResource", {"ResourceArn": arn, "TagKeys": gone})
+    if fresh := {key: value for key, value in new.items() if old.get(key) != value}:
+        call(client, "TagResource", {"ResourceArn": arn, "Tags": fresh})
+
+
 def stale(current: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
     """Keys of tags to take off."""
     return [key for key in current if key not in wanted]

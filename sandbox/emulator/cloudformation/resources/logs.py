@@ -155,4 +155,28 @@ class ResourcePolicy:
             context.client("logs").delete_resource_policy(policyName=physical_id)
 
 
-PROVIDERS = (LogGroup(), MetricFilter(), SubscriptionFilter(), ResourcePolicy())
+class QueryDefinition:
+    """A query of Logs Insights kept under a name. ``Ref`` is its id."""
+
+    type = "AWS::Logs::QueryDefinition"
+    properties = frozenset({"LogGroupNames", "Name", "QueryLanguage", "QueryString"})
+    replaces: frozenset[str] = frozenset()
+
+    def create(self, context: ResourceContext, properties: Mapping[str, Any]) -> Physical:
+        return self._put(context, properties)
+
+    def update(
+        self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> Physical:
+        return self._put(context, new, QueryDefinitionId=physical_id)
+
+    def _put(self, context: ResourceContext, properties: Mapping[str, Any], **known: str) -> Physical:
+        made = call(context.client("logs"), "PutQueryDefinition", properties, **known)["queryDefinitionId"]
+        return Physical(made, {"QueryDefinitionId": made})
+
+    def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:
+        with unless_absent(_ABSENT):
+            context.client("logs").delete_query_definition(queryDefinitionId=physical_id)
+
+
+PROVIDERS = (LogGroup(), MetricFilter(), SubscriptionFilter(), ResourcePolicy(), QueryDefinition())

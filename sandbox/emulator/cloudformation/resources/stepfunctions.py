@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
+
+import yaml
 
 from sandbox.emulator.cloudformation.resources.apigateway import fetch
 from sandbox.emulator.cloudformation.resources.base import Physical, ResourceContext
@@ -15,6 +18,7 @@ from sandbox.emulator.cloudformation.resources.convert import (
     exists_already,
     found,
     invalid,
+    not_here,
     pick,
     stale,
     tags,
@@ -88,8 +92,7 @@ class StateMachine:
 def _machine(machines: Any, arn: str) -> Physical:
     described = machines.describe_state_machine(stateMachineArn=arn)
     attributes = {"Arn": arn, "Name": described["name"]}
-    if revision := described.get("revisionId"):
-        attributes["StateMachineRevisionId"] = revision
+    attributes["StateMachineRevisionId"] = described.get("revisionId") or "INITIAL"
     return Physical(arn, attributes)
 
 
@@ -99,7 +102,7 @@ def _definition(context: ResourceContext, properties: Mapping[str, Any]) -> str:
     if len(given) != 1:
         raise invalid("#: Exactly one of Definition, DefinitionString and DefinitionS3Location must be given")
     if given == ["DefinitionS3Location"]:
-        source = fetch(context, properties["DefinitionS3Location"]).decode()
+        source = _as_json(fetch(context, properties["DefinitionS3Location"]).decode())
     else:
         source = text(properties[given[0]])
     values = properties.get("DefinitionSubstitutions") or {}
@@ -108,6 +111,82 @@ def _definition(context: ResourceContext, properties: Mapping[str, Any]) -> str:
         return text(values[match[1]]) if match[1] in values else match[0]
 
     return re.sub(r"\$\{([^}]+)\}", fill, source)
+
+
+def _as_json(source: str) -> str:
+    """A file's definition, which may be YAML; what is neither is for the service to refuse."""
+    if source.lstrip().startswith("{"):
+        return source
+    try:
+        found = yaml.safe_load(source)
+    except yaml.YAMLError as error:
+        raise invalid(f"#/DefinitionS3Location: the file is neither JSON nor YAML: {error}") from None
+    return json.dumps(found, default=str) if isinstance(found, Mapping) else source
+
+
+class StateMachineVersion:
+    """A machine as it was at that moment. ``Ref`` is its ARN."""
+
+    type = "AWS::StepFunctions::StateMachineVersion"
+    properties = frozenset({"Description", "StateMachineArn", "StateMachineRevisionId"})
+    replaces = properties
+
+    def create(self, context: ResourceContext, properties: Mapping[str, Any]) -> Physical:
+        names = {"StateMachineArn": "StateMachineArn", "StateMachineRevisionId": "RevisionId"}
+        given = {names.get(key, key): value for key, value in properties.items()}
+        machines = context.client("stepfunctions")
+        if given.get("RevisionId") == "INITIAL":
+            del given["RevisionId"]
+        arn = call(machines, "PublishStateMachineVersion", given)["stateMachineVersionArn"]
+        return Physical(arn, {"Arn": arn})
+
+    def update(
+        self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> Physical:
+        return Physical(physical_id, {"Arn": physical_id})
+
+    def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:
+        with unless_absent(_ABSENT):
+            context.client("stepfunctions").delete_state_machine_version(stateMachineVersionArn=physical_id)
+
+
+class StateMachineAlias:
+    """A name for one or two versions of a machine. ``Ref`` is its ARN."""
+
+    type = "AWS::StepFunctions::StateMachineAlias"
+    properties = frozenset({"DeploymentPreference", "Description", "Name", "RoutingConfiguration"})
+    replaces = frozenset({"Name"})
+
+    def create(self, context: ResourceContext, properties: Mapping[str, Any]) -> Physical:
+        name = properties.get("Name") or context.unique_name(80)
+        given = {**pick(properties, ("Description",)), "RoutingConfiguration": _routes(properties)}
+        machines = context.client("stepfunctions")
+        arn = call(machines, "CreateStateMachineAlias", given, Name=name)["stateMachineAliasArn"]
+        return Physical(arn, {"Arn": arn})
+
+    def update(
+        self, context: ResourceContext, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> Physical:
+        preference = new.get("DeploymentPreference") or {}
+        if changed(old, new, "DeploymentPreference") and preference.get("Type") not in (None, "ALL_AT_ONCE"):
+            raise not_here(
+                f"a DeploymentPreference of the type {preference['Type']} of a state machine's alias"
+            )
+        given = {"Description": new.get("Description", ""), "RoutingConfiguration": _routes(new)}
+        machines = context.client("stepfunctions")
+        call(machines, "UpdateStateMachineAlias", given, StateMachineAliasArn=physical_id)
+        return Physical(physical_id, {"Arn": physical_id})
+
+    def delete(self, context: ResourceContext, physical_id: str, properties: Mapping[str, Any]) -> None:
+        with unless_absent(_ABSENT, "ResourceNotFound"):
+            context.client("stepfunctions").delete_state_machine_alias(stateMachineAliasArn=physical_id)
+
+
+def _routes(properties: Mapping[str, Any]) -> Any:
+    """An alias's versions with their weights; the first deployment always goes to one at once."""
+    if preference := properties.get("DeploymentPreference"):
+        return [{"StateMachineVersionArn": preference["StateMachineVersionArn"], "Weight": 100}]
+    return properties.get("RoutingConfiguration") or []
 
 
 class Activity:
@@ -145,4 +224,4 @@ class Activity:
             context.client("stepfunctions").delete_activity(activityArn=physical_id)
 
 
-PROVIDERS = (StateMachine(), Activity())
+PROVIDERS = (StateMachine(), StateMachineVersion(), StateMachineAlias(), Activity())

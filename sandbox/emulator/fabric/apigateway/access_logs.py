@@ -92,6 +92,10 @@ def variables(exchange: Exchange, answer: Answer) -> dict[str, str]:
             "integration.status": "200" if outcome.succeeded else str(answer.status),
             "integration.requestId": outcome.request_id,
         }
+    if exchange.integration_status is not None:
+        status = str(exchange.integration_status)
+        known |= {"integrationStatus": status, "integration.integrationStatus": status}
+        known["integration.status"] = status
     if exchange.integration_ms is not None:
         latency = str(exchange.integration_ms)
         known |= {"integrationLatency": latency, "integration.latency": latency}
@@ -102,6 +106,8 @@ def variables(exchange: Exchange, answer: Answer) -> dict[str, str]:
             "error.message": answer.text,
             "error.messageString": f'"{answer.text}"',
         }
+    if stage.canary is not None:
+        known["isCanaryRequest"] = str(stage.canary).lower()
     if rest:
         known.pop("routeKey", None)
     return _caller(exchange) | known

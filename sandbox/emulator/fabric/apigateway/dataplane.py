@@ -18,9 +18,18 @@ from urllib.parse import unquote
 from sandbox.emulator.calls import carrying
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import policies, roles
-from sandbox.emulator.fabric.apigateway import access_logs, answers, http_integrations, services, validation
+from sandbox.emulator.fabric.apigateway import (
+    access_logs,
+    answers,
+    http_integrations,
+    http_parameters,
+    http_services,
+    services,
+    validation,
+)
 from sandbox.emulator.fabric.apigateway.answers import Answer
 from sandbox.emulator.fabric.apigateway.authorization import Authorization, Keys, LetIn, Refused
+from sandbox.emulator.fabric.apigateway.caching import ResponseCaches
 from sandbox.emulator.fabric.apigateway.deployments import Deployments, Found, find_api
 from sandbox.emulator.fabric.apigateway.gateway_responses import shaped
 from sandbox.emulator.fabric.apigateway.identities import Asked
@@ -52,6 +61,8 @@ from sandbox.emulator.telemetry.traces.service import Traces
 _HOST = re.compile(r"([a-z0-9]+)\.execute-api(?:\.([a-z0-9-]+))?\.(?:amazonaws\.com|localhost)")
 _PATH = re.compile(r"/_aws/execute-api/([a-z0-9]+)(/.*)?")
 _SERVICE = "apigateway.amazonaws.com"
+# Where a WSGI environment says by which custom domain name a request came.
+HOST_KEY = "coldstart.custom_domain"
 # More requests than this wait for one of them to be answered.
 _MOST_AT_ONCE = 256
 
@@ -65,12 +76,18 @@ class Exchange:
     stage: Stage
     started: dt.datetime
     traced: RequestTrace
+    mapped: Request | None = None
+    """What the integration is sent, where it is not the request as it came in."""
     route: Route | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     function: str = ""
     outcome: InvokeOutcome | None = None
     integration_ms: int | None = None
+    integration_status: int | None = None
+    """What an integration that is no function answered."""
     latency_ms: int = 0
+    cached: str = ""
+    """Whether a stage's cache had the answer: ``hit`` or ``miss``; empty without a cache."""
     let_in: LetIn = field(default_factory=LetIn)
 
 
@@ -85,7 +102,9 @@ class DataPlane:
         keys: Keys | None,
         traces: Traces,
         web: Web | None = None,
+        caches: ResponseCaches | None = None,
     ) -> None:
+        self._caches = caches or ResponseCaches(core.clock.time)
         self._web = web
         self._core = core
         self._authorization = Authorization(core, functions, keys)
@@ -126,8 +145,9 @@ class DataPlane:
                 return answers.message(403, "Forbidden", kind="ForbiddenException")
             return answers.message(404, "Not Found")
         if self._core.faults.region_down(found.region):
+            self._note_dark(found, api_id, str(environ["REQUEST_METHOD"]), path)
             return answers.message(503, "Service Unavailable")
-        host = f"{api_id}.execute-api.{found.region}.amazonaws.com"
+        host = str(environ.get(HOST_KEY) or f"{api_id}.execute-api.{found.region}.amazonaws.com")
         if int(environ.get("CONTENT_LENGTH") or 0) > BODY_LIMIT_BYTES:
             return _too_large(stage.kind)
         raw = read_environ(environ)
@@ -143,6 +163,19 @@ class DataPlane:
         self._record(exchange, answer)
         self._tracer.tell(traced, stage, request, exchange.function, answer)
         return answer
+
+    def _note_dark(self, found: Found, api_id: str, method: str, path: str) -> None:
+        self._core.timeline.add(
+            "api",
+            f"execute-api:{api_id}",
+            account_id=found.account_id,
+            region=found.region,
+            outcome="ServiceUnavailable",
+            status=503,
+            method=method,
+            path=path,
+            reason=f"{found.region} is unavailable",
+        )
 
     def _stage(self, found: Found, path: str) -> tuple[Stage | None, str]:
         """The stage a path names, and the rest of the path."""
@@ -190,9 +223,63 @@ class DataPlane:
         integration = exchange.route.integration
         if integration is None:
             return answers.refused(stage.kind, "the route has no integration")
-        if integration.kind == "AWS_PROXY":
-            return self._call(exchange, exchange.route, integration)
-        return self._mapped(exchange, exchange.route, integration)
+        if stage.kind is Kind.HTTP:
+            return self._integrated(exchange, exchange.route, integration)
+        policy = stage.cache(exchange.route, request.method)
+        if policy is None:
+            return self._asked(exchange, exchange.route, integration)
+        route = exchange.route
+        answer, exchange.cached = self._caches.answered(
+            policy,
+            integration,
+            self._sources(exchange, route),
+            lambda: self._asked(exchange, route, integration),
+        )
+        return answer
+
+    def _asked(self, exchange: Exchange, route: Route, integration: Integration) -> Answer:
+        """What a REST API's integration answers."""
+        call = self._call if integration.kind == "AWS_PROXY" else self._mapped
+        return call(exchange, route, integration)
+
+    def _integrated(self, exchange: Exchange, route: Route, integration: Integration) -> Answer:
+        """An integration of an HTTP API, with what is mapped before and after it."""
+        sources = self._sources(exchange, route)
+        if integration.subtype:
+            answer = self._first_class(exchange, integration, sources)
+        else:
+            if integration.parameters:
+                exchange.mapped = http_parameters.mapped_request(integration, sources)
+            call = self._call if integration.kind == "AWS_PROXY" else self._mapped
+            answer = call(exchange, route, integration)
+        return http_parameters.mapped_answer(integration, sources, answer)
+
+    def _first_class(self, exchange: Exchange, integration: Integration, sources: Sources) -> Answer:
+        try:
+            principal = roles.assume(self._core, integration.credentials, _SERVICE)
+        except roles.RoleRefused as error:
+            return answers.refused(
+                Kind.HTTP, f"API Gateway does not have permission to assume the role: {error}"
+            )
+        began = self._core.clock.time()
+        with carrying(exchange.traced.header):
+            answer = http_services.perform(
+                self._core.clients, principal, integration, http_parameters.Values(sources)
+            )
+        exchange.integration_ms = round((self._core.clock.time() - began) * 1000)
+        exchange.integration_status = answer.status
+        return answer
+
+    def _sources(self, exchange: Exchange, route: Route) -> Sources:
+        """What mappings may refer to."""
+        stage, request, told = exchange.stage, exchange.request, exchange.let_in.authorizer
+        context = payload_1(request, stage, route, exchange.values, exchange.started)["requestContext"]
+        if stage.kind is Kind.HTTP and told:
+            told = told.get("lambda") or told.get("jwt") or told
+        context |= {"authorizer": told} if told else {}
+        context["identity"] |= exchange.let_in.identity
+        context |= {"isCanaryRequest": stage.canary} if stage.canary is not None else {}
+        return Sources(exchange.mapped or request, stage, route, exchange.values, context)
 
     def _let_in(self, exchange: Exchange, route: Route) -> LetIn:
         """Everything that stands before the integration.
@@ -215,7 +302,7 @@ class DataPlane:
         return let_in
 
     def _call(self, exchange: Exchange, route: Route, integration: Integration) -> Answer:
-        stage, request = exchange.stage, exchange.request
+        stage, request = exchange.stage, exchange.mapped or exchange.request
         exchange.function = integration.function(stage.variables)
         if not exchange.function:
             return self._gap_in(exchange, f"the integration {integration.uri or integration.kind}")
@@ -253,11 +340,8 @@ class DataPlane:
 
     def _mapped(self, exchange: Exchange, route: Route, integration: Integration) -> Answer:
         """An integration that is no proxy: a function, another service, or nothing at all."""
-        stage, request = exchange.stage, exchange.request
-        context = payload_1(request, stage, route, exchange.values, exchange.started)["requestContext"]
-        context |= {"authorizer": exchange.let_in.authorizer} if exchange.let_in.authorizer else {}
-        context["identity"] |= exchange.let_in.identity
-        sources = Sources(request, stage, route, exchange.values, context)
+        stage = exchange.stage
+        sources = self._sources(exchange, route)
         began = self._core.clock.time()
         try:
             if integration.kind == "MOCK":
@@ -296,6 +380,7 @@ class DataPlane:
         except Overdue:
             return answers.timed_out(kind, f"no answer within {integration.timeout_s:g} s")
         exchange.integration_ms = round((self._core.clock.time() - began) * 1000)
+        exchange.integration_status = reply.status
         if integration.kind == "HTTP_PROXY":
             return http_integrations.passed_on(reply, kind)
         text = reply.body.decode("utf-8", "replace")
@@ -335,6 +420,7 @@ class DataPlane:
                 )
         except services.NotAService:
             return self._gap_in(exchange, f"the integration {integration.uri}")
+        exchange.integration_status = answer.status
         return map_response(integration, sources, str(answer.status), answer.body, answer.headers)
 
     def _invoke(self, exchange: Exchange, payload: bytes, integration: Integration) -> InvokeOutcome:
@@ -400,7 +486,10 @@ class DataPlane:
             route=exchange.route.key if exchange.route is not None else "",
             status=answer.status,
             latency_ms=exchange.latency_ms,
+            **({"integration_ms": exchange.integration_ms} if exchange.integration_ms is not None else {}),
             **({"api_name": stage.api_name} if stage.api_name else {}),
+            **({"canary": stage.canary} if stage.canary is not None else {}),
+            **({"cache": exchange.cached} if exchange.cached else {}),
             function=exchange.function,
             **({"reason": answer.error or f"answered {answer.status}"} if answer.status >= 400 else {}),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
 import secrets
 import string
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from moto.apigateway.models import RestAPI, apigateway_backends
 from moto.apigatewayv2.models import Api as HttpApi
 from moto.apigatewayv2.models import apigatewayv2_backends
 
-from sandbox.emulator.fabric.apigateway.model import Kind, Snapshot, Stage, Throttle
+from sandbox.emulator.fabric.apigateway import canaries
+from sandbox.emulator.fabric.apigateway.model import CachePolicy, Kind, Snapshot, Stage, Throttle
 from sandbox.emulator.fabric.apigateway.snapshots import snapshot_http, snapshot_rest
 
 _ACCOUNT_RATE, _ACCOUNT_BURST = 10_000.0, 5_000.0
@@ -47,8 +49,10 @@ class Deployments:
     """Deployments per API, and which of them each stage of an HTTP API serves.
 
     Everything here is called with the dispatch lock held. An API that is deleted from moto's store
-    takes its deployments with it.
+    takes its deployments with it. ``chance`` decides which requests are a canary's.
     """
+
+    chance: random.Random = field(default_factory=random.Random)
 
     _by_api: WeakKeyDictionary[Any, dict[str, Deployment]] = field(default_factory=WeakKeyDictionary)
     _stages: WeakKeyDictionary[HttpApi, dict[str, str]] = field(default_factory=WeakKeyDictionary)
@@ -86,12 +90,18 @@ class Deployments:
             self.served(api)[name] = deployment.id
 
     def stage(self, found: Found, name: str) -> Stage | None:
-        """A stage with what it serves, or None if there is no such stage or nothing is deployed to it."""
+        """A stage with what it serves, or None if there is no such stage or nothing is deployed to it.
+
+        What it serves is drawn anew each time for a stage that has a canary.
+        """
         stage = found.api.stages.get(name)
         if stage is None:
             return None
         rest = found.kind is Kind.REST
         deployment_id = stage.deployment_id if rest else self.served(found.api).get(name, "")
+        canary = canaries.drawn(stage, self.chance) if rest else None
+        if canary is not None:
+            deployment_id = canary["deploymentId"]
         deployment = self.of(found.api).get(deployment_id)
         if deployment is None:
             return None
@@ -103,13 +113,18 @@ class Deployments:
             region=found.region,
             name=name,
             deployment_id=deployment.id,
-            variables=dict((stage.variables if rest else stage.stage_variables) or {}),
+            variables={
+                **((stage.variables if rest else stage.stage_variables) or {}),
+                **((canary or {}).get("stageVariableOverrides") or {}),
+            },
             snapshot=deployment.snapshot,
             log_destination=logging.get("destinationArn") or "",
             log_format=logging.get("format") or "",
             api_name=str(found.api.name) if rest else "",
+            canary=canary is not None if canaries.settings(stage) else None,
             traced=rest and bool(stage.tracing_enabled),
             throttles=_rest_throttles(stage) if rest else _http_throttles(stage),
+            caches=_caches(stage) if rest and stage.cache_cluster_enabled else {},
         )
 
 
@@ -139,12 +154,30 @@ def _rest_throttles(stage: Any) -> dict[str, Throttle]:
     made: dict[str, Throttle] = {}
     for key, settings in (stage.method_settings or {}).items():
         rate, burst = settings.get("throttlingRateLimit"), settings.get("throttlingBurstLimit")
-        if rate is None and burst is None:
-            continue
-        path, _, method = key.rpartition("/")
-        path = path.replace("~1", "/")
-        name = "*" if path.strip("/") == "*" and method == "*" else f"{method} /{path.strip('/')}"
-        made[name] = _throttle(rate, burst)
+        if rate is not None or burst is not None:
+            made[_setting_name(key)] = _throttle(rate, burst)
+    return made
+
+
+def _setting_name(key: str) -> str:
+    path, _, method = key.rpartition("/")
+    path = path.replace("~1", "/")
+    return "*" if path.strip("/") == "*" and method == "*" else f"{method} /{path.strip('/')}"
+
+
+def _caches(stage: Any) -> dict[str, CachePolicy | None]:
+    """A stage's method settings about caching; a time to live of 0 switches it off."""
+    made: dict[str, CachePolicy | None] = {}
+    shared = bool((canaries.settings(stage) or {}).get("useStageCache"))
+    for key, settings in (stage.method_settings or {}).items():
+        ttl_s = float(settings.get("cacheTtlInSeconds") or 0)
+        policy = CachePolicy(
+            ttl_s,
+            bool(settings.get("requireAuthorizationForCacheControl", True)),
+            str(settings.get("unauthorizedCacheControlHeaderStrategy") or ""),
+            shared,
+        )
+        made[_setting_name(key)] = policy if settings.get("cachingEnabled") and ttl_s > 0 else None
     return made
 
 

@@ -12,6 +12,7 @@ from moto.apigatewayv2.models import Api, ApiGatewayV2Backend, Stage, apigateway
 
 from sandbox.emulator.calls import AwsError, Call, Handler, Handlers
 from sandbox.emulator.core import AccountCore
+from sandbox.emulator.fabric.apigateway import http_parameters, http_services
 from sandbox.emulator.fabric.apigateway.deployments import Deployment, Deployments
 from sandbox.emulator.fabric.apigateway.http_import import put_document
 from sandbox.emulator.fabric.apigateway.model import Kind
@@ -178,7 +179,18 @@ class HttpControl:
                 )
         if version and version not in ("1.0", "2.0"):
             raise AwsError("BadRequestException", f"Invalid payload format version {version}")
+        self._check_parameters(api, params, params.get("IntegrationSubtype"))
         return self._changing(self._core.moto)(call)
+
+    def _check_parameters(self, api: Api, params: dict[str, Any], subtype: str | None) -> None:
+        given, answers = params.get("RequestParameters") or {}, params.get("ResponseParameters") or {}
+        if api.protocol_type != "HTTP":
+            return
+        found = http_services.problem(subtype, given) if subtype else http_parameters.problem(given)
+        for mapped in answers.values():
+            found = found or http_parameters.problem(mapped, response=True)
+        if found:
+            raise AwsError("BadRequestException", found)
 
     def _update_integration(self, call: Call) -> dict[str, Any]:
         if call.params["IntegrationId"] not in self._api(call).integrations:
@@ -187,6 +199,10 @@ class HttpControl:
                 f"Invalid Integration identifier specified {call.params['IntegrationId']}",
                 404,
             )
+        present = self._api(call).integrations[call.params["IntegrationId"]].integration_subtype
+        subtype = call.params.get("IntegrationSubtype") or present
+        if call.params.get("RequestParameters") or call.params.get("ResponseParameters"):
+            self._check_parameters(self._api(call), call.params, subtype)
         return self._changing(self._core.moto)(call)
 
     def _create_deployment(self, call: Call) -> dict[str, Any]:

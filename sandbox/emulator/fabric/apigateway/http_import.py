@@ -8,6 +8,7 @@ from typing import Any
 from moto.apigatewayv2.models import Api
 
 from sandbox.emulator.calls import AwsError
+from sandbox.emulator.fabric.apigateway import http_parameters, http_services
 from sandbox.emulator.fabric.apigateway.openapi import Operation, operations, schemes, security
 
 
@@ -43,6 +44,9 @@ def _check(operation: Operation) -> None:
             problem = "PayloadFormatVersion is a required parameter for integration"
         elif not found.get("uri"):
             problem = "URI is a required parameter for integration"
+    if not problem:
+        given, subtype = found.get("requestParameters") or {}, found.get("integrationSubtype")
+        problem = http_services.problem(subtype, given) if subtype else http_parameters.problem(given)
     if problem:
         raise AwsError(
             "BadRequestException",

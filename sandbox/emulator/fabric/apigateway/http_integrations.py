@@ -16,6 +16,7 @@ from sandbox.emulator.fabric.apigateway.mappings import Mapped, Sources, map_req
 from sandbox.emulator.fabric.apigateway.model import Integration, Kind
 from sandbox.emulator.fabric.web import Reply
 
+_SAFE = "/%:@!$&'()*+,;=~-._"
 KINDS = frozenset({"HTTP", "HTTP_PROXY"})
 # What is between two neighbours and goes no further.
 _HOP = frozenset(
@@ -49,6 +50,8 @@ def outgoing(integration: Integration, sources: Sources) -> Outgoing:
     method = request.method if integration.method in ("ANY", "") else integration.method
     if stage.kind is Kind.HTTP:
         url = _filled(integration.address(stage.variables), sources.values)
+        if "overwrite:path" in integration.parameters:
+            url = urlsplit(url)._replace(path=quote(request.path, safe=_SAFE)).geturl()
         query = list(request.parameters)
         forwarded = f"by=127.0.0.1;for={request.source_ip};host={request.host};proto={request.scheme}"
         extra: tuple[tuple[str, str], ...] = (
@@ -106,7 +109,7 @@ def _filled(url: str, values: Mapping[str, str]) -> str:
 
     def value(match: re.Match[str]) -> str:
         found = values.get(match[1].removesuffix("+"))
-        return match[0] if found is None else quote(found, safe="/%:@!$&'()*+,;=~-._")
+        return match[0] if found is None else quote(found, safe=_SAFE)
 
     return re.sub(r"\{([\w.-]+\+?)\}", value, url)
 

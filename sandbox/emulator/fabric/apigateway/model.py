@@ -33,6 +33,9 @@ class IntegrationResponse:
 class Integration:
     """What a route does. ``kind`` is API Gateway's name in capitals: AWS_PROXY, AWS, MOCK, HTTP_PROXY …
 
+    ``subtype`` is what an HTTP API calls of AWS (``SQS-SendMessage``); ``status_parameters`` are its changes
+    to answers, by their status.
+
     ``parameters`` and ``templates`` make the integration's request, ``responses`` the answer, of what is
     not a proxy. ``gap`` says what about it is not emulated, if anything.
     """
@@ -47,6 +50,10 @@ class Integration:
     passthrough: str = "WHEN_NO_MATCH"
     responses: tuple[IntegrationResponse, ...] = ()
     credentials: str = ""
+    subtype: str = ""
+    status_parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    cache_keys: tuple[str, ...] = ()
+    cache_namespace: str = ""
     gap: str = ""
 
     def address(self, stage_variables: Mapping[str, str]) -> str:
@@ -166,6 +173,20 @@ class Throttle:
 
 
 @dataclass(frozen=True, slots=True)
+class CachePolicy:
+    """How long a method's answers are kept, and what becomes of callers who want a new one.
+
+    ``authorized``: only those who may invalidate; ``strategy`` is for the others. ``shared``: a canary's
+    requests use the stage's cache.
+    """
+
+    ttl_s: float
+    authorized: bool = True
+    strategy: str = ""
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """An API as it was when it was deployed.
 
@@ -197,9 +218,20 @@ class Stage:
     log_format: str = ""
     api_name: str = ""
     """The API's name, by which the metrics of REST APIs are told apart; empty for HTTP APIs."""
+    canary: bool | None = None
+    """Whether this request is the canary's; None for a stage that has none."""
     traced: bool = False
     throttles: Mapping[str, Throttle] = field(default_factory=dict)
     """By ``METHOD /path`` of REST APIs, route key of HTTP APIs, or ``*`` for all the others."""
+    caches: Mapping[str, CachePolicy | None] = field(default_factory=dict)
+    """The same for a REST API's cache; None where it is switched off."""
+
+    def cache(self, route: Route, method: str) -> CachePolicy | None:
+        """How answers to a request are cached; for all methods together only those to GET are."""
+        own = f"{route.method} {route.path}"
+        if own in self.caches:
+            return self.caches[own]
+        return self.caches.get("*") if method == "GET" else None
 
     def arn(self, method: str, path: str) -> str:
         """What ``execute-api:Invoke`` is asked for."""

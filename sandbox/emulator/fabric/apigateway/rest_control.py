@@ -10,7 +10,8 @@ from moto.apigateway.models import Deployment as MotoDeployment
 
 from sandbox.emulator.calls import AwsError, Call, Handler, Handlers
 from sandbox.emulator.core import AccountCore
-from sandbox.emulator.fabric.apigateway import rest_patch
+from sandbox.emulator.fabric.apigateway import canaries, rest_patch
+from sandbox.emulator.fabric.apigateway.caching import ResponseCaches
 from sandbox.emulator.fabric.apigateway.deployments import Deployment, Deployments
 from sandbox.emulator.fabric.apigateway.model import Kind
 from sandbox.emulator.fabric.apigateway.openapi import read_document
@@ -20,8 +21,9 @@ from sandbox.emulator.fabric.apigateway.rest_import import put_document
 class RestControl:
     """Handlers of the ``apigateway`` service."""
 
-    def __init__(self, core: AccountCore, deployments: Deployments) -> None:
+    def __init__(self, core: AccountCore, deployments: Deployments, caches: ResponseCaches) -> None:
         self._core = core
+        self._caches = caches
         self._deployments = deployments
 
     def handlers(self) -> Handlers:
@@ -35,6 +37,7 @@ class RestControl:
             "CreateAuthorizer": self._create_authorizer,
             "CreateResource": self._create_resource,
             "UpdateMethod": self._update_method,
+            "PutIntegration": self._put_integration,
             "UpdateIntegration": self._update_integration,
             "CreateDeployment": self._create_deployment,
             "GetDeployment": self._get_deployment,
@@ -45,6 +48,7 @@ class RestControl:
             "GetStage": self._get_stage,
             "GetStages": self._get_stages,
             "UpdateStage": self._update_stage,
+            "FlushStageCache": self._flush_cache,
         }
         return {("apigateway", name): self._locked(handler) for name, handler in found.items()}
 
@@ -130,6 +134,14 @@ class RestControl:
         rest_patch.patch_method(method, call.params.get("patchOperations") or [])
         return self._core.moto(_as(call, "GetMethod"))
 
+    def _put_integration(self, call: Call) -> dict[str, Any]:
+        """moto loses which parameters tell cached answers apart."""
+        made = self._core.moto(call)
+        keys = list(call.params.get("cacheKeyParameters") or [])
+        if keys and (integration := self._method(call).method_integration) is not None:
+            integration.cache_key_parameters = keys
+        return {**made, **({"cacheKeyParameters": keys} if keys else {})}
+
     def _update_integration(self, call: Call) -> dict[str, Any]:
         integration = self._method(call).method_integration
         if integration is None:
@@ -145,13 +157,28 @@ class RestControl:
             raise AwsError("BadRequestException", "The REST API doesn't contain any methods")
         if any(method.method_integration is None for method in methods):
             raise AwsError("BadRequestException", "No integration defined for method")
+        name = params.get("stageName") or ""
+        canary = params.get("canarySettings")
+        if canary is not None:
+            canaries.begin(api.stages, name)
+        elif name in api.stages and canaries.settings(api.stages[name]):
+            raise AwsError(
+                "BadRequestException",
+                f"Stage {name} has a canary: deploy with canarySettings, or remove the canary first",
+            )
         deployment = self._deployments.take(
             Kind.REST, api, self._now(), description=params.get("description") or ""
         )
-        name = params.get("stageName") or ""
         known = MotoDeployment(deployment.id, name, deployment.description)
         api.deployments[deployment.id] = known
-        if name and name in api.stages:
+        if canary is not None:
+            try:
+                canaries.set_canary(api.stages[name], canary, deployment.id, self._deployments.of(api))
+            except AwsError:
+                self._forget(api, deployment)
+                raise
+            api.stages[name].updated_at = self._now()
+        elif name and name in api.stages:
             api.stages[name].deployment_id = deployment.id
             api.stages[name].variables.update(params.get("variables") or {})
         elif name:
@@ -184,14 +211,19 @@ class RestControl:
     def _delete_deployment(self, call: Call) -> dict[str, Any]:
         deployment = self._deployment(call)
         api = self._api(call, call.params["restApiId"])
-        if any(stage.deployment_id == deployment.id for stage in api.stages.values()):
+        served = {stage.deployment_id for stage in api.stages.values()}
+        served |= {(canaries.settings(stage) or {}).get("deploymentId") for stage in api.stages.values()}
+        if deployment.id in served:
             raise AwsError(
                 "BadRequestException",
                 "Active stages pointing to this deployment must be moved or deleted",
             )
+        self._forget(api, deployment)
+        return {}
+
+    def _forget(self, api: RestAPI, deployment: Deployment) -> None:
         del self._deployments.of(api)[deployment.id]
         api.deployments.pop(deployment.id, None)
-        return {}
 
     def _create_stage(self, call: Call) -> dict[str, Any]:
         params = call.params
@@ -200,6 +232,12 @@ class RestControl:
             raise AwsError("BadRequestException", "Deployment id does not exist")
         self._core.moto(call)
         stage = api.stages[params["stageName"]]
+        if canary := params.get("canarySettings"):
+            try:
+                canaries.set_canary(stage, canary, params["deploymentId"], self._deployments.of(api))
+            except AwsError:
+                del api.stages[params["stageName"]]
+                raise
         self._stamp(stage)
         stage.documentation_version = params.get("documentationVersion")
         return describe_stage(stage)
@@ -220,6 +258,11 @@ class RestControl:
         rest_patch.patch_stage(stage, call.params.get("patchOperations") or [], deployed)
         stage.updated_at = self._now()
         return describe_stage(stage)
+
+    def _flush_cache(self, call: Call) -> dict[str, Any]:
+        stage = self._stage(call)
+        self._caches.flush(call.params["restApiId"], str(stage.name))
+        return {}
 
     def _api(self, call: Call, api_id: str) -> RestAPI:
         found = _backend(call).apis.get(api_id)
@@ -275,6 +318,8 @@ def describe_stage(stage: Stage) -> dict[str, Any]:
     found["tracingEnabled"] = bool(stage.tracing_enabled)
     if getattr(stage, "documentation_version", None):
         found["documentationVersion"] = stage.documentation_version
+    if canary := canaries.settings(stage):
+        found["canarySettings"] = canary
     if hasattr(stage, "created_at"):
         found |= {"createdDate": stage.created_at, "lastUpdatedDate": stage.updated_at}
     return found

@@ -210,6 +210,7 @@ def _put_integration(
         content_handling=found.get("contentHandling"),
         connection_type=found.get("connectionType"),
     )
+    integration.cache_key_parameters = list(found.get("cacheKeyParameters") or [])
     for pattern, response in (found.get("responses") or {}).items():
         integration.create_integration_response(
             str(response.get("statusCode", "200")),

@@ -8,6 +8,7 @@ from typing import Any
 from moto.apigateway.models import Integration, Method, RestAPI, Stage
 
 from sandbox.emulator.calls import AwsError
+from sandbox.emulator.fabric.apigateway import canaries
 from sandbox.emulator.fabric.apigateway.snapshots import is_true
 
 __all__ = ["bad_path", "is_true", "patch_api", "patch_integration", "patch_method", "patch_stage"]
@@ -75,7 +76,11 @@ def _patch_binary_types(api: RestAPI, kind: str, path: str, value: str) -> None:
 def patch_stage(stage: Stage, operations: Operations, deployments: Container[str]) -> None:
     """Change a stage; ``deployments`` are the ids it may point to."""
     for operation in operations:
+        if operation.get("op") == "copy" and canaries.promote(stage, operation):
+            continue
         kind, path, value = _parts(operation)
+        if canaries.patch(stage, operation, deployments):
+            continue
         if path == "/deploymentId" and kind == "replace":
             if value not in deployments:
                 raise AwsError("BadRequestException", "Deployment id does not exist")
@@ -136,7 +141,8 @@ def _patch_method_setting(
     if kind == "remove":
         stage.method_settings.get(key, {}).pop(setting, None)
         return
-    kept = stage.method_settings.setdefault(key, stage._get_default_method_settings())
+    general = stage.method_settings.get("*/*") or stage._get_default_method_settings()
+    kept = stage.method_settings.setdefault(key, dict(general))
     try:
         kept[setting] = read(value)
     except ValueError:
@@ -186,6 +192,10 @@ def patch_integration(integration: Integration, operations: Operations) -> None:
         prefix = next((known for known in held if path.startswith(known)), "")
         if path in plain:
             setattr(integration, plain[path], value)
+        elif path.startswith("/cacheKeyParameters/") and kind in ("add", "remove"):
+            named = unescaped(path.removeprefix("/cacheKeyParameters/"))
+            keys = [key for key in integration.cache_key_parameters if key != named]
+            integration.cache_key_parameters = [*keys, named] if kind == "add" else keys
         elif path == "/timeoutInMillis":
             integration.timeout_in_millis = int(value)
         elif prefix:

@@ -69,10 +69,11 @@ def perform(
         return ServiceAnswer(400, json.dumps({"__type": "SerializationException", "message": str(error)}), {})
     if name in _FORMS and not given:
         return _form(client, name, "", body or f"Action={action}", query)
-    return _call(client, action, given)
+    return call(client, action, given)
 
 
-def _call(client: Any, action: str, given: Mapping[str, Any]) -> ServiceAnswer:
+def call(client: Any, action: str, given: Mapping[str, Any]) -> ServiceAnswer:
+    """Call an action of a service with parameters as its API has them; a refusal is an answer, too."""
     try:
         answer = sdk.perform(client, sdk.operation_name(client, action), given)
     except sdk.Misshapen as error:
@@ -96,7 +97,7 @@ def _form(client: Any, service: str, path: str, body: str, query: Mapping[str, s
     attributes = _attributes(given)
     if attributes:
         given["MessageAttributes"] = attributes  # type: ignore[assignment]
-    made = _call(client, action, given)
+    made = call(client, action, given)
     if made.status >= 300:
         return made
     result = json.loads(made.body)

@@ -10,6 +10,7 @@ from moto.apigateway.models import Integration as RestIntegration
 from moto.apigateway.models import RestAPI
 from moto.apigatewayv2.models import Api as HttpApi
 
+from sandbox.emulator.fabric.apigateway.http_services import SUBTYPES
 from sandbox.emulator.fabric.apigateway.model import (
     Authorizer,
     AuthorizerKind,
@@ -153,6 +154,8 @@ def _rest_integration(found: RestIntegration | None) -> Integration | None:
         timeout_s=float(found.timeout_in_millis or 29_000) / 1000,
         parameters=dict(found.request_parameters or {}),
         templates={kind.lower(): text for kind, text in (found.request_templates or {}).items() if text},
+        cache_keys=tuple(found.cache_key_parameters or ()),
+        cache_namespace=found.cache_namespace or "",
         passthrough=(found.passthrough_behaviour or "WHEN_NO_MATCH").upper(),
         responses=tuple(
             IntegrationResponse(
@@ -170,9 +173,8 @@ def _rest_integration(found: RestIntegration | None) -> Integration | None:
 
 def _http_integration(found: Any) -> Integration:
     kind = str(found.integration_type).upper()
-    gap = f"{found.integration_subtype} integrations" if found.integration_subtype else ""
-    if found.request_parameters or found.response_parameters:
-        gap = gap or "parameter mapping of HTTP APIs"
+    subtype = found.integration_subtype or ""
+    gap = f"{subtype} integrations" if subtype and subtype not in SUBTYPES else ""
     if found.connection_type == "VPC_LINK":
         gap = gap or "private integrations (VPC links)"
     return Integration(
@@ -180,6 +182,9 @@ def _http_integration(found: Any) -> Integration:
         uri=found.integration_uri or "",
         method=found.integration_method or ("POST" if kind == "AWS_PROXY" else "ANY"),
         payload_version=found.payload_format_version or "1.0",
+        parameters=dict(found.request_parameters or {}),
+        status_parameters=dict(found.response_parameters or {}),
+        subtype=subtype,
         timeout_s=float(found.timeout_in_millis or 30_000) / 1000,
         credentials=found.credentials_arn or "",
         gap=gap,

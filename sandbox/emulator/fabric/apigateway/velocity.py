@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import airspeed
@@ -46,6 +46,60 @@ def _java_shows_values(_original: Any) -> Any:
     return evaluate_raw
 
 
+class Left(BaseException):
+    """A loop is left. Not an ``Exception``: the library would take that for a template's error."""
+
+
+class BreakDirective(airspeed._Element):  # type: ignore[misc]
+    """``#break`` leaves the innermost loop, and outside of loops the template."""
+
+    BREAK = re.compile(r"#(?:break\b|\{break\})")
+
+    def parse(self) -> None:
+        """Recognise it."""
+        self.identity_match(self.BREAK)
+
+    def evaluate_raw(self, stream: Any, namespace: Any, _loader: Any) -> None:
+        """Leave."""
+        if namespace.find_outermost("foreach") is not None:
+            raise Left
+        stream.stop = True
+
+
+@replaces(
+    "airspeed",
+    "ForeachDirective.evaluate_raw",
+    source_sha256="15bda2f10f583ebc0fb430acd5603431b040e4f58de8cae1c9e616a3ca5f3d28",
+)
+def _loops_are_java_s(_original: Any) -> Any:
+    """Maps are gone through by their values; what is no collection is passed over; loops can be left."""
+
+    def evaluate_raw(self: Any, stream: Any, namespace: Any, loader: Any) -> None:
+        found = self.value.calculate(namespace, loader)
+        items = found.values() if isinstance(found, Mapping) else found
+        if isinstance(items, str) or not isinstance(items, Collection):
+            return
+        for count, item in enumerate(items, 1):
+            inner = airspeed.LocalNamespace(namespace)
+            more = count < len(items)
+            inner["velocityCount"], inner["velocityHasNext"] = count, more
+            told = {
+                "count": count,
+                "index": count - 1,
+                "hasNext": more,
+                "first": count == 1,
+                "last": not more,
+            }
+            inner["foreach"] = told
+            inner[self.loop_var_name] = item
+            try:
+                self.block.evaluate(stream, inner, loader)
+            except Left:
+                return
+
+    return evaluate_raw
+
+
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     """A comparison that is false where the two have no order, as with null."""
 
@@ -81,6 +135,7 @@ def _prepare() -> None:
     for name, compare in {"==": java.same, "!=": lambda a, b: not java.same(a, b)}.items():
         operators[name] = operators[{"==": "eq", "!=": "ne"}[name]] = compare
     operators["+"] = java.joined
+    airspeed.UserDefinedDirective.DIRECTIVES = [BreakDirective]
 
 
 _prepare()

@@ -5,7 +5,6 @@ Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-api-destinat
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +15,13 @@ from moto.events.models import events_backends
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import roles
 from sandbox.emulator.fabric.arns import Arn
+from sandbox.emulator.fabric.eventbridge.connections import Connections, NotAuthorized
 from sandbox.emulator.fabric.eventbridge.inputs import find
 from sandbox.emulator.fabric.web import OutOfReach, Web
 
 _ACTION = "events:InvokeApiDestination"
+# Answers after which a connection's token is renewed.
+_RENEWING = frozenset({401, 407})
 # Answers that are asked again, beside those of the 500s.
 _RETRIED = frozenset({401, 407, 409, 429})
 
@@ -39,13 +41,15 @@ class _Request:
     method: str
     url: str
     headers: tuple[tuple[str, str], ...]
+    connection: Any
 
 
 class ApiDestinations:
     """Calls end points in a target's role."""
 
-    def __init__(self, core: AccountCore, web: Web | None, service: str) -> None:
+    def __init__(self, core: AccountCore, web: Web | None, service: str, connections: Connections) -> None:
         self._core = core
+        self._connections = connections
         self._web = web
         self._service = service
 
@@ -65,6 +69,8 @@ class ApiDestinations:
             reply = self._web.send(request.method, request.url, request.headers, text.encode())
         except OutOfReach as error:
             raise NotTaken("NOT_EMULATED", f"{error}; this is our gap.", gap=True) from None
+        if reply.status in _RENEWING:
+            self._connections.forget(request.connection)
         if reply.status >= 300:
             retry = reply.status in _RETRIED or reply.status >= 500
             kind = "THROTTLING" if reply.status == 429 else "SDK_CLIENT_ERROR"
@@ -88,9 +94,13 @@ class ApiDestinations:
             if connection is None:
                 raise NotTaken("NO_RESOURCE", f"{destination.connection_arn} does not exist")
             url, method = str(destination.invocation_endpoint), str(destination.http_method)
-            kind, secrets = str(connection.authorization_type), dict(connection.auth_parameters)
+            common = dict(connection.auth_parameters).get("InvocationHttpParameters") or {}
+        try:
+            shown = self._connections.headers(connection)
+        except NotAuthorized as error:
+            code = "NOT_EMULATED" if error.gap else "CONNECTION_FAILURE"
+            raise NotTaken(code, str(error), retry=not error.gap, gap=error.gap) from None
         given = target.get("HttpParameters") or {}
-        common = secrets.get("InvocationHttpParameters") or {}
         for value in given.get("PathParameterValues") or ():
             url = url.replace("*", quote(_value(value, event), safe=""), 1)
         asked = [
@@ -104,20 +114,9 @@ class ApiDestinations:
             "Content-Type": "application/json; charset=utf-8",
             **dict(_pairs(given.get("HeaderParameters"), event)),
             **dict(_pairs(common.get("HeaderParameters"), event)),
-            **_authorization(kind, secrets),
+            **shown,
         }
-        return _Request(method, url, tuple(headers.items()))
-
-
-def _authorization(kind: str, secrets: Mapping[str, Any]) -> dict[str, str]:
-    if kind == "API_KEY":
-        key = secrets["ApiKeyAuthParameters"]
-        return {str(key["ApiKeyName"]): str(key["ApiKeyValue"])}
-    if kind == "BASIC":
-        basic = secrets["BasicAuthParameters"]
-        joined = f"{basic['Username']}:{basic['Password']}"
-        return {"Authorization": f"Basic {base64.b64encode(joined.encode()).decode()}"}
-    raise NotTaken("NOT_EMULATED", f"Connections by {kind} are not emulated; this is our gap.", gap=True)
+        return _Request(method, url, tuple(headers.items()), connection)
 
 
 def _pairs(given: Any, event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

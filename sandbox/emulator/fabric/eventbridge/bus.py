@@ -11,6 +11,7 @@ from moto.events.models import EventBus, EventsBackend, Rule, events_backends
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.arns import Arn
 from sandbox.emulator.fabric.eventbridge import events
+from sandbox.emulator.fabric.eventbridge.connections import Connections
 from sandbox.emulator.fabric.eventbridge.delivery import Courier
 from sandbox.emulator.fabric.eventbridge.patterns import InvalidPattern, read_pattern
 from sandbox.emulator.fabric.eventbridge.schedules import InvalidSchedule, read_schedule
@@ -29,10 +30,15 @@ class Buses:
     """Every bus of every account in this process."""
 
     def __init__(
-        self, core: AccountCore, functions: Functions, mailroom: Mailroom, web: Web | None = None
+        self,
+        core: AccountCore,
+        functions: Functions,
+        mailroom: Mailroom,
+        web: Web | None = None,
+        connections: Connections | None = None,
     ) -> None:
         self._core = core
-        self._courier = Courier(core, Targets(core, functions, mailroom, self._forward, web))
+        self._courier = Courier(core, Targets(core, functions, mailroom, self._forward, web, connections))
         self._timetable = Timetable(core)
 
     def put(

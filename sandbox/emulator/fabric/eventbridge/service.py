@@ -12,6 +12,7 @@ from sandbox.emulator.calls import AwsError, Call, Handler, Handlers, carrying, 
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.eventbridge import events
 from sandbox.emulator.fabric.eventbridge.bus import Buses, bus_name, find_bus
+from sandbox.emulator.fabric.eventbridge.connections import Connections
 from sandbox.emulator.fabric.eventbridge.inputs import check_target
 from sandbox.emulator.fabric.eventbridge.patterns import InvalidPattern, read_pattern
 from sandbox.emulator.fabric.eventbridge.schedules import InvalidSchedule, read_schedule
@@ -31,7 +32,8 @@ class EventBridge:
         self, core: AccountCore, functions: Functions, mailroom: Mailroom, web: Web | None = None
     ) -> None:
         self._core = core
-        self._buses = Buses(core, functions, mailroom, web)
+        self._connections = Connections(core, web)
+        self._buses = Buses(core, functions, mailroom, web, self._connections)
 
     def handlers(self) -> Handlers:
         """The operations it takes over from moto."""
@@ -48,7 +50,7 @@ class EventBridge:
             "CreateArchive": self._create_archive,
             "StartReplay": self._start_replay,
         }
-        return {("events", name): handler for name, handler in found.items()}
+        return {("events", name): handler for name, handler in found.items()} | self._connections.handlers()
 
     def put(self, account_id: str, region: str, event: Mapping[str, Any]) -> str:
         """Put an AWS service's event on the default bus, and return its id.

@@ -17,6 +17,7 @@ from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric import policies, principals, roles
 from sandbox.emulator.fabric.arns import Arn
 from sandbox.emulator.fabric.eventbridge.api_destinations import ApiDestinations, NotTaken
+from sandbox.emulator.fabric.eventbridge.connections import Connections
 from sandbox.emulator.fabric.eventbridge.inputs import find
 from sandbox.emulator.fabric.sqs.mailroom import Mailroom
 from sandbox.emulator.fabric.web import Web
@@ -84,9 +85,10 @@ class Targets:
         mailroom: Mailroom,
         to_bus: ToBus,
         web: Web | None = None,
+        connections: Connections | None = None,
     ) -> None:
         self._core = core
-        self._destinations = ApiDestinations(core, web, SERVICE)
+        self._destinations = ApiDestinations(core, web, SERVICE, connections or Connections(core, web))
         self._functions = functions
         self._mailroom = mailroom
         self._to_bus = to_bus
@@ -131,6 +133,7 @@ class Targets:
             case "logs":
                 self._to_log_group(arn, text, rule)
             case "events" if arn.resource.startswith("event-bus/"):
+                self._check_bus(arn, delivery)
                 self._to_bus(arn, delivery.event, delivery.hops)
             case "events" if arn.resource.startswith("api-destination/"):
                 self._to_endpoint(arn, delivery)
@@ -222,6 +225,21 @@ class Targets:
                 client.put_record(StreamARN=str(arn), PartitionKey=key, Data=text.encode())
         except ClientError as error:
             raise _refused(error) from error
+
+    def _check_bus(self, arn: Arn, delivery: Delivery) -> None:
+        """A bus in another region is sent to in the target's role; one here needs none.
+
+        Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
+        """
+        role = str(delivery.target.get("RoleArn") or "")
+        if not role and arn.region == delivery.rule.region:
+            return
+        try:
+            principal = roles.assume(self._core, role, SERVICE, source_arn=delivery.rule.arn)
+        except roles.RoleRefused as error:
+            raise DeliveryFailed("NO_PERMISSIONS", str(error)) from None
+        if refusal := self._core.guard.refusal(principal, "events:PutEvents", str(arn), region=arn.region):
+            raise DeliveryFailed("NO_PERMISSIONS", refusal)
 
     def _to_endpoint(self, arn: Arn, delivery: Delivery) -> None:
         try:

@@ -28,6 +28,7 @@ _CAUSED_BY = {
     "CompleteMultipartUpload": "s3:ObjectCreated:CompleteMultipartUpload",
     "CopyObject": "s3:ObjectCreated:Copy",
     "DeleteObjectTagging": "s3:ObjectTagging:Delete",
+    "PostObject": "s3:ObjectCreated:Post",
     "PutObject": "s3:ObjectCreated:Put",
     "PutObjectAcl": "s3:ObjectAcl:Put",
     "PutObjectTagging": "s3:ObjectTagging:Put",
@@ -94,6 +95,8 @@ class Notifications:
     def changed(self, event: str, bucket: FakeBucket, state: ObjectState) -> None:
         """Something happened to an object. Only enqueues: moto holds the dispatch lock."""
         call = current_call.get()
+        if call is not None and call.operation == "PostObject" and event == "s3:ObjectCreated:Put":
+            event = "s3:ObjectCreated:Post"
         if call is not None and event != _CAUSED_BY.get(call.operation, event):
             return
         for listener in self.listeners:

@@ -40,6 +40,9 @@ class Machine:
     text: str = field(repr=False)
     express: bool = False
     logging: Mapping[str, Any] = field(default_factory=dict)
+    version_arn: str = ""
+    alias_arn: str = ""
+    """By which version and alias it was started, if by any."""
 
 
 class Execution:
@@ -207,6 +210,8 @@ class Execution:
             "redriveStatus": "NOT_REDRIVABLE",
         }
         optional = {
+            "stateMachineVersionArn": self.machine.version_arn or None,
+            "stateMachineAliasArn": self.machine.alias_arn or None,
             "stopDate": self.stopped_at,
             "output": self.output,
             "error": self.error,

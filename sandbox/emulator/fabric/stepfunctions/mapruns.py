@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from sandbox.emulator.fabric.stepfunctions.errors import StatesError
 from sandbox.emulator.fabric.stepfunctions.fibers import Call, Effect, Gather
 from sandbox.emulator.fabric.stepfunctions.history import History
-from sandbox.emulator.fabric.stepfunctions.states import Frame, Iterate
+from sandbox.emulator.fabric.stepfunctions.states import Frame, Iterate, Select
 
 
 @dataclass(slots=True)
@@ -57,8 +57,14 @@ class DistributedMaps:
         self._now = now
         self._runs = runs
 
-    def run(self, state: Mapping[str, Any], frame: Frame, iterate: Iterate) -> Generator[Effect, Any, Any]:
-        """Read the items, process them, write or return the results."""
+    def run(
+        self, state: Mapping[str, Any], frame: Frame, iterate: Iterate, select: Select
+    ) -> Generator[Effect, Any, Any]:
+        """Read the items, process them, write or return the results.
+
+        What shall be batched is selected first, item by item.
+        Source: https://docs.aws.amazon.com/step-functions/latest/dg/input-output-fields-dist-map.html
+        """
         run = self._begin(state)
         self._add(frame, "MapStateStarted", length=0)
         self._add(frame, "MapRunStarted", mapRunArn=run.arn)
@@ -66,6 +72,8 @@ class DistributedMaps:
             items = (
                 state["Items"] if "Items" in state else (yield Call(lambda: self._read(state), "map: items"))
             )
+            if "ItemBatcher" in state:
+                items = [select(item, index) for index, item in enumerate(items)]
             batches = _batches(items, state.get("ItemBatcher"))
             run.counts = {"total": len(batches)}
             results = yield Gather(
@@ -76,7 +84,10 @@ class DistributedMaps:
             failed = [each for each in results if isinstance(each, StatesError)]
             run.counts |= {"succeeded": len(results) - len(failed), "failed": len(failed)}
             if "ResultWriter" in state:
-                results = yield Call(lambda: self._write(state["ResultWriter"], run, results), "map: results")
+                batched = "ItemBatcher" in state
+                inputs = batches if batched else [select(item, index) for index, item in enumerate(batches)]
+                told = [_result(result, given) for result, given in zip(results, inputs, strict=True)]
+                results = yield Call(lambda: self._write(state["ResultWriter"], run, told), "map: results")
         except StatesError as error:
             run.status, run.stopped_at = "FAILED", self._now()
             self._add(frame, "MapRunFailed", error=error.name, cause=error.cause or None)
@@ -137,21 +148,21 @@ class DistributedMaps:
         most = settings.get("MaxItems")
         return found[: int(most)] if most else found
 
-    def _write(self, writer: Mapping[str, Any], run: MapRun, results: list[Any]) -> dict[str, Any]:
+    def _write(self, writer: Mapping[str, Any], run: MapRun, results: list[dict[str, Any]]) -> dict[str, Any]:
         """Results as files in a bucket, and where they are."""
         given = writer.get("Parameters") or writer.get("Arguments") or {}
         folder = f"{given.get('Prefix', '').rstrip('/')}/{run.arn.rsplit(':', 1)[-1]}".lstrip("/")
         s3 = self._client("s3")
         parts = {
-            "SUCCEEDED": [each for each in results if not isinstance(each, StatesError)],
-            "FAILED": [each for each in results if isinstance(each, StatesError)],
+            status: [each for each in results if each["Status"] == status]
+            for status in ("SUCCEEDED", "FAILED")
         }
         files: dict[str, list[dict[str, Any]]] = {"SUCCEEDED": [], "FAILED": [], "PENDING": []}
         try:
             for status, each in parts.items():
                 if not each:
                     continue
-                body = json.dumps([_result(result, status) for result in each], default=str).encode()
+                body = json.dumps(each, default=str).encode()
                 key = f"{folder}/{status}_0.json"
                 s3.put_object(Bucket=given["Bucket"], Key=key, Body=body)
                 files[status].append({"Key": key, "Size": len(body)})
@@ -212,7 +223,13 @@ def _parse(text: str, settings: Mapping[str, Any]) -> list[Any]:
     return found
 
 
-def _result(result: Any, status: str) -> dict[str, Any]:
+def _result(result: Any, given: Any) -> dict[str, Any]:
+    """An iteration as files of results tell of it.
+
+    Source: https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html
+    """
+    told = {"Input": json.dumps(given, default=str), "InputDetails": {"Included": True}}
     if isinstance(result, StatesError):
-        return {"Status": status, "Error": result.name, "Cause": result.cause}
-    return {"Status": status, "Output": json.dumps(result, default=str)}
+        return {**told, "Status": "FAILED", "Error": result.name, "Cause": result.cause}
+    output = {"Output": json.dumps(result, default=str), "OutputDetails": {"Included": True}}
+    return {**told, **output, "Status": "SUCCEEDED"}

@@ -21,6 +21,7 @@ from sandbox.emulator.fabric.stepfunctions.errors import StatesError
 from sandbox.emulator.fabric.stepfunctions.executions import EXPRESS_LIMIT_S, SERVICE, Execution, Machine
 from sandbox.emulator.fabric.stepfunctions.fibers import Completions
 from sandbox.emulator.fabric.stepfunctions.mapruns import MapRun
+from sandbox.emulator.fabric.stepfunctions.versions import INITIAL, Versions
 
 _NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}")
 _INPUT_LIMIT_BYTES = 262_144
@@ -41,6 +42,7 @@ class StepFunctions:
         self._bus = bus
         self._completions = Completions()
         self.activities = Activities(core, self._completions)
+        self._versions = Versions(core)
         self._lock = threading.Lock()
         self._executions: dict[str, Execution] = {}
         self._followers: defaultdict[str, list[Callable[[Mapping[str, Any]], None]]] = defaultdict(list)
@@ -65,7 +67,7 @@ class StepFunctions:
             "DescribeMapRun": self._describe_map_run,
         }
         made: Handlers = {("stepfunctions", name): handler for name, handler in found.items()}
-        return made | self.activities.handlers()
+        return made | self.activities.handlers() | self._versions.handlers()
 
     def when_ended(self, arn: str, then: Callable[[Mapping[str, Any]], None]) -> None:
         """Call ``then`` with the description of an execution once it has ended."""
@@ -88,14 +90,28 @@ class StepFunctions:
             found = self._find_machine(arn)
             if found is not None and not _same(found, params):
                 raise AwsError("StateMachineAlreadyExists", f"State Machine Already Exists: '{arn}'")
-            return self._core.moto(call)
+            made = self._core.moto(call)
+            return made | self._published(arn, params, "")
+
+    def _published(self, arn: str, params: Mapping[str, Any], revision: str) -> dict[str, Any]:
+        """The version that moto published along with a change, if that was asked for. Hold the lock."""
+        version = self._find_machine(arn).latest_version if params.get("publish") else None
+        if version is None:
+            return {}
+        version.revision_id = revision or INITIAL
+        version.creation_date = self._core.clock.now()
+        return {"stateMachineVersionArn": version.arn}
 
     def _update_machine(self, call: Call) -> dict[str, Any]:
         if call.params.get("definition"):
             self._check_definition(call.params["definition"])
         if call.params.get("roleArn"):
             self._check_role(call.params["roleArn"], call.params["stateMachineArn"])
-        return self._core.moto(call)
+        with self._core.dispatch_lock:
+            made = self._core.moto(call)
+            arn = str(call.params["stateMachineArn"])
+            revision = self._versions.revised(self._find_machine(arn))
+            return made | {"revisionId": revision} | self._published(arn, call.params, revision)
 
     def _check_definition(self, text: str) -> None:
         try:
@@ -131,13 +147,7 @@ class StepFunctions:
         machine = next((each for each in backend.state_machines if each.name == name), None)
         if machine is None or not qualifier:
             return machine
-        if qualifier[0].isdigit():
-            return machine.versions.get(int(qualifier[0]))
-        alias = machine.aliases.get(qualifier[0])
-        if alias is None:
-            return None
-        version = alias.routing_configuration[0]["stateMachineVersionArn"].rsplit(":", 1)[-1]
-        return machine.versions.get(int(version))
+        return self._versions.chosen(machine, qualifier[0])
 
     def _machine(self, arn: str) -> Machine:
         with self._core.dispatch_lock:
@@ -155,6 +165,8 @@ class StepFunctions:
                 text=found.definition,
                 express=(found.type or "STANDARD") == "EXPRESS",
                 logging=found.loggingConfiguration or {},
+                version_arn=found.arn if found.arn.count(":") > 6 else "",
+                alias_arn=arn if arn.count(":") > 6 and not arn.rsplit(":", 1)[-1].isdigit() else "",
             )
 
     def _new(self, call: Call, *, sync: bool) -> Execution:

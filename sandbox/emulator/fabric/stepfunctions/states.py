@@ -6,6 +6,7 @@ Source: https://states-language.net/spec.html
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import random
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -40,11 +41,14 @@ class Tasks(Protocol):
 class Maps(Protocol):
     """Does the work of distributed Map states."""
 
-    def run(self, state: Mapping[str, Any], frame: Frame, iterate: Iterate) -> Generator[Effect, Any, Any]:
-        """Read the items, iterate, write the results."""
+    def run(
+        self, state: Mapping[str, Any], frame: Frame, iterate: Iterate, select: Select
+    ) -> Generator[Effect, Any, Any]:
+        """Read the items, iterate, write the results; ``select`` makes of an item what is iterated over."""
 
 
 Iterate = Callable[["Frame", Any, int], Callable[[Fiber], Branch]]
+Select = Callable[[Any, int], Any]
 
 
 @dataclass(slots=True)
@@ -309,14 +313,20 @@ class Interpreter:
         processor = state.get("ItemProcessor") or state["Iterator"]
         selector = state.get("ItemSelector", state.get("Parameters"))
 
+        def selected(context: Mapping[str, Any], variables: Mapping[str, Any], item: Any, index: int) -> Any:
+            if selector is None:
+                return item
+            context = {**context, "Map": {"Item": {"Index": index, "Value": item}}}
+            scope = Scope(attempt.raw if attempt.jsonata else given, context, variables)
+            return attempt.language.fill(selector, scope, "ItemSelector")
+
         def iterate(inner: Frame, item: Any, index: int) -> Callable[[Fiber], Branch]:
             def run(fiber: Fiber) -> Branch:
                 mine = inner.branch(fiber)
                 mine.context["Map"] = {"Item": {"Index": index, "Value": item}}
-                value = item
-                if selector is not None:
-                    scope = Scope(attempt.raw if attempt.jsonata else given, mine.context, mine.variables)
-                    value = attempt.language.fill(selector, scope, "ItemSelector")
+                # What is batched was selected before.
+                batched = "ItemBatcher" in state
+                value = item if batched else selected(mine.context, mine.variables, item, index)
                 self._event(mine, "MapIterationStarted", name=attempt.name, index=index)
                 try:
                     output = yield from self.run(processor, value, mine)
@@ -330,7 +340,8 @@ class Interpreter:
 
         if (processor.get("ProcessorConfig") or {}).get("Mode") == "DISTRIBUTED":
             resolved = self._map_fields(attempt, given)
-            return (yield from self._maps.run(resolved, frame, iterate))
+            select = functools.partial(selected, frame.context, frame.variables)
+            return (yield from self._maps.run(resolved, frame, iterate, select))
         resolved = self._map_fields(attempt, given)
         items = resolved["Items"]
         self._event(frame, "MapStateStarted", length=len(items))

@@ -16,6 +16,8 @@ from sandbox.emulator.patches import replaces
 
 Sink = Callable[[str], None]  # (the stream's ARN); must only enqueue
 _sink: Sink | None = None
+Scale = Callable[[str, int], None]  # (the stream's ARN, the record's bytes); must only note them
+_scale: Scale | None = None
 
 # Sequence numbers grow over a whole stream, as on AWS, so that no two records of it share one.
 FIRST_SEQUENCE = 49_668_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000
@@ -38,6 +40,12 @@ def tell(sink: Sink) -> None:
     """From now on ``sink`` learns of each new record; there is one in an account's process."""
     global _sink
     _sink = sink
+
+
+def weigh(scale: Scale) -> None:
+    """From now on ``scale`` learns of each record put into a Kinesis stream; there is one in a process."""
+    global _scale
+    _scale = scale
 
 
 def _announce(arn: str) -> None:
@@ -90,6 +98,8 @@ def _keep_record(_original: Callable[..., Any]) -> Callable[..., Any]:
         stream.last_sequence = sequence
         shard.records[sequence] = Record(partition_key, data, sequence, explicit_hash_key)
         _announce(stream.arn)
+        if _scale is not None:
+            _scale(stream.arn, len(data) * 3 // 4 - data[-2:].count("=") + len(partition_key.encode()))
         return str(sequence), shard.shard_id
 
     return put_record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,6 +26,7 @@ from sandbox.emulator.functions.fleet import Fleet
 from sandbox.emulator.functions.names import LATEST, FunctionName
 from sandbox.emulator.functions.runtimes import Runtimes
 from sandbox.emulator.functions.store import Archive, FunctionStore, read_extras, unreserved_concurrency
+from sandbox.errors import EnvironmentFault
 
 UNRESERVED_MINIMUM = 100
 _WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
@@ -83,6 +85,7 @@ class FunctionConfigurations:
             self._check_tracing(name, params["Role"], params.get("TracingConfig"))
             layers = layers_of.find(name, params.get("Layers") or [], public)
         self._unpack(content, tuple(layers.values()))
+        self._prepare(name, params.get("Runtime"))
         # moto looks for layers in the function's own account alone.
         beside = ("Publish", "Layers")
         spec = {key: value for key, value in params.items() if value is not None and key not in beside}
@@ -101,6 +104,28 @@ class FunctionConfigurations:
             write_extras(function, Layers=layers_of.kept(layers), **_beside(params))
             self._changed(function)
             return configuration(publish(backend, function) if params.get("Publish") else function)
+
+    def _prepare(self, name: FunctionName, identifier: str | None) -> None:
+        """Have the runtime's own files ready, while AWS's function would be pending.
+
+        What can't be had is told by the invocations that miss it.
+        """
+
+        def say(text: str) -> None:
+            self._core.timeline.add(
+                "deployment",
+                f"lambda:{name.name}",
+                account_id=name.account_id,
+                region=name.region,
+                outcome="preparing",
+                runtime=identifier,
+                message=text,
+            )
+
+        if identifier is None:
+            return
+        with contextlib.suppress(EnvironmentFault):
+            self._runtimes.get(identifier).prepare(identifier, say)
 
     def _check_tracing(self, name: FunctionName, role: str, tracing: Mapping[str, Any] | None) -> None:
         """Active tracing wants a role that may write traces. Hold the dispatch lock."""
@@ -187,6 +212,7 @@ class FunctionConfigurations:
         if layers is not None:
             self._check_size(Archive(function.code_digest, function.code_bytes), tuple(layers.values()))
             self._fleet.code.layers(tuple(layers.values()))
+        self._prepare(name, params.get("Runtime"))
         with self._core.dispatch_lock:
             function = self._store.find(name)
             updates = {key: value for key, value in params.items() if value is not None and key != "Layers"}

@@ -16,6 +16,19 @@ from sandbox.emulator.functions.runtimes import Runtimes
 from sandbox.emulator.functions.store import Archive
 from sandbox.errors import EnvironmentFault
 
+# What to do without an extension that AWS or others publish, by a part of its layer's name.
+_EXTENSIONS = {
+    "lambdainsightsextension": "the metrics of `AWS/Lambda` are there without it.",
+    "parameters-and-secrets-lambda-extension": "read them with the SDK or Powertools, which "
+    "needs ssm:GetParameter or secretsmanager:GetSecretValue all the same.",
+    "appconfig-extension": "AppConfig is not emulated either; keep the configuration in a parameter of SSM.",
+    "aws-otel-": "set `Tracing: Active` and trace with the X-Ray SDK or Powertools' Tracer.",
+    "opentelemetry-": "set `Tracing: Active` and trace with the X-Ray SDK or Powertools' Tracer.",
+    "datadog-extension": "nothing beyond the account can be reached from here.",
+    "newreliclambdaextension": "nothing beyond the account can be reached from here.",
+    "dynatrace": "nothing beyond the account can be reached from here.",
+}
+
 
 def public(runtimes: Runtimes, arns: list[str]) -> dict[str, Archive]:
     """What is known of AWS's public layers; fetched once, so don't hold the dispatch lock.
@@ -72,6 +85,14 @@ def kept(layers: Mapping[str, Archive]) -> dict[str, tuple[str, bytes]]:
 
 
 def _unknown(arn: str, account_id: str) -> AwsError:
+    instead = next((words for name, words in _EXTENSIONS.items() if name in arn.lower()), None)
+    if instead is not None:
+        return AwsError(
+            "NotEmulated",
+            f"Layer {arn} is a Lambda extension, and Coldstart runs none. This is our gap, not your mistake. "
+            f"Leave it out of `Layers` here: {instead}",
+            501,
+        )
     return AwsError(
         "NotEmulated",
         f"Coldstart does not have the content of layer {arn}, which is of another AWS account, {account_id}. "
@@ -87,6 +108,8 @@ def _refuse_extensions(arn: str, layer: Archive) -> None:
         raise AwsError(
             "NotEmulated",
             f"Coldstart does not run Lambda extensions: layer {arn} holds `{extension}`. "
-            "This is our gap, not your mistake.",
+            "This is our gap, not your mistake. Leave the layer out of the function's `Layers` here, for "
+            "example by a condition in the template; handlers go on without it if they do not ask it for "
+            "anything.",
             501,
         )

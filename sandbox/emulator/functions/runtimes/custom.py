@@ -6,7 +6,7 @@ import os
 import platform
 from dataclasses import dataclass
 
-from sandbox.emulator.functions.runtimes.registry import Launch, Package
+from sandbox.emulator.functions.runtimes.registry import Launch, Package, Say
 
 BOOTSTRAPS = ("/var/task/bootstrap", "/opt/bootstrap")
 
@@ -22,6 +22,9 @@ class CustomRuntime:
         in_layer = package.layer_dir is not None and os.path.isfile(package.layer_dir / "bootstrap")
         in_code = os.path.isfile(package.code_dir / "bootstrap")
         return Launch((BOOTSTRAPS[1] if in_layer and not in_code else BOOTSTRAPS[0],))
+
+    def prepare(self, identifier: str, say: Say) -> None:
+        """It comes with the package."""
 
     def runs_on(self, identifier: str) -> str:
         """The system's own kind."""

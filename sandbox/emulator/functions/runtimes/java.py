@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.emulator.functions.runtimes.registry import Launch, Package
+from sandbox.emulator.functions.runtimes.registry import Launch, Package, Say
 from sandbox.errors import EnvironmentFault
 from sandbox.isolation.spec import JAVA_AUTHORITIES
 from sandbox.runtimes.java import JavaInstallation, java_command, pick, prepare_java_runtime
@@ -38,6 +38,10 @@ class JavaRuntime:
             language_dir=java.home,
             variables=_VARIABLES,
         )
+
+    def prepare(self, identifier: str, say: Say) -> None:
+        """Fetch the client, and make its archive of classes."""
+        prepare_java_runtime(self.home, self._installation(identifier), say)
 
     def runs_on(self, identifier: str) -> str:
         """The installation's version."""

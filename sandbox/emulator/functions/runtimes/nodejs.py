@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.emulator.functions.runtimes.registry import Launch, Package
+from sandbox.emulator.functions.runtimes.registry import Launch, Package, Say
 from sandbox.runtimes.interpreters import Node, language_dir, nearest, shown_in_environments
 from sandbox.runtimes.prepared_nodejs import prepare_nodejs_runtime
 
@@ -56,6 +56,10 @@ class NodejsRuntime:
             language_dir=None if shown else language_dir(self.home, node),
             variables=variables,
         )
+
+    def prepare(self, identifier: str, say: Say) -> None:
+        """Install the SDK."""
+        prepare_nodejs_runtime(self.home, say)
 
     def runs_on(self, identifier: str) -> str:
         """The nearest version's own number."""

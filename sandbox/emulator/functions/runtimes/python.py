@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.emulator.functions.runtimes.registry import Launch, Package
+from sandbox.emulator.functions.runtimes.registry import Launch, Package, Say
 from sandbox.isolation.spec import AUTHORITIES
 from sandbox.isolation.warm import package_places
 from sandbox.runtimes.copies import same_as_runtime
@@ -35,6 +35,9 @@ class PythonRuntime:
             variables=dict.fromkeys(_TRUSTING, AUTHORITIES) if package.trust else {},
             copies=_copies(self.runtime_dir, package.code_dir, package.layer_dir),
         )
+
+    def prepare(self, identifier: str, say: Say) -> None:
+        """It is there since the account's process began."""
 
     def runs_on(self, identifier: str) -> str:
         """The interpreter's own version."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -63,6 +63,9 @@ class Launch:
     copies: frozenset[str] = frozenset()
 
 
+Say = Callable[[str], None]
+
+
 class Runtime(Protocol):
     """One language's executor: the identifiers it serves, and what runs for them."""
 
@@ -75,6 +78,13 @@ class Runtime(Protocol):
 
         Raises:
             EnvironmentFault: the runtime's own files can't be had.
+        """
+
+    def prepare(self, identifier: str, say: Say) -> None:
+        """Have the runtime's own files ready, so that no invocation waits for them; ``say`` is told of work.
+
+        Raises:
+            EnvironmentFault: they can't be had.
         """
 
     def runs_on(self, identifier: str) -> str:

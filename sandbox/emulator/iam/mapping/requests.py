@@ -127,12 +127,12 @@ def _multi_region_key(asked: Asked) -> list[Authorisation]:
     own = Authorisation(f"kms:{asked.operation}", primary, "", context)
     region = asked.text("ReplicaRegion", "PrimaryRegion")
     there = {**context, "aws:RequestedRegion": region}
+    replica = f"arn:aws:kms:{region}:{asked.account_id}:{primary.split(':', 5)[5]}"
     if asked.operation == "UpdatePrimaryRegion":
-        replica = f"arn:aws:kms:{region}:{asked.account_id}:{primary.split(':', 5)[5]}"
         return [own, Authorisation("kms:UpdatePrimaryRegion", replica, "", there)]
     made = [Authorisation("kms:CreateKey", "*", asked.account_id, there)]
     if asked.params.get("Tags"):
-        made.append(Authorisation("kms:TagResource", "*", asked.account_id, there))
+        made.append(Authorisation("kms:TagResource", replica, asked.account_id, there))
     return [own, *made]
 
 

@@ -210,6 +210,100 @@ def test_a_deployment_brings_a_stage_of_its_own(stack: Any) -> None:
     assert apis.get_stages(restApiId=api.physical_id)["item"] == []
 
 
+def test_a_stage_with_a_canary(stack: Any) -> None:
+    api = stack.create("ApiGateway::RestApi", {"Body": swagger("/orders")})
+    basis = {"RestApiId": api.physical_id}
+    first = stack.create("ApiGateway::Deployment", basis)
+    second = stack.create("ApiGateway::Deployment", basis)
+    canary = {"PercentTraffic": "12.5", "StageVariableOverrides": {"color": "red", "size": "S"}}
+    old = {
+        **basis,
+        "StageName": "prod",
+        "DeploymentId": first.physical_id,
+        "CanarySetting": {**canary, "DeploymentId": second.physical_id, "UseStageCache": "true"},
+    }
+    stage = stack.create("ApiGateway::Stage", old)
+
+    apis = stack.client("apigateway")
+    found = apis.get_stage(restApiId=api.physical_id, stageName="prod")
+    assert found["canarySettings"] == {
+        "deploymentId": second.physical_id,
+        "percentTraffic": 12.5,
+        "useStageCache": True,
+        "stageVariableOverrides": {"color": "red", "size": "S"},
+    }
+
+    new = {**old, "CanarySetting": {"PercentTraffic": 50, "StageVariableOverrides": {"color": "blue"}}}
+    stack.update("ApiGateway::Stage", stage, old, new)
+
+    found = apis.get_stage(restApiId=api.physical_id, stageName="prod")
+    assert found["canarySettings"] == {
+        "deploymentId": first.physical_id,
+        "percentTraffic": 50.0,
+        "useStageCache": False,
+        "stageVariableOverrides": {"color": "blue"},
+    }
+    stack.delete("ApiGateway::Deployment", second, basis)
+    last = {**basis, "StageName": "prod", "DeploymentId": first.physical_id}
+    stack.update("ApiGateway::Stage", stage, new, last)
+    assert "canarySettings" not in apis.get_stage(restApiId=api.physical_id, stageName="prod")
+
+
+def test_a_deployment_that_is_a_canary(stack: Any) -> None:
+    api = stack.create("ApiGateway::RestApi", {"Body": swagger("/orders")})
+    basis = {"RestApiId": api.physical_id, "StageName": "prod"}
+    deployment = stack.create("ApiGateway::Deployment", basis)
+    given = {**basis, "DeploymentCanarySettings": {"PercentTraffic": 5, "UseStageCache": False}}
+    canary = stack.create("ApiGateway::Deployment", given)
+
+    apis = stack.client("apigateway")
+    found = apis.get_stage(restApiId=api.physical_id, stageName="prod")
+    assert found["deploymentId"] == deployment.physical_id
+    assert found["canarySettings"]["deploymentId"] == canary.physical_id
+
+    stack.delete("ApiGateway::Deployment", canary, given)
+    assert "canarySettings" not in apis.get_stage(restApiId=api.physical_id, stageName="prod")
+    stack.delete("ApiGateway::Deployment", deployment, basis)
+    assert apis.get_stages(restApiId=api.physical_id)["item"] == []
+
+
+def test_tags_change_in_place(stack: Any) -> None:
+    def labelled(colour: str, *more: str) -> dict[str, Any]:
+        return {"Tags": [{"Key": key, "Value": colour} for key in ("colour", *more)]}
+
+    def own(given: dict[str, str]) -> dict[str, str]:
+        return {key: value for key, value in given.items() if not key.startswith("aws:")}
+
+    apis, https = stack.client("apigateway"), stack.client("apigatewayv2")
+    body = {"Body": swagger("/orders")}
+    api = stack.create("ApiGateway::RestApi", {**body, **labelled("red", "gone")})
+    deployment = stack.create("ApiGateway::Deployment", {"RestApiId": api.physical_id})
+    basis = {"RestApiId": api.physical_id, "StageName": "prod", "DeploymentId": deployment.physical_id}
+    stage = stack.create("ApiGateway::Stage", {**basis, **labelled("red", "gone")})
+    key = stack.create("ApiGateway::ApiKey", {"Enabled": True, **labelled("red")})
+    plan = stack.create("ApiGateway::UsagePlan", labelled("red"))
+    http = stack.create("ApiGatewayV2::Api", {"Name": "h", "ProtocolType": "HTTP"})
+    where = {"ApiId": http.physical_id, "StageName": "prod"}
+    http_stage = stack.create("ApiGatewayV2::Stage", {**where, "Tags": {"colour": "red", "gone": "x"}})
+
+    for kind, made, given in (
+        ("ApiGateway::RestApi", api, body),
+        ("ApiGateway::Stage", stage, basis),
+        ("ApiGateway::ApiKey", key, {"Enabled": True}),
+        ("ApiGateway::UsagePlan", plan, {}),
+    ):
+        stack.update(kind, made, {**given, **labelled("red", "gone")}, {**given, **labelled("blue")})
+    old, new = ({**where, "Tags": tags} for tags in ({"colour": "red", "gone": "x"}, {"colour": "blue"}))
+    stack.update("ApiGatewayV2::Stage", http_stage, old, new)
+
+    blue = {"colour": "blue"}
+    assert own(apis.get_rest_api(restApiId=api.physical_id)["tags"]) == blue
+    assert own(apis.get_stage(restApiId=api.physical_id, stageName="prod")["tags"]) == blue
+    assert own(apis.get_api_key(apiKey=key.physical_id)["tags"]) == blue
+    assert own(apis.get_usage_plan(usagePlanId=plan.physical_id)["tags"]) == blue
+    assert own(https.get_stage(**where)["Tags"]) == blue
+
+
 def test_the_account_s_role_for_logs(stack: Any) -> None:
     role = stack.role(service="apigateway.amazonaws.com")
 

@@ -23,6 +23,34 @@ def policy(action: str, resource: str) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
+def test_an_api_destination_with_its_connection(stack: Any) -> None:
+    key = {"ApiKeyAuthParameters": {"ApiKeyName": "x-key", "ApiKeyValue": "k"}}
+    old = {"AuthorizationType": "API_KEY", "AuthParameters": key, "Description": "partner"}
+    connection = stack.create("Events::Connection", old, "Partner")
+    basis = {"ConnectionArn": connection.attributes["Arn"], "HttpMethod": "POST"}
+    first = {**basis, "InvocationEndpoint": "https://example.com/a", "InvocationRateLimitPerSecond": "5"}
+    destination = stack.create("Events::ApiDestination", first, "Orders")
+
+    events = stack.client("events")
+    assert connection.physical_id.startswith("shop-Partner-")
+    assert set(connection.attributes) == {"Arn", "ArnForPolicy", "SecretArn"}
+    assert destination.attributes["Arn"].startswith(f"{destination.attributes['ArnForPolicy']}/")
+    new = {**old, "AuthorizationType": "BASIC", "Description": "new"}
+    new["AuthParameters"] = {"BasicAuthParameters": {"Username": "u", "Password": "p"}}
+    stack.update("Events::Connection", connection, old, new)
+    second = {**basis, "InvocationEndpoint": "https://example.com/b"}
+    stack.update("Events::ApiDestination", destination, first, second)
+
+    told = events.describe_connection(Name=connection.physical_id)
+    assert (told["AuthorizationType"], told["Description"]) == ("BASIC", "new")
+    assert told["AuthParameters"] == {"BasicAuthParameters": {"Username": "u"}}
+    found = events.describe_api_destination(Name=destination.physical_id)
+    assert found["InvocationEndpoint"] == "https://example.com/b"
+    stack.delete("Events::ApiDestination", destination, second)
+    stack.delete("Events::Connection", connection, new)
+    assert events.list_connections()["Connections"] == []
+
+
 def test_a_queue_has_its_template_settings(stack: Any) -> None:
     dead = stack.create("SQS::Queue", {}, "DeadLetters")
     old = {

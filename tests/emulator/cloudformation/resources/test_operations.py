@@ -276,3 +276,23 @@ def test_a_state_machine_with_its_placeholders_filled(stack: Any) -> None:
     labels = machines.list_tags_for_resource(resourceArn=machine.physical_id)["tags"]
     assert "team" not in {label["key"] for label in labels}
     stack.delete("StepFunctions::StateMachine", machine, new)
+
+
+def test_a_state_machine_of_a_file_in_yaml(stack: Any) -> None:
+    stack.create("S3::Bucket", {"BucketName": "files"})
+    source = "Comment: to ${Who}\nStartAt: Greet\nStates:\n  Greet:\n    Type: Pass\n    End: true\n"
+    files = {"m.yaml": source, "bad.yaml": "a: ["}
+    for key, body in files.items():
+        stack.client("s3").put_object(Bucket="files", Key=key, Body=body.encode())
+    role = stack.role(service="states.amazonaws.com")
+
+    def made(key: str) -> Any:
+        where = {"Bucket": "files", "Key": key}
+        given = {"RoleArn": role, "DefinitionS3Location": where, "DefinitionSubstitutions": {"Who": "Ann"}}
+        return stack.create("StepFunctions::StateMachine", given)
+
+    machine = made("m.yaml")
+    told = stack.client("stepfunctions").describe_state_machine(stateMachineArn=machine.physical_id)
+    assert json.loads(told["definition"])["Comment"] == "to Ann"
+    with pytest.raises(ResourceFailed, match="neither JSON nor YAML"):
+        made("bad.yaml")

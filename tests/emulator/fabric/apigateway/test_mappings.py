@@ -43,6 +43,17 @@ from tests.emulator.fabric.fakes import RecordingFunctions, create_role
         ("$input.path('$.map') $input.path('$.items')", '{a=1, b=null} [{"n":1},{"n":2}]'),
         ("#set($t = 'n' + $input.path('$.items[0].n'))$t", "n1"),
         ("#if($input.path('$.map.b') > 1)more#{else}none#end", "none"),
+        ("#foreach($i in [1..9])#if($i == 3)#break#end$i#end after", "12 after"),
+        (
+            "#foreach($i in [1, 2])#foreach($j in ['a', 'b'])#if($j == 'b')#break#end$i$j #end#end!",
+            "1a 2a !",
+        ),
+        ("before#if($input.path('$.fine'))#break#end after", "before"),
+        ("a#stop b", "a"),
+        ("#macro(pair $k $v)\"$k\": \"$v\"#end{#pair('who' $input.path('$.name'))}", '{"who": "Ann"}'),
+        ("#define($who)$input.path('$.name')!#end$who $who", "Ann! Ann!"),
+        ("#foreach($v in {'a': 1, 'b': 2})$v,#end#foreach($c in $input.path('$.name'))$c#end", "1,2,"),
+        ("#foreach($k in $input.params().keySet())$k #end", "path querystring header "),
     ],
 )
 def test_templates(template: str, text: str) -> None:

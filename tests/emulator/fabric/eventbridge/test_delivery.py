@@ -295,3 +295,35 @@ def test_a_target_whose_role_does_not_trust_events_is_refused(bus: Any) -> None:
     bus.put()
     [message] = bus.messages(url)
     assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_bus_in_another_region_is_sent_to_in_the_target_s_role(
+    account: Any, bus: Bus, allowed: bool
+) -> None:
+    there = "ap-southeast-2"
+    other = f"arn:aws:events:{there}:{account.core.account_id}:event-bus/default"
+    trust = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    may = {"Effect": "Allow", "Action": "events:PutEvents", "Resource": other if allowed else f"{other}2"}
+    iam = account.client("iam")
+    role = iam.create_role(
+        RoleName="forward", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": trust})
+    )["Role"]["Arn"]
+    document = json.dumps({"Version": "2012-10-17", "Statement": [may]})
+    iam.put_role_policy(RoleName="forward", PolicyName="forward", PolicyDocument=document)
+    bus.rule()
+    bus.target(other, RoleArn=role)
+    events, sqs = account.client("events", there), account.client("sqs", there)
+    url = sqs.create_queue(QueueName="there")["QueueUrl"]
+    arn = f"arn:aws:sqs:{there}:{account.core.account_id}:there"
+    statement = {**trust, "Action": "sqs:SendMessage", "Resource": arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    events.put_rule(Name="all", EventPattern=json.dumps({"source": ["shop"]}))
+    events.put_targets(Rule="all", Targets=[{"Id": "q", "Arn": arn}])
+
+    bus.client.put_events(Entries=[{"Source": "shop", "DetailType": "sold", "Detail": "{}"}])
+    account.settle()
+
+    found = sqs.receive_message(QueueUrl=url).get("Messages", [])
+    assert [json.loads(each["Body"])["region"] for each in found] == [account.core.region] * allowed

@@ -6,8 +6,10 @@ import json
 import re
 from typing import Any
 
+import boto3
 import pytest
 
+from sandbox.emulator.gateway.requests import HttpRequest
 from tests.emulator.fabric.s3.conftest import BUCKET_ARN, policy
 
 
@@ -111,6 +113,35 @@ def test_copies_and_multipart_uploads_have_events_of_their_own(bench: Any) -> No
         "ObjectCreated:CompleteMultipartUpload",
         "ObjectCreated:Copy",
     ]
+
+
+def test_an_upload_by_a_form_is_a_post(bench: Any) -> None:
+    arn = bench.function()
+    bench.notify(
+        LambdaFunctionConfigurations=[{"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:Post"]}],
+        EventBridgeConfiguration={},
+    )
+    keys = bench.account.keys
+    signer = boto3.client(
+        "s3",
+        region_name=bench.account.core.region,
+        aws_access_key_id=keys.access_key_id,
+        aws_secret_access_key=keys.secret_access_key,
+    )
+    fields = signer.generate_presigned_post("uploads", "by-form")["fields"]
+    parts = [
+        f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in {**fields, "file": "1234"}.items()
+    ]
+    kind = {"host": "uploads.s3.amazonaws.com", "content-type": "multipart/form-data; boundary=x"}
+    body = "".join([*parts, "--x--\r\n"]).encode()
+    answer = bench.account.gateway.answer(HttpRequest("POST", "/", "", kind, body))
+    bench.account.settle()
+
+    assert answer.status == 204
+    [record] = bench.records()
+    assert (record["eventName"], record["s3"]["object"]["size"]) == ("ObjectCreated:Post", 4)
+    assert [event["detail"]["reason"] for event in bench.bus.events] == ["POST Object"]
 
 
 def test_deletions_say_what_was_deleted(bench: Any) -> None:

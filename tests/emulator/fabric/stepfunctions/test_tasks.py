@@ -219,9 +219,10 @@ def test_a_distributed_map_reads_and_writes_a_bucket(machines: Any) -> None:
     s3.put_object(Bucket="lists", Key="in.csv", Body=b"id,qty\na,1\nb,2\nc,bad\nd,4\n")
 
     def answer(event: Any) -> Any:
-        if any(item["qty"] == "bad" for item in event["Items"]):
+        assert event["BatchInput"] == {"run": "in.csv"}
+        if any(item["quantity"] == "bad" for item in event["Items"]):
             raise ValueError("bad")
-        return sum(int(item["qty"]) for item in event["Items"])
+        return sum(int(item["quantity"]) for item in event["Items"])
 
     machines.functions.answer = answer
     states = {
@@ -233,7 +234,9 @@ def test_a_distributed_map_reads_and_writes_a_bucket(machines: Any) -> None:
                 "ReaderConfig": {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"},
                 "Parameters": {"Bucket": "lists", "Key.$": "$.key"},
             },
-            "ItemBatcher": {"MaxItemsPerBatch": 2},
+            # Items are selected one by one, and put together afterwards.
+            "ItemSelector": {"quantity.$": "$$.Map.Item.Value.qty", "of.$": "$.key"},
+            "ItemBatcher": {"MaxItemsPerBatch": 2, "BatchInput": {"run.$": "$.key"}},
             "ToleratedFailurePercentage": 50,
             "ItemProcessor": {
                 "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
@@ -255,6 +258,8 @@ def test_a_distributed_map_reads_and_writes_a_bucket(machines: Any) -> None:
     [written] = manifest["ResultFiles"]["SUCCEEDED"]
     results = json.loads(s3.get_object(Bucket="lists", Key=written["Key"])["Body"].read())
     assert [json.loads(each["Output"]) for each in results] == [3]
+    items = [{"quantity": "1", "of": "in.csv"}, {"quantity": "2", "of": "in.csv"}]
+    assert json.loads(results[0]["Input"]) == {"Items": items, "BatchInput": {"run": "in.csv"}}
     [run] = machines.client.list_map_runs(executionArn=execution)["mapRuns"]
     described = machines.client.describe_map_run(mapRunArn=run["mapRunArn"])
     assert (described["itemCounts"]["succeeded"], described["itemCounts"]["failed"]) == (1, 1)

@@ -1,0 +1,1 @@
+"""CloudWatch Logs Insights: queries read, evaluated, and answered as AWS answers them."""

@@ -1,0 +1,5 @@
+"""What stands for a library of pictures."""
+
+
+def shrunk(picture: bytes) -> bytes:
+    return picture[::10]
