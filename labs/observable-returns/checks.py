@@ -958,7 +958,7 @@ def slow_calls_ring(sandbox: Sandbox) -> Finding:
         what = f"{minutes.calls} calls that took {minutes.slowest_s * 1_000:.0f} ms at most"
         return no_reason(sandbox, name, calm, what, watched)
     begun = sandbox.mark()
-    with sandbox.fault("slow", service="sqs", seconds=objective_s + SLOWER_S):
+    with sandbox.fault("latency", service="sqs", seconds=objective_s + SLOWER_S):
         for _ in sandbox.whole_periods(PERIODS):
             minutes.read(CALLS_A_MINUTE - SLOW)
             minutes.post(SLOW)

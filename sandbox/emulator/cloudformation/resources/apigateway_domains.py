@@ -75,7 +75,7 @@ class BasePathMapping:
     """Which REST API answers below a path of a name."""
 
     type = "AWS::ApiGateway::BasePathMapping"
-    properties = frozenset({"BasePath", "DomainName", "Id", "RestApiId", "Stage"})
+    properties = frozenset({"BasePath", "DomainName", "RestApiId", "Stage"})
     replaces = frozenset({"BasePath", "DomainName", "RestApiId", "Stage"})
 
     def create(self, context: ResourceContext, properties: Properties) -> Physical:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -118,6 +120,16 @@ def test_a_query_that_can_t_be_read_names_the_position(logged: Any) -> None:
         ask(logged, "pattern @message")
 
 
+@pytest.fixture
+def usual_depth() -> Iterator[None]:
+    """Python's own limit of recursion, which libraries of other tests raise for the whole process."""
+    raised = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    yield
+    sys.setrecursionlimit(raised)
+
+
+@pytest.mark.usefixtures("usual_depth")
 def test_a_query_beyond_measure_fails_alone(logged: Any) -> None:
     write(logged, '{"a": 1}')
     assert ask(logged, f"fields {'+'.join('a' * 4000)} as total")["status"] == "Failed"
