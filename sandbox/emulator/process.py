@@ -55,6 +55,7 @@ from sandbox.emulator.functions.service import FunctionService
 from sandbox.emulator.gateway import clients, moto_app, operations, server
 from sandbox.emulator.gateway.authority import Authority
 from sandbox.emulator.gateway.edge import Gateway
+from sandbox.emulator.gateway.keys import Issued
 from sandbox.emulator.iam import summary
 from sandbox.emulator.iam.simulation import Simulator
 from sandbox.emulator.iam.trail import CloudTrail
@@ -127,6 +128,7 @@ class EmulatedAccount:
         self._learner = self.gateway.root_keys(options.account_id)
         self._grader = self.gateway.root_keys(options.account_id)
         self._fixture = self.gateway.root_keys(options.fixture_account_id)
+        self._issued: Issued | None = None
         self.gateway.gate.spared |= {self._grader.keys.access_key_id, options.fixture_account_id}
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -156,7 +158,7 @@ class EmulatedAccount:
             authority=options.authority,
             traces=traces,
         )
-        queues = SqsService(self.core)
+        self.queues = queues = SqsService(self.core)
         web = Web(self.gateway.application(), self.core.gateway_port)
         self.events = EventBridge(self.core, self.functions, queues.mailroom, web)
         mappings = EventSourceMappings(self.core, self.functions, queues.mailroom)
@@ -307,6 +309,42 @@ class EmulatedAccount:
         if turned == address and self.names.find(host, ""):
             return addresses.named(address, self.core.gateway_port, client)
         return turned
+
+    def messages(self, queue_arn: str, limit: int = 100) -> list[dict[str, Any]]:
+        """The messages in a queue, oldest first, without receiving them, as plain JSON.
+
+        Raises:
+            ValueError: there is no such queue.
+        """
+        queue = self.queues.mailroom.find_queue(queue_arn)
+        if queue is None:
+            raise ValueError(f"There is no queue {queue_arn}.")
+        return [
+            {
+                "id": message.id,
+                "body": message.body,
+                "sent_at": message.sent_at,
+                "state": str(message.state),
+                "receives": message.receives,
+                "group": message.group,
+                "attributes": {
+                    name: str(value.get("StringValue", "(binary)"))
+                    for name, value in message.attributes.items()
+                },
+            }
+            for message in self.queues.mailroom.peek(queue, limit)
+        ]
+
+    def issue_keys(self) -> dict[str, str]:
+        """Another access key for the learner; the one issued here before ends.
+
+        The first one, which the account was opened with, stays.
+        """
+        with self.core.dispatch_lock:
+            if self._issued is not None:
+                self.gateway.keys.end(self._issued.keys.access_key_id)
+            self._issued = self.gateway.keys.issue_root(self.options.account_id)
+            return asdict(self._issued.keys)
 
     def close(self) -> None:
         """Stop answering and end everything that was started."""

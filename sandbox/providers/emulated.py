@@ -300,6 +300,18 @@ class EmulatedAccount:
         """Place an event of an AWS service on the account's default bus."""
         return self._ask("inject", event=dict(event))
 
+    def messages(self, queue_arn: str, limit: int = 100) -> list[dict[str, Any]]:
+        """The messages in a queue, oldest first, without receiving them."""
+        return list(self._ask("messages", queue_arn=queue_arn, limit=limit))
+
+    def issue_keys(self) -> AccessKeys:
+        """Another access key for the learner; the one that was issued so before ends."""
+        return AccessKeys(**self._ask("issue_keys"))
+
+    def is_grader_key(self, access_key_id: str) -> bool:
+        """Whether a call was made by the owner's own clients."""
+        return access_key_id in (self._grader_keys.access_key_id, self._fixture_keys.access_key_id)
+
     def require_alive(self) -> None:
         """Raise AccountUnavailable when the account is closed or has died."""
         if self._closed:

@@ -75,6 +75,8 @@ class Control:
             "active_faults": lambda: [active.as_json() for active in account.faults.active()],
             "url": lambda address, client="": account.url(address, client),
             "inject": lambda event: account.inject(event),
+            "messages": lambda queue_arn, limit=100: account.messages(queue_arn, int(limit)),
+            "issue_keys": account.issue_keys,
         }
 
     def serve(self, listener: socket.socket) -> NoReturn:

@@ -68,6 +68,10 @@ class KeyRing:
         self._ours[principal.access_key_id] = issued
         return issued
 
+    def end(self, access_key_id: str) -> None:
+        """Accept a key of ours no longer."""
+        self._ours.pop(access_key_id, None)
+
     def issue_session(self, principal: Principal, expires: float) -> Issued:
         """Temporary keys for a principal that stays who it is."""
         held = Principal(

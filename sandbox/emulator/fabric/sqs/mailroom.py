@@ -131,6 +131,13 @@ class Mailroom:
                     return received
                 self._changed.wait(min(left, _LOOK_EVERY_S))
 
+    def peek(self, queue: Queue, limit: int) -> list[Message]:
+        """The oldest messages, received or not; looking changes nothing about them."""
+        now = self._core.clock.time()
+        with self._changed:
+            found = sorted(self._current(queue, now).messages.values(), key=lambda each: each.order)
+            return found[:limit]
+
     def delete(self, queue: Queue, receipt: str) -> None:
         """Delete by receipt handle; deleting again is no error.
 
