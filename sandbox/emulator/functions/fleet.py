@@ -9,7 +9,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -22,6 +22,7 @@ from sandbox.emulator.functions.environments import Closable, ExecutionEnvironme
 from sandbox.emulator.functions.names import FunctionName
 from sandbox.emulator.functions.runtimes import Launch, Package, Runtimes
 from sandbox.emulator.functions.store import FunctionVersion, Target
+from sandbox.emulator.telemetry.otlp.receiver import Export, Reply
 from sandbox.errors import EnvironmentFault
 from sandbox.isolation.spec import EnvironmentSpec, IsolationLevel, Spawner
 
@@ -38,6 +39,16 @@ ENVIRONMENTS_LIMIT = 32
 # Lambda takes an idle environment away after some minutes. Account time: a jump of hours means a cold start.
 IDLE_LIMIT_S = 900.0
 _FunctionKey = tuple[str, str, str]
+
+
+class Telemetry(Protocol):
+    """Takes what functions tell of themselves."""
+
+    def take_datagram(self, version: FunctionVersion, data: bytes) -> None:
+        """What a function sent to the X-Ray daemon."""
+
+    def take_export(self, version: FunctionVersion, export: Export) -> Reply:
+        """What a function sent by OTLP, and how that is answered."""
 
 
 class Throttled(AwsError):
@@ -66,10 +77,10 @@ class Fleet:
         serve: Serve,
         runtimes: Runtimes,
         serve_tls: Serve | None,
-        take_datagram: Callable[[FunctionVersion, bytes], None],
+        telemetry: Telemetry,
     ) -> None:
         self._core = core
-        self._take_datagram = take_datagram
+        self._telemetry = telemetry
         self._spawner = spawner
         self._gateway = gateway
         self._serve = serve
@@ -228,7 +239,8 @@ class Fleet:
             lambda listener: self._serve(self._gateway(environment_id), listener),
             self._tls_of(environment_id),
             self.now_ms,
-            lambda data: self._take_datagram(version, data),
+            lambda data: self._telemetry.take_datagram(version, data),
+            lambda export: self._telemetry.take_export(version, export),
         )
         started.provisioned = provisioned
         with self._lock:

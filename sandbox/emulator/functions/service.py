@@ -95,7 +95,7 @@ class FunctionService:
             serve,
             self.runtimes,
             _serving_tls(authority),
-            self._tracer.take_datagram,
+            self._tracer,
         )
         self._executor = Executor(core, self._fleet, self._tracer, init_limit_s=init_limit_s)
         self._configs = EventInvokeConfigs(core, self._store)
