@@ -18,7 +18,7 @@ from sandbox.errors import EnvironmentFault
 
 _OTLP = (
     "bring OpenTelemetry's SDK in the package, whose OTLP exporter (http/protobuf or http/json) finds "
-    "http://localhost:4318 as it would find the collector; or set `Tracing: Active` and trace with the X-Ray SDK."
+    "http://localhost:4318 as it would find the collector; or trace with the X-Ray SDK."
 )
 # What to do without an extension that AWS or others publish, by a part of its layer's name.
 _EXTENSIONS = {
