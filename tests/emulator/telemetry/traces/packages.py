@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import functools
 import hashlib
+import importlib.util
 import shutil
 import subprocess
 import tempfile
@@ -28,6 +29,20 @@ opentelemetry-instrumentation-botocore==0.66b1
 """
 # What the runtime has as well; tests of its own say what comes of bringing it along.
 _LEFT_OUT = ("botocore", "dateutil", "six.py", "urllib3")
+
+
+def installed(*names: str) -> dict[str, bytes]:
+    """Packages of this environment, as a function would bring them along."""
+    files: dict[str, bytes] = {}
+    for name in names:
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        assert spec.origin is not None
+        place = Path(spec.origin).parent
+        for path in place.rglob("*"):
+            if path.is_file() and path.suffix in (".py", ".so", ".json"):
+                files[str(path.relative_to(place.parent))] = path.read_bytes()
+    return files
 
 
 @functools.cache
