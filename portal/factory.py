@@ -15,6 +15,7 @@ from flask_wtf.csrf import CSRFProtect
 from portal import errors, filters
 from portal.api.views import bp as api
 from portal.catalogue.views import bp as catalogue
+from portal.hints.views import bp as hints
 from portal.services import Services
 from portal.submissions.reviewing import bp as reviewing
 from portal.submissions.reviewing import shared
@@ -53,7 +54,7 @@ def create(services: Services, *, secret_key: str, upload_limit_bytes: int, secu
     guard = CSRFProtect(app)
     # Tokens in a header are no cookies: no other site can make a browser send them.
     guard.exempt(api)
-    for blueprint in (users, catalogue, workspace, submissions, reviewing, shared, streams, api):
+    for blueprint in (users, catalogue, workspace, submissions, reviewing, shared, hints, streams, api):
         app.register_blueprint(blueprint)
     errors.register(app)
     app.before_request(_nonce)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime
+from math import ceil
 
 from flask import Flask
 from markupsafe import Markup, escape
@@ -22,6 +23,7 @@ def register(app: Flask, now: Callable[[], datetime]) -> None:
     app.add_template_filter(duration, "duration")
     app.add_template_filter(seconds, "seconds")
     app.add_template_filter(lambda at: ago(at, now()), "ago")
+    app.add_template_filter(lambda at: until(at, now()), "until")
 
 
 def ticks(text: str) -> Markup:
@@ -55,3 +57,9 @@ def ago(at: datetime, now: datetime) -> str:
             number = passed // size
             return f"{number} {word}{'' if number == 1 else 's'} ago"
     return "just now"
+
+
+def until(at: datetime, now: datetime) -> str:
+    """How long it takes until then, rounded up to minutes: ``in 3 minutes``."""
+    number = max(1, ceil((at - now).total_seconds() / 60))
+    return f"in {number} minute{'' if number == 1 else 's'}"

@@ -51,7 +51,7 @@ class Records:
     def hand_in(self, login: str = "ada", lab: str = "say-hello", priority: int = 0) -> Attempt:
         user = self.learner(login)
         submission = self.store.receive(user.id, lab, "zip", b"as it came", self.clock())
-        return self.store.open_attempt(user.id, lab, submission, self.clock(), priority)
+        return self.store.open_attempt(user.id, lab, submission, self.clock(), priority=priority)
 
 
 @pytest.fixture
