@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from flask_babel import gettext
+
 from curriculum.errors import ManifestInvalid
 from curriculum.lessons import Lesson, lesson_of, plain_name
 from curriculum.loader import Lab, family_of
@@ -15,6 +17,7 @@ from curriculum.manifest import Variant
 from graders.labs import misconceptions
 from graders.misconceptions import Misconception, ranked
 from portal.hints.ladder import Next, following
+from portal.languages import N_
 from records.errors import NotFound
 from records.hints import Hints
 from records.store import Attempt
@@ -22,10 +25,10 @@ from records.store import Attempt
 Report = Mapping[str, Any]
 
 TITLES = {
-    1: "Where to look",
-    2: "What it is, and the rule behind it",
-    3: "The same mistake elsewhere",
-    4: "The repair for this lab",
+    1: N_("Where to look"),
+    2: N_("What it is, and the rule behind it"),
+    3: N_("The same mistake elsewhere"),
+    4: N_("The repair for this lab"),
 }
 _LOST = ("failed", "partial")
 
@@ -112,7 +115,8 @@ def _hint(
         return _repair(lab, mistakes, {family_of(name) for name in report["runtimes"]})
     if mistake is None or lesson is None:
         return Hint(
-            step, ("No known mistake fails this check in this way; the evidence above is all we have.",)
+            step,
+            (gettext("No known mistake fails this check in this way; the evidence above is all we have."),),
         )
     if step == 3:
         return Hint(3, (lesson.mistake, lesson.repair))
@@ -126,11 +130,15 @@ def _repair(lab: Lab, mistakes: list[Misconception], families: Collection[str]) 
         named = [variants[item.name] for item in mistakes]
         best = next((_in_runtime(item, variants, families) for item in named), None)
         if best is None:
-            return Hint(4, ("There is no repair for this one; compare with the contract, word by word.",))
+            return Hint(
+                4, (gettext("There is no repair for this one; compare with the contract, word by word."),)
+            )
         patch = _patch(lab.variant(best), lab.reference(best.base))
     except ManifestInvalid:
-        return Hint(4, ("The repair can't be shown: this lab's files don't fit each other.",))
-    told = "From the mistake to a solution that passes. Your files may differ: take the idea, not the lines."
+        return Hint(4, (gettext("The repair can't be shown: this lab's files don't fit each other."),))
+    told = gettext(
+        "From the mistake to a solution that passes. Your files may differ: take the idea, not the lines."
+    )
     return Hint(4, (told,), patch=patch)
 
 
