@@ -17,6 +17,7 @@ from sandbox.emulator.functions.runtime_api import Answer, Event, RuntimeApi, Ta
 from sandbox.emulator.functions.store import FunctionVersion
 from sandbox.emulator.telemetry.otlp.receiver import LIMIT_BYTES as OTLP_LIMIT_BYTES
 from sandbox.emulator.telemetry.otlp.receiver import Export, Reply
+from sandbox.isolation.names import LookUp
 from sandbox.isolation.spec import Environment, Exit
 
 # How long a runtime may take to ask for its next event after it answered one.
@@ -59,6 +60,7 @@ class ExecutionEnvironment:
     ``serve_gateway`` starts the AWS endpoint when the function first connects to it, so that a function
     that calls nothing pays nothing; so does ``serve_tls`` on port 443, where AWS's names lead.
     ``take_datagram`` is given what the function sends to the X-Ray daemon, ``take_export`` what by OTLP.
+    ``look_up`` knows names that are not AWS's.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class ExecutionEnvironment:
         now_ms: Callable[[], int],
         take_datagram: Callable[[bytes], None],
         take_export: Callable[[Export], Reply],
+        look_up: LookUp,
     ) -> None:
         self.environment = environment
         self.environment_id = environment.environment_id
@@ -99,7 +102,8 @@ class ExecutionEnvironment:
         self._open_when_called(environment.gateway, serve_gateway)
         self._resolver: Resolver | None = None
         if environment.names is not None:
-            self._resolver = Resolver(self._loop, environment.names.dns, environment.names.dns_stream)
+            sockets = environment.names
+            self._resolver = Resolver(self._loop, sockets.dns, sockets.dns_stream, look_up)
             if serve_tls is not None:
                 self._open_when_called(environment.names.tls, serve_tls)
         self._loop.add(environment.fileno(), self._note_exit)

@@ -24,6 +24,7 @@ from sandbox.emulator.functions.runtimes import Launch, Package, Runtimes
 from sandbox.emulator.functions.store import FunctionVersion, Target
 from sandbox.emulator.telemetry.otlp.receiver import Export, Reply
 from sandbox.errors import EnvironmentFault
+from sandbox.isolation.names import Found
 from sandbox.isolation.spec import EnvironmentSpec, IsolationLevel, Spawner
 
 log = structlog.get_logger()
@@ -49,6 +50,16 @@ class Telemetry(Protocol):
 
     def take_export(self, version: FunctionVersion, export: Export) -> Reply:
         """What a function sent by OTLP, and how that is answered."""
+
+
+class OwnNames:
+    """The names of an account's own that functions may call; nobody's until somebody knows them."""
+
+    def __init__(self) -> None:
+        self.look_up: Callable[[str, str], Found | None] = lambda _name, _client: None
+        """What a name is to one client, which keeps it as long as the time to live says."""
+        self.vouched: Callable[[str], bool] = lambda _host: False
+        """Whether the account answers for a host by TLS."""
 
 
 class Throttled(AwsError):
@@ -78,9 +89,11 @@ class Fleet:
         runtimes: Runtimes,
         serve_tls: Serve | None,
         telemetry: Telemetry,
+        names: OwnNames,
     ) -> None:
         self._core = core
         self._telemetry = telemetry
+        self._names = names
         self._spawner = spawner
         self._gateway = gateway
         self._serve = serve
@@ -241,6 +254,7 @@ class Fleet:
             self.now_ms,
             lambda data: self._telemetry.take_datagram(version, data),
             lambda export: self._telemetry.take_export(version, export),
+            lambda name: self._names.look_up(name, environment_id),
         )
         started.provisioned = provisioned
         with self._lock:

@@ -41,7 +41,7 @@ from sandbox.emulator.gateway import (
 from sandbox.emulator.gateway import moto_patches as moto_patches  # registers them
 from sandbox.emulator.gateway.keys import Issued, KeyRing
 from sandbox.emulator.gateway.operations import Operation
-from sandbox.emulator.gateway.requests import HttpAnswer, HttpRequest, read_environ
+from sandbox.emulator.gateway.requests import ENVIRONMENT, HttpAnswer, HttpRequest, read_environ
 from sandbox.emulator.iam.enforcement import Denied, Guard, Record, documents
 from sandbox.emulator.timeline import Timeline
 
@@ -104,6 +104,7 @@ class Gateway:
         def serve(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
             host = str(environ.get("HTTP_HOST", "")).rsplit(":", 1)[0].lower()
             path = str(environ.get("PATH_INFO", "/"))
+            environ[ENVIRONMENT] = environment_id
             for plane in self.data_planes:
                 if plane.find(host, path):
                     return plane.wsgi(environ, start_response)
