@@ -34,6 +34,7 @@ from sandbox.emulator.gateway import (
     moto_app,
     operations,
     signatures,
+    span_endpoint,
     trail,
     unsigned,
     witness,
@@ -178,6 +179,8 @@ class Gateway:
                 message=error.message,
             )
             return answers.write_error(error, request_id, service=service, protocol=_protocol_of(request))
+        if span_endpoint.is_export(request, service):
+            return span_endpoint.answer(request, issued.principal, region, self.guard, self._timeline)
         return self._perform(request, service, region, issued.principal, request_id)
 
     def _upload(self, request: HttpRequest, request_id: str) -> HttpAnswer:

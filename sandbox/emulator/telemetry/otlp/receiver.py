@@ -18,6 +18,8 @@ LIMIT_BYTES = 8 * 1024 * 1024
 PATHS = {"/v1/traces": "traces", "/v1/metrics": "metrics", "/v1/logs": "logs"}
 _JSON, _BINARY = "application/json", "application/x-protobuf"
 _INVALID_ARGUMENT = 3
+# Fits a length of two bytes.
+_MESSAGE_LIMIT_BYTES = 1024
 _WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS, "zlib": zlib.MAX_WBITS}
 
 
@@ -60,7 +62,7 @@ def answer(export: Export, take_spans: Callable[[list[Span]], None], drop: Calla
             drop(f"OTLP {signal} are not kept: Coldstart takes traces alone. This is our gap.")
     except Malformed as bad:
         drop(f"OTLP {signal} that can't be read: {bad}.")
-        return _refused(str(bad), kind)
+        return refused(str(bad), kind)
     return Reply(200, b'{"partialSuccess":{}}' if kind == _JSON else b"", kind)
 
 
@@ -84,10 +86,11 @@ def _unpacked(export: Export) -> bytes:
     return body
 
 
-def _refused(message: str, kind: str) -> Reply:
+def refused(message: str, kind: str) -> Reply:
     """A ``google.rpc.Status`` in the encoding of the request."""
     if kind == _JSON:
         body = json.dumps({"code": _INVALID_ARGUMENT, "message": message}).encode()
         return Reply(400, body, kind)
-    text = message.encode()[:127]
-    return Reply(400, bytes((0x08, _INVALID_ARGUMENT, 0x12, len(text))) + text, kind)
+    text = message.encode()[:_MESSAGE_LIMIT_BYTES]
+    length = bytes((len(text) & 0x7F | 0x80, len(text) >> 7))
+    return Reply(400, bytes((0x08, _INVALID_ARGUMENT, 0x12)) + length + text, _BINARY)

@@ -54,6 +54,7 @@ class Traces:
             ("xray", "GetTraceSummaries"): self._get_trace_summaries,
             ("xray", "GetServiceGraph"): self._get_service_graph,
             ("xray", "GetTraceGraph"): self._get_trace_graph,
+            ("xray", "GetTraceSegmentDestination"): self._get_destination,
         }
 
     def add(self, account_id: str, region: str, document: Document) -> None:
@@ -205,6 +206,10 @@ class Traces:
     def _get_trace_graph(self, call: Call) -> dict[str, Any]:
         traces = self._named(call, call.params["TraceIds"])
         return {"Services": answers.service_graph(view(trace) for trace in traces.values())}
+
+    def _get_destination(self, call: Call) -> dict[str, Any]:
+        """Where segments go unless Transaction Search is enabled, which nobody can do here."""
+        return {"Destination": "XRay", "Status": "ACTIVE"}
 
     def _between(self, call: Call, longest_s: float) -> list[View]:
         """Traces of the time range that was asked for, earliest first."""

@@ -371,6 +371,40 @@ def test_spans_of_a_role_that_may_not_write_traces_are_dropped(traced: Any) -> N
     assert refused.outcome == "AccessDenied"
 
 
+def test_x_ray_s_own_endpoint_is_closed_while_segments_go_to_x_ray(traced: Any) -> None:
+    """Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-OTLPEndpoint.html"""
+    code = """
+        import boto3, os, urllib.error, urllib.request
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+
+        def handler(event, context):
+            session, region = boto3.Session(), os.environ["AWS_REGION"]
+            url = f"https://xray.{region}.amazonaws.com/v1/traces"
+            body = b'{"resourceSpans": []}'
+            request = AWSRequest("POST", url, {"Content-Type": "application/json"}, body)
+            if event:
+                SigV4Auth(session.get_credentials(), "xray", region).add_auth(request)
+            try:
+                urllib.request.urlopen(urllib.request.Request(url, body, dict(request.headers)))
+            except urllib.error.HTTPError as error:
+                return [error.code, error.read().decode()]
+    """
+    traced.create(code)
+    status, body = json.loads(_invoke(traced, "true"))
+    assert (status, json.loads(body)["code"]) == (400, 3)
+    assert "CloudWatch Logs as a Trace Segment Destination" in json.loads(body)["message"]
+    assert json.loads(_invoke(traced, "false"))[0] == 403
+    destination = traced.account.client("xray").get_trace_segment_destination()
+    assert (destination["Destination"], destination["Status"]) == ("XRay", "ACTIVE")
+
+    for policy in ("tracing", "reaches"):
+        traced.account.client("iam").delete_role_policy(RoleName="fn-role", PolicyName=policy)
+    status, body = json.loads(_invoke(traced, "true"))
+    assert status == 403
+    assert "xray:PutSpans" in body
+
+
 def _invoke(traced: Any, payload: str) -> bytes:
     outcome = traced.service.invoke(
         "fn", payload.encode(), account_id=traced.core.account_id, region=traced.core.region, source="test"
