@@ -33,8 +33,9 @@ _GRAPH_RANGE_S = 6 * 3600
 _SUMMARIES_AT_ONCE = 100
 _NOTES_LIMIT = 100
 _DAEMON_HEADER = {"format": "json", "version": 1}
-# How AWS's distribution of OpenTelemetry for Lambda marks spans, sampled ones and others, for the daemon.
-_SPANS = (b"T1S", b"T1U")
+# How AWS's distribution of OpenTelemetry marks what it sends to the daemon: spans that are sampled, and what
+# is for metrics alone, other spans and metrics themselves.
+_SPANS, _FOR_METRICS = b"T1S", (b"T1U", b"M1")
 
 
 class Traces:
@@ -80,7 +81,9 @@ class Traces:
             if json.loads(header) != _DAEMON_HEADER:
                 raise BadDocument("InvalidHeader")
             if body.startswith(_SPANS):
-                self.take_spans(from_datagram(body[len(_SPANS[0]) :]), principal, region, subject)
+                self.take_spans(from_datagram(body[len(_SPANS) :]), principal, region, subject)
+                return
+            if body.startswith(_FOR_METRICS):
                 return
             document = read_document(body, self._core.clock.time())
         except (ValueError, RecursionError):

@@ -333,8 +333,10 @@ def test_spans_with_ids_of_w3c_are_found_and_others_that_break_are_dropped(trace
     traced.create(code, TracingConfig={"Mode": "Active"})
     now = traced.core.clock.now()
     datagrams = [
+        "T1U" + base64.b64encode(WHOLE.replace(b"charge", b"hidden")).decode(),
         "T1S" + base64.b64encode(WHOLE).decode(),
         "T1Sno base64",
+        "M1AA",
         "T1S" + base64.b64encode(b"x").decode(),
     ]
 
