@@ -10,6 +10,8 @@ from typing import Any
 # X-Ray tells of a day at a time, and gives five traces at once.
 _RANGE = timedelta(hours=24)
 _AT_ONCE = 5
+# So far lines are set in.
+_DEEPEST = 100
 
 
 def find_traces(client: Any, now: datetime, since_s: float, expression: str) -> Iterator[dict[str, Any]]:
@@ -76,6 +78,9 @@ def _below(part: dict[str, Any], segments: list[dict[str, Any]], began: float, d
     yield f"{offset} {took:>11}  {'  ' * depth}{text}{_verdict(part)}"
     called = [segment for segment in segments if segment.get("parent_id") == part["id"]]
     segments = [segment for segment in segments if segment not in called]
+    if depth == _DEEPEST:
+        yield f"{' ' * 21}{'  ' * depth}… and what lies below"
+        return
     for each in [*part.get("subsegments", ()), *called]:
         yield from _below(each, segments, began, depth + 1)
 
