@@ -162,7 +162,7 @@ class IsolatedEnvironment:
         control: socket.socket,
         descriptors: list[int],
         output: int,
-        ports: dict[str, int],
+        started: dict[str, Any],
     ) -> None:
         self.environment_id = environment_id
         self.level = level
@@ -171,7 +171,8 @@ class IsolatedEnvironment:
         )
         own = [socket.socket(fileno=descriptor) for descriptor in descriptors[4:-1]]
         self.names = NameSockets(*own) if own else None
-        self.ports = ports
+        self.ports: dict[str, int] = started.get("ports", {})
+        self.clock_ahead_s: float = started.get("clock_ahead_s", 0.0)
         self.output = output
         self._ended = descriptors[-1]
         self._control = control
@@ -209,11 +210,12 @@ class IsolatedEnvironment:
             how = message["exit"]
             self._exit = Exit(how["status"], how["signal"], out_of_memory=message["out_of_memory"])
 
-    def _ask(self, what: str) -> None:
-        """Have the first process do something; silently nothing once it has ended."""
+    def _ask(self, what: str, **more: float) -> dict[str, Any]:
+        """Have the first process do something; its answer, and silently nothing once it has ended."""
+        told: dict[str, Any] = {}
         with self._lock:
-            if not self._send(what):
-                return
+            if not self._send(what, **more):
+                return told
             try:
                 while self._unanswered:
                     if not _readable(self._control.fileno(), REPLY_TIMEOUT_S):
@@ -222,21 +224,23 @@ class IsolatedEnvironment:
                         )
                     message, _descriptors = wire.receive(self._control)
                     if message is None:
-                        return
+                        return told
+                    told = message
                     self._note(message)
                     if "reply" in message:
                         self._unanswered -= 1
                     if "exit" in message:
-                        return
+                        return told
             except (BrokenPipeError, ConnectionResetError):
-                return
+                return told
+        return told
 
-    def _send(self, what: str) -> bool:
+    def _send(self, what: str, **more: float) -> bool:
         """Whether the first process was there to be told. The caller holds the lock."""
         if self._exit is not None:
             return False
         try:
-            wire.send(self._control, {"do": what})
+            wire.send(self._control, {"do": what, **more})
         except (BrokenPipeError, ConnectionResetError):
             return False
         self._unanswered += 1
@@ -252,6 +256,13 @@ class IsolatedEnvironment:
         self._frozen = False
         with self._lock:
             self._send("thaw")
+
+    def set_clock(self, ahead_s: float) -> bool:
+        """Have its frozen processes see the time ``ahead_s`` after the wall's; whether all of them do."""
+        if self._ask("clock", ahead_s=ahead_s).get("clock", False):
+            self.clock_ahead_s = ahead_s
+            return True
+        return False
 
     def memory_peak_mb(self) -> int:
         """The most memory its processes have held together, in MB, rounded up."""
@@ -367,7 +378,7 @@ class SpawnerClient:
             raise EnvironmentFault(f"Environment {spec.environment_id} could not be started: {reason}.")
         control.settimeout(None)
         environment = IsolatedEnvironment(
-            spec.environment_id, self.level, control, descriptors, output, message.get("ports", {})
+            spec.environment_id, self.level, control, descriptors, output, message
         )
         with self._lock:
             self._alive.add(environment)
@@ -396,4 +407,5 @@ def _order(spec: EnvironmentSpec) -> dict[str, Any]:
         "max_processes": spec.max_processes,
         "cpus": spec.cpus,
         "copies": sorted(spec.copies),
+        "clock_ahead_s": spec.clock_ahead_s,
     }

@@ -14,6 +14,8 @@ import selectors
 import signal
 import socket
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,6 +23,7 @@ from sandbox.isolation import environment, kernel, seccomp, view, warm, wire
 from sandbox.isolation.cgroups import Cgroups, Slot
 from sandbox.isolation.environment import Order
 from sandbox.isolation.rights import Confinement
+from sandbox.isolation.vdso import Clocks
 from sandbox.isolation.watch import Watch
 
 # Identities that nobody on the machine has; one per environment, so limits and signals never meet.
@@ -149,6 +152,7 @@ class NamespaceSpawner:
         self.started = 0
         self.environments: dict[int, tuple[int, Slot | None]] = {}
         self.unburied: list[str] = []
+        self.clocks = Clocks()
 
     def serve(self) -> NoReturn:
         """Until stage one's process is gone."""
@@ -190,6 +194,8 @@ class NamespaceSpawner:
 
     def _start(self, order: Order, control: socket.socket, output: int) -> None:
         self.started += 1
+        if order.clock_ahead_s and not self.clocks.work():
+            order = replace(order, clock_ahead_s=0.0)
         slot = self._make_slot(order)
         root = self.config["root"]
         outer_uid = _FIRST_UID + self.started % _UIDS if root else 0
@@ -229,10 +235,14 @@ class NamespaceSpawner:
                     os.close(descriptor)
         cold = order.command is None and self._must_start_cold(order)
         variables = environment.receive_variables(control)
+        clock = self.clocks.image if order.clock_ahead_s else None
+        at_exec = None
+        if clock is not None and (cold or order.command is not None):
+            at_exec = partial(clock.shift, ahead_s=order.clock_ahead_s)
         function = environment.start(
-            order, confinement, control, output, lambda: self._execute(order, variables, cold=cold)
+            order, confinement, control, output, lambda: self._execute(order, variables, cold=cold), at_exec
         )
-        Watch(order, confinement, control, function).until_the_end()
+        Watch(order, confinement, control, function, self.clocks).until_the_end()
 
     def _must_start_cold(self, order: Order) -> bool:
         layer = None if order.layer_dir is None else Path(view.HOST + order.layer_dir)
@@ -243,6 +253,8 @@ class NamespaceSpawner:
         interpreter = view.Interpreter(self.config["prefix"], self.config["version"])
         variables = complete_variables(given, interpreter.library_path)
         if order.command is None and not cold:
+            if self.clocks.image is not None and order.clock_ahead_s:
+                self.clocks.image.shift("self", order.clock_ahead_s)
             warm.become_function(variables, warm.function_path(interpreter.version))
         if order.command is None:
             arguments = [interpreter.executable, "-S", "-s", "-c", warm.cold_start()]

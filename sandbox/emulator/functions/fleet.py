@@ -131,8 +131,16 @@ class Fleet:
     def take_idle(self, version: FunctionVersion) -> ExecutionEnvironment | None:
         """A warm environment of exactly this version and configuration, most recently used first.
 
-        One that was kept ready comes before those that were started on demand.
+        One that was kept ready comes before those that were started on demand. Its function sees the
+        account's time, as one that is started does.
         """
+        while (found := self._take_idle(version)) is not None:
+            if found.follow_clock(self._core.clock.offset_s):
+                break
+            self.retire(found)
+        return found
+
+    def _take_idle(self, version: FunctionVersion) -> ExecutionEnvironment | None:
         now = self._core.clock.time()
         found: ExecutionEnvironment | None = None
         stale: list[ExecutionEnvironment] = []
@@ -217,7 +225,7 @@ class Fleet:
             command=launch.command,
             runtime_dir=launch.runtime_dir,
             language_dir=launch.language_dir,
-            time_offset_s=self._core.clock.offset_s,
+            clock_ahead_s=self._core.clock.offset_s,
             copies=launch.copies,
         )
         started = ExecutionEnvironment(
@@ -228,9 +236,12 @@ class Fleet:
             lambda listener: self._serve(self._gateway(environment_id), listener),
             self._tls_of(environment_id),
             self.now_ms,
+            spec.clock_ahead_s,
             lambda data: self._take_datagram(version, data),
         )
         started.provisioned = provisioned
+        if started.clock_ahead_s != spec.clock_ahead_s:
+            self._core.clock.functions_follow = False
         with self._lock:
             self._alive.add(started)
             closed = self._closed
