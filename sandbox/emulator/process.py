@@ -276,6 +276,11 @@ class EmulatedAccount:
         """The account's time."""
         return self.core.clock.now()
 
+    def functions_now(self) -> dt.datetime:
+        """The time that functions see."""
+        clock = self.core.clock
+        return clock.now() - dt.timedelta(seconds=clock.functions_behind_s)
+
     def timeline(self, since: int = 0) -> list[dict[str, Any]]:
         """What happened after ``since``, oldest first, as plain JSON."""
         return [event.as_json() for event in self.core.timeline.since(since)]

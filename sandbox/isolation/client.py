@@ -342,6 +342,7 @@ class SpawnerClient:
             raise EnvironmentFault(f"The spawner at {socket_path} hung up.")
         self.level = IsolationLevel(hello["level"])
         self.steps: list[dict[str, str]] = hello["steps"]
+        self.has_clocks: bool = hello.get("clocks") is True
         self._lock = threading.Lock()
         self._alive: weakref.WeakSet[IsolatedEnvironment] = weakref.WeakSet()
 

@@ -82,6 +82,7 @@ class DockerSpawner:
 
     level = IsolationLevel.NONE
     """Nothing is promised: see the module."""
+    has_clocks = False
 
     def __init__(self, image: Image, docker: Sequence[str] = ("docker",)) -> None:
         self._image = image

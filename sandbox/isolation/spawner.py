@@ -130,6 +130,7 @@ def serve() -> NoReturn:
         wire.send(ready, {"fault": f"The Python runtime can't be imported: {error}"})
         os._exit(70)
     spawner = NamespaceSpawner(config, imported)
+    spawner.clocks.work()
     wire.send(ready, {"ready": True, "level": config["level"], "steps": config["steps"]})
     ready.close()
     spawner.serve()
@@ -170,7 +171,11 @@ class NamespaceSpawner:
 
     def _accept(self, listener: socket.socket) -> None:
         owner, _address = listener.accept()
-        hello = {"level": self.config["level"], "steps": self.config["steps"]}
+        hello = {
+            "level": self.config["level"],
+            "steps": self.config["steps"],
+            "clocks": self.clocks.reason or True,
+        }
         with contextlib.suppress(OSError):
             wire.send(owner, hello)
         self.selector.register(owner, selectors.EVENT_READ, self._take_order)

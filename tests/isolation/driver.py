@@ -211,6 +211,16 @@ class Driver:
         self.environments[name][0].freeze()
         return {}
 
+    def set_clock(self, name: str, ahead_s: float) -> bool:
+        """Move its clock; whether that was done."""
+        done: bool = self.environments[name][0].set_clock(ahead_s)
+        return done
+
+    def clock(self, name: str) -> float:
+        """How far its clock is said to be ahead."""
+        ahead_s: float = self.environments[name][0].clock_ahead_s
+        return ahead_s
+
     def thaw(self, name: str) -> dict[str, Any]:
         """Let it run."""
         self.environments[name][0].thaw()

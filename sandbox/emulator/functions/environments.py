@@ -57,8 +57,7 @@ class ExecutionEnvironment:
 
     ``serve_gateway`` starts the AWS endpoint when the function first connects to it, so that a function
     that calls nothing pays nothing; so does ``serve_tls`` on port 443, where AWS's names lead.
-    ``take_datagram`` is given what the function sends to the X-Ray daemon. ``clock_ahead_s`` is how far its
-    function was to see the time ahead of the wall's.
+    ``take_datagram`` is given what the function sends to the X-Ray daemon.
     """
 
     def __init__(
@@ -70,7 +69,6 @@ class ExecutionEnvironment:
         serve_gateway: Callable[[socket.socket], Closable],
         serve_tls: Callable[[socket.socket], Closable] | None,
         now_ms: Callable[[], int],
-        clock_ahead_s: float,
         take_datagram: Callable[[bytes], None],
     ) -> None:
         self.environment = environment
@@ -89,8 +87,6 @@ class ExecutionEnvironment:
         self._otlp = HttpServer(
             self._loop, environment.otlp, _accept_telemetry, body_limit=_TELEMETRY_LIMIT_BYTES
         )
-        # Where a clock of its own is not to be had, the first one that was asked for says so.
-        self._follows = environment.clock_ahead_s == clock_ahead_s
         self._frozen = False
         self._used = (0.0, 0.0)
         self._exited = False
@@ -131,10 +127,8 @@ class ExecutionEnvironment:
         return self.environment.clock_ahead_s
 
     def follow_clock(self, ahead_s: float) -> bool:
-        """While it rests: have its function see the account's time; whether it does, or never can."""
-        if ahead_s == self.clock_ahead_s or not self._follows:
-            return True
-        return self.environment.set_clock(ahead_s)
+        """While it rests: have its function see the account's time; whether it does."""
+        return ahead_s == self.clock_ahead_s or self.environment.set_clock(ahead_s)
 
     def initialise(self, limit_s: float) -> Ended:
         """Wait until the function's code is loaded and the runtime asks for an event."""

@@ -71,6 +71,7 @@ class Fleet:
         self._core = core
         self._take_datagram = take_datagram
         self._spawner = spawner
+        core.clock.functions_follow = spawner.has_clocks
         self._gateway = gateway
         self._serve = serve
         self._serve_tls = serve_tls if spawner.level >= IsolationLevel.NAMESPACES else None
@@ -135,7 +136,7 @@ class Fleet:
         account's time, as one that is started does.
         """
         while (found := self._take_idle(version)) is not None:
-            if found.follow_clock(self._core.clock.offset_s):
+            if not self._spawner.has_clocks or found.follow_clock(self._core.clock.offset_s):
                 break
             self.retire(found)
         return found
@@ -225,7 +226,7 @@ class Fleet:
             command=launch.command,
             runtime_dir=launch.runtime_dir,
             language_dir=launch.language_dir,
-            clock_ahead_s=self._core.clock.offset_s,
+            clock_ahead_s=self._core.clock.offset_s if self._spawner.has_clocks else 0.0,
             copies=launch.copies,
         )
         started = ExecutionEnvironment(
@@ -236,12 +237,9 @@ class Fleet:
             lambda listener: self._serve(self._gateway(environment_id), listener),
             self._tls_of(environment_id),
             self.now_ms,
-            spec.clock_ahead_s,
             lambda data: self._take_datagram(version, data),
         )
         started.provisioned = provisioned
-        if started.clock_ahead_s != spec.clock_ahead_s:
-            self._core.clock.functions_follow = False
         with self._lock:
             self._alive.add(started)
             closed = self._closed
