@@ -252,7 +252,7 @@ class EmulatedAccount:
     def _isolation(self) -> dict[str, Any]:
         level = self._spawner.level
         reasons = [f"{step['step']}: {step['reason']}" for step in self._spawner.steps if step["reason"]]
-        return {"level": int(level), "name": level.name.lower(), "reasons": reasons}
+        return {"level": int(level), "name": self._spawner.name, "reasons": reasons}
 
     def settle(self, timeout_s: float = 30.0) -> Quiet:
         """Wait until nothing runs and nothing is due, at most ``timeout_s`` wall seconds."""

@@ -39,6 +39,8 @@ def start_spawner(
     unsafe: bool = False,
     hidden: Sequence[Path] = (),
     trust: Path | None = None,
+    image: str = "",
+    docker: Sequence[str] = ("docker",),
     self_test: bool = True,
 ) -> subprocess.Popen[bytes]:
     """Start the spawner that every account process connects to; returns when it is warm and tested.
@@ -50,7 +52,15 @@ def start_spawner(
         EnvironmentFault: the spawner did not start.
     """
     starting = StartingSpawner(
-        socket_path, runtime_dir, level=level, minimum=minimum, unsafe=unsafe, hidden=hidden, trust=trust
+        socket_path,
+        runtime_dir,
+        level=level,
+        minimum=minimum,
+        unsafe=unsafe,
+        hidden=hidden,
+        trust=trust,
+        image=image,
+        docker=docker,
     )
     return starting.wait(self_test=self_test)
 
@@ -61,7 +71,8 @@ class StartingSpawner:
     Make it in the main thread: the kernel ends the spawner when the thread that started it ends.
     ``level`` asks for exactly one level, else the best found at or above ``minimum``; level 1 needs
     ``unsafe``. ``hidden`` directories stay out of sight wherever they lie. ``trust`` is a directory whose
-    files are shown below /etc: the authorities that environments trust, public parts alone.
+    files are shown below /etc: the authorities that environments trust, public parts alone. With an
+    ``image`` environments are containers that the command ``docker`` starts from it.
     """
 
     def __init__(
@@ -74,6 +85,8 @@ class StartingSpawner:
         unsafe: bool = False,
         hidden: Sequence[Path] = (),
         trust: Path | None = None,
+        image: str = "",
+        docker: Sequence[str] = ("docker",),
     ) -> None:
         self._socket_path = socket_path
         self._staging = tempfile.mkdtemp(prefix="coldstart-")
@@ -99,12 +112,14 @@ class StartingSpawner:
             "hidden": [str(path) for path in (_SOURCE, *hidden)],
             "trust": None if trust is None else str(trust.resolve()),
             "staging": self._staging,
+            "image": image,
+            "docker": list(docker),
         }
         with listener, theirs:
             self.process = subprocess.Popen(
                 [f"{prefix}/bin/python{version}", "-I", "-S", "-c", _STAGE_ONE.format(path=str(_SOURCE))],
                 stdin=subprocess.PIPE,
-                env={"LD_LIBRARY_PATH": f"{prefix}/lib"},  # A moved interpreter finds its own.
+                env=_variables(prefix, image),
                 pass_fds=(listener.fileno(), theirs.fileno()),
                 start_new_session=True,
             )
@@ -136,6 +151,12 @@ class StartingSpawner:
             with contextlib.suppress(OSError):
                 os.rmdir(self._staging)
         return self.process
+
+
+def _variables(prefix: str, image: str) -> dict[str, str]:
+    """A moved interpreter finds its own libraries; the engine's command needs to find its engine."""
+    engine = {name: value for name, value in os.environ.items() if name == "PATH" or "DOCKER" in name}
+    return {"LD_LIBRARY_PATH": f"{prefix}/lib", **(engine if image else {})}
 
 
 def _await_ready(process: subprocess.Popen[bytes], ready: socket.socket) -> None:
@@ -342,7 +363,9 @@ class SpawnerClient:
             raise EnvironmentFault(f"The spawner at {socket_path} hung up.")
         self.level = IsolationLevel(hello["level"])
         self.steps: list[dict[str, str]] = hello["steps"]
-        self.has_clocks: bool = hello.get("clocks") is True
+        self.name: str = hello.get("name", self.level.name.lower())
+        self.has_clocks: bool = hello.get("clocks", False)
+        self.has_names: bool = hello.get("names", False)
         self._lock = threading.Lock()
         self._alive: weakref.WeakSet[IsolatedEnvironment] = weakref.WeakSet()
 

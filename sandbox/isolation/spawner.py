@@ -40,10 +40,14 @@ def main() -> NoReturn:
     config = json.load(sys.stdin.buffer)
     if os.getppid() != config["owner"]:
         os._exit(0)  # The owner died before the kernel knew that we go with it.
-    from sandbox.isolation import levels
-
     listener = config["listener"]
     ready = socket.socket(fileno=config["ready"])
+    if config["image"]:
+        from sandbox.isolation import docker
+
+        docker.serve({**config, "steps": []}, socket.socket(fileno=listener), ready)
+    from sandbox.isolation import levels
+
     try:
         found = levels.choose(config["level"], config["minimum"], unsafe=config["unsafe"])
     except levels.IsolationRefused as error:
@@ -172,9 +176,8 @@ class NamespaceSpawner:
     def _accept(self, listener: socket.socket) -> None:
         owner, _address = listener.accept()
         hello = {
-            "level": self.config["level"],
-            "steps": self.config["steps"],
-            "clocks": self.clocks.reason or True,
+            "level": self.config["level"], "steps": self.config["steps"], "names": True,
+            "clocks": self.clocks.work(),
         }
         with contextlib.suppress(OSError):
             wire.send(owner, hello)

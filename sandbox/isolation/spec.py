@@ -135,11 +135,13 @@ class Environment(Protocol):
 class Spawner(Protocol):
     """Starts environments. Safe across threads.
 
-    ``has_clocks``: they may be given clocks of their own.
+    ``has_clocks``: they may be given clocks of their own. ``has_names``: AWS's names lead to sockets of
+    their own.
     """
 
     level: IsolationLevel
     has_clocks: bool
+    has_names: bool
 
     def spawn(self, spec: EnvironmentSpec) -> Environment:
         """Start an environment; returns as soon as its sockets exist, before the function's init.

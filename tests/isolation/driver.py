@@ -96,6 +96,8 @@ class Driver:
             level=IsolationLevel(int(level)) if level else None,
             minimum=IsolationLevel.NONE,
             unsafe=level == "1",
+            # To try all of this in containers, by an engine that has such an image.
+            image=os.environ.get("COLDSTART_TEST_IMAGE", ""),
         )
         self.spawner = SpawnerClient(self.socket_path)
         self.environments: dict[str, tuple[Any, Output]] = {}

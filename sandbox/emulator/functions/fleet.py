@@ -23,7 +23,7 @@ from sandbox.emulator.functions.names import FunctionName
 from sandbox.emulator.functions.runtimes import Launch, Package, Runtimes
 from sandbox.emulator.functions.store import FunctionVersion, Target
 from sandbox.errors import EnvironmentFault
-from sandbox.isolation.spec import EnvironmentSpec, IsolationLevel, Spawner
+from sandbox.isolation.spec import EnvironmentSpec, Spawner
 
 log = structlog.get_logger()
 
@@ -74,7 +74,7 @@ class Fleet:
         core.clock.functions_follow = spawner.has_clocks
         self._gateway = gateway
         self._serve = serve
-        self._serve_tls = serve_tls if spawner.level >= IsolationLevel.NAMESPACES else None
+        self._serve_tls = serve_tls if spawner.has_names else None
         self._runtimes = runtimes
         self.code = CodeCache(core.home / "functions")
         self._sessions = RoleSessions(core.dispatch_lock, core.clock)
