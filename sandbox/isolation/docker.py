@@ -60,6 +60,7 @@ def run_arguments(order: Order, config: dict[str, Any], name: str, meeting: Path
         arguments += ["--cpus", f"{order.cpus:g}"]
     inodes = order.tmp_mb * 200
     arguments += ["--tmpfs", f"/tmp:rw,exec,nosuid,nodev,size={order.tmp_mb}m,nr_inodes={inodes},mode=1777"]
+    arguments += ["--tmpfs", "/sys:ro,size=4k"]
     for source, target in shown:
         if source is not None:
             arguments += ["--mount", f"type=bind,source={source},target={target},readonly"]

@@ -176,7 +176,9 @@ class NamespaceSpawner:
     def _accept(self, listener: socket.socket) -> None:
         owner, _address = listener.accept()
         hello = {
-            "level": self.config["level"], "steps": self.config["steps"], "names": True,
+            "level": self.config["level"],
+            "steps": self.config["steps"],
+            "names": True,
             "clocks": self.clocks.work(),
         }
         with contextlib.suppress(OSError):

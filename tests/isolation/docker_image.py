@@ -54,7 +54,7 @@ def _parents(path: str) -> list[str]:
 
 def _directory(archive: tarfile.TarFile, place: str) -> None:
     entry = tarfile.TarInfo(place)
-    entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+    entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if place == "tmp" else 0o755
     archive.addfile(entry)
 
 

@@ -2,7 +2,7 @@
 
 It makes a container as an engine would as far as our first process can tell: namespaces, a root of the
 interpreter and the mounts asked for, no network but loopback, another user, no capabilities. Arguments it
-does not know are an error. ``DOCKER_STANDIN_RECORD`` is a file for what it was called with, a JSON list a line.
+does not know are an error. ``DOCKER_STANDIN_RECORD`` is a file for its calls, a JSON list a line.
 """
 
 from __future__ import annotations
@@ -39,10 +39,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "pids-limit",
     ):
         parser.add_argument(f"--{option}", required=True)
-    for option in ("log-driver", "ulimit", "cap-drop", "security-opt", "tmpfs", "entrypoint"):
+    for option in ("log-driver", "ulimit", "cap-drop", "security-opt", "entrypoint"):
         parser.add_argument(f"--{option}", required=True)
     parser.add_argument("--cpus")
     parser.add_argument("--mount", action="append", default=[])
+    parser.add_argument("--tmpfs", action="append", required=True)
     parser.add_argument("image")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     return parser.parse_args(arguments)
@@ -68,7 +69,8 @@ def contain(wanted: argparse.Namespace, root: str) -> NoReturn:
     for device in ("null", "urandom"):
         Path(root, "dev", device).touch()
         kernel.bind(f"/dev/{device}", f"{root}/dev/{device}", kernel.MOUNT_ATTR_NOSUID)
-    size = next(part for part in wanted.tmpfs.split(",") if part.startswith("size="))
+    temporary = next(each for each in wanted.tmpfs if each.startswith("/tmp:"))
+    size = next(part for part in temporary.split(",") if part.startswith("size="))
     kernel.mount("tmp", root + "/tmp", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"{size},mode=1777")
     kernel.mount("proc", root + "/proc", "proc")
     kernel.set_mount_attributes(root, kernel.MOUNT_ATTR_RDONLY, recursive=False)
