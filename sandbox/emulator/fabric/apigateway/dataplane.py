@@ -413,6 +413,7 @@ class DataPlane:
                 Kind.REST, f"API Gateway does not have permission to assume the role: {error}"
             )
         query = mapped.querystring | ({"x-method": "PUT"} if integration.method == "PUT" else {})
+        began = self._core.clock.time()
         try:
             with carrying(exchange.traced.header):
                 answer = services.perform(
@@ -421,6 +422,7 @@ class DataPlane:
         except services.NotAService:
             return self._gap_in(exchange, f"the integration {integration.uri}")
         exchange.integration_status = answer.status
+        exchange.traced.call, exchange.traced.uri = (began, self._core.clock.time()), integration.uri
         return map_response(integration, sources, str(answer.status), answer.body, answer.headers)
 
     def _invoke(self, exchange: Exchange, payload: bytes, integration: Integration) -> InvokeOutcome:

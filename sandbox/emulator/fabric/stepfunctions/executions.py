@@ -21,6 +21,7 @@ from sandbox.emulator.fabric.stepfunctions.logs import LogSink
 from sandbox.emulator.fabric.stepfunctions.mapruns import DistributedMaps, MapRun
 from sandbox.emulator.fabric.stepfunctions.states import Frame, Interpreter
 from sandbox.emulator.fabric.stepfunctions.tasks import ExecutionsView, Integrations
+from sandbox.emulator.fabric.stepfunctions.tracing import MachineTracer, Subject
 
 SERVICE = "states.amazonaws.com"
 # Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
@@ -40,6 +41,7 @@ class Machine:
     text: str = field(repr=False)
     express: bool = False
     logging: Mapping[str, Any] = field(default_factory=dict)
+    traced: bool = False
     version_arn: str = ""
     alias_arn: str = ""
     """By which version and alias it was started, if by any."""
@@ -58,6 +60,7 @@ class Execution:
         executions: ExecutionsView,
         completions: Completions,
         ended: Callable[[Execution], None],
+        tracer: MachineTracer,
         trace_header: str = "",
     ) -> None:
         self._core = core
@@ -78,8 +81,10 @@ class Execution:
         self.history = History(core.clock.now, self._logs.note, None if machine.express else EVENTS_LIMIT)
         label = f"state machine {machine.name}"
         hold = functools.partial(core.faults.hold, machine.region, label=label)
-        self._weaver = Weaver(core.work, completions, label, trace_header, hold)
-        tasks = Integrations(core, self.history, executions, self._assume, machine.region, label)
+        self._subject = Subject(machine.arn, machine.name, machine.account_id, machine.region, machine.traced)
+        self.trace = tracer.trace(self._subject, trace_header, self._assume)
+        self._weaver = Weaver(core.work, completions, label, self.trace.header, hold)
+        tasks = Integrations(core, self.history, executions, self._assume, machine.region, label, self.trace)
         maps = DistributedMaps(
             self.history,
             lambda service: core.clients.client(service, region=machine.region, principal=self._assume()),
@@ -88,7 +93,9 @@ class Execution:
             core.clock.now,
             self.map_runs,
         )
-        self._interpreter = Interpreter(self.history, tasks, maps, core.clock.now, random.Random(arn))
+        self._interpreter = Interpreter(
+            self.history, tasks, maps, core.clock.now, random.Random(arn), self.trace
+        )
         self._root: Fiber | None = None
         self._timer: Any = None
 
@@ -112,6 +119,7 @@ class Execution:
             execution=self.arn,
             state_machine=self.machine.arn,
         )
+        self.trace.begin(self._subject, self.arn)
         with self._weaver.lock:
             first = self.history.add(
                 0,
@@ -180,6 +188,8 @@ class Execution:
             self._root.cancel()
         if self._timer is not None:
             self._core.work.cancel(self._timer)
+        failed = None if status == "SUCCEEDED" else StatesError(self.error or status, self.cause or "")
+        self.trace.end(self._subject, self.arn, failed)
         self._logs.flush()
         self.done.set()
         self._core.timeline.add(
@@ -216,6 +226,7 @@ class Execution:
             "output": self.output,
             "error": self.error,
             "cause": self.cause,
+            "traceHeader": self.trace.header or None,
         }
         made |= {name: value for name, value in optional.items() if value is not None}
         if self.output is not None:

@@ -32,7 +32,8 @@ class Call:
 
     With a ``key`` the action only starts something: the branch goes on when the key is completed.
     ``submitted`` is told what the action returned meanwhile. ``timeout_s`` bounds the whole,
-    ``heartbeat_s`` the time between two signs of life.
+    ``heartbeat_s`` the time between two signs of life. ``trace_header`` goes along with what is called;
+    without one it is the execution's own.
     """
 
     action: Callable[[], Any]
@@ -41,6 +42,7 @@ class Call:
     heartbeat_s: float | None = None
     key: str = ""
     submitted: Callable[[Any], None] | None = None
+    trace_header: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +155,17 @@ _tickets = itertools.count(1)
 
 
 class Fiber:
-    """One branch. ``last_event`` is the history's event that its next one follows."""
+    """One branch. ``last_event`` is the history's event that its next one follows.
+
+    ``subsegment`` is the state in the execution's trace that it works on.
+    """
 
     def __init__(
         self, weaver: Weaver, parent: Fiber | None, done: Callable[[Any, StatesError | None], None]
     ) -> None:
         self.weaver = weaver
         self.last_event: int = parent.last_event if parent is not None else 0
+        self.subsegment: str = parent.subsegment if parent is not None else ""
         self._done = done
         self._branch: Branch | None = None
         self._waiting: _Waiting | None = None
@@ -280,7 +286,8 @@ class Fiber:
         if self.weaver.hold(lambda: self._perform(call, ticket)):
             return
         try:
-            with carrying(self.weaver.trace_header):
+            own = self.weaver.trace_header
+            with carrying(own if call.trace_header is None else call.trace_header):
                 value = call.action()
         except StatesError as error:
             self.deliver(ticket, None, error)

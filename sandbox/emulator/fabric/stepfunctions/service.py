@@ -21,7 +21,9 @@ from sandbox.emulator.fabric.stepfunctions.errors import StatesError
 from sandbox.emulator.fabric.stepfunctions.executions import EXPRESS_LIMIT_S, SERVICE, Execution, Machine
 from sandbox.emulator.fabric.stepfunctions.fibers import Completions
 from sandbox.emulator.fabric.stepfunctions.mapruns import MapRun
+from sandbox.emulator.fabric.stepfunctions.tracing import MachineTracer
 from sandbox.emulator.fabric.stepfunctions.versions import INITIAL, Versions
+from sandbox.emulator.telemetry.traces.service import Traces
 
 _NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}")
 _INPUT_LIMIT_BYTES = 262_144
@@ -37,12 +39,13 @@ class Bus(Protocol):
 class StepFunctions:
     """Runs state machines."""
 
-    def __init__(self, core: AccountCore, bus: Bus | None = None) -> None:
+    def __init__(self, core: AccountCore, bus: Bus | None = None, traces: Traces | None = None) -> None:
         self._core = core
         self._bus = bus
         self._completions = Completions()
         self.activities = Activities(core, self._completions)
         self._versions = Versions(core)
+        self._tracer = MachineTracer(core, traces)
         self._lock = threading.Lock()
         self._executions: dict[str, Execution] = {}
         self._followers: defaultdict[str, list[Callable[[Mapping[str, Any]], None]]] = defaultdict(list)
@@ -165,6 +168,7 @@ class StepFunctions:
                 text=found.definition,
                 express=(found.type or "STANDARD") == "EXPRESS",
                 logging=found.loggingConfiguration or {},
+                traced=bool((found.tracingConfiguration or {}).get("enabled")),
                 version_arn=found.arn if found.arn.count(":") > 6 else "",
                 alias_arn=arn if arn.count(":") > 6 and not arn.rsplit(":", 1)[-1].isdigit() else "",
             )
@@ -200,7 +204,10 @@ class StepFunctions:
             self,
             self._completions,
             self._ended,
-            params.get("traceHeader") or trace_header(),
+            self._tracer,
+            # Of both the request's own header counts.
+            # Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+            trace_header() or params.get("traceHeader") or "",
         )
         with self._lock:
             existing = self._executions.get(arn)
@@ -233,6 +240,7 @@ class StepFunctions:
             "error",
             "cause",
             "input",
+            "traceHeader",
         )
         made = {name: shown[name] for name in keep if name in shown}
         return made | {

@@ -18,6 +18,7 @@ from sandbox.emulator.fabric.stepfunctions.errors import RUNTIME, StatesError
 from sandbox.emulator.fabric.stepfunctions.fibers import Branch, Effect, Fiber, Gather, Sleep
 from sandbox.emulator.fabric.stepfunctions.history import NOT_TRUNCATED, History, data
 from sandbox.emulator.fabric.stepfunctions.queries import JSONATA, JSONPATH, Language, Scope, language
+from sandbox.emulator.fabric.stepfunctions.tracing import ExecutionTrace
 
 # Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 DATA_LIMIT_BYTES = 262_144
@@ -94,8 +95,10 @@ class Interpreter:
         maps: Maps,
         now: Callable[[], dt.datetime],
         chance: random.Random,
+        trace: ExecutionTrace,
     ) -> None:
         self.history = history
+        self._trace = trace
         self._tasks = tasks
         self._maps = maps
         self._now = now
@@ -106,7 +109,10 @@ class Interpreter:
         following: str | None = machine["StartAt"]
         value = given
         while following is not None:
-            following, value = yield from self._step(following, machine["States"][following], value, frame)
+            with self._trace.state(frame.fiber, following):
+                following, value = yield from self._step(
+                    following, machine["States"][following], value, frame
+                )
         return value
 
     def _event(self, frame: Frame, kind: str, **details: Any) -> None:
