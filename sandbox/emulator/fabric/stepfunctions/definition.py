@@ -13,6 +13,7 @@ from sandbox.emulator.fabric.stepfunctions import choices
 
 TYPES = frozenset({"Pass", "Task", "Choice", "Wait", "Succeed", "Fail", "Parallel", "Map"})
 LIMIT_BYTES = 1_048_576
+_LABEL_LIMIT = 40
 _JSONPATH_ONLY = frozenset({"InputPath", "Parameters", "ResultSelector", "ResultPath", "OutputPath"})
 _JSONATA_ONLY = frozenset({"Arguments", "Output"})
 
@@ -165,6 +166,14 @@ def _check_map(state: Mapping[str, Any], where: str, language: str) -> Iterator[
         yield f"SCHEMA_VALIDATION_FAILED: The field 'ItemProcessor' is required at {where}"
         return
     yield from _check_machine(state[field], f"{where}/{field}", language)
+    config = state[field].get("ProcessorConfig") if isinstance(state[field], dict) else None
+    if not isinstance(config, dict) or config.get("Mode") != "DISTRIBUTED":
+        return
+    if config.get("ExecutionType") not in ("STANDARD", "EXPRESS"):
+        place = f"{where}/{field}/ProcessorConfig"
+        yield f"SCHEMA_VALIDATION_FAILED: The field 'ExecutionType' is required but was missing at {place}"
+    if len(str(state.get("Label", ""))) > _LABEL_LIMIT:
+        yield f"SCHEMA_VALIDATION_FAILED: A Label has at most {_LABEL_LIMIT} characters at {where}/Label"
 
 
 def _check_wait(state: Mapping[str, Any], where: str, language: str) -> Iterator[str]:

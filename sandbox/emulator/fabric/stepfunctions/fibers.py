@@ -50,12 +50,14 @@ class Gather:
     """Go on with the results of all ``branches``, of which ``limit`` run at a time (0: all).
 
     The first failure ends the others, unless ``tolerates(failed, total)`` says to go on: then a failed
-    branch's result is its :class:`StatesError`.
+    branch's result is its :class:`StatesError`. A limit may change while they run: ``widening`` is told what
+    to call then.
     """
 
     branches: Sequence[Callable[[Fiber], Branch]]
-    limit: int = 0
+    limit: int | Callable[[], int] = 0
     tolerates: Callable[[int, int], bool] = lambda failed, total: False
+    widening: Callable[[Callable[[], None]], None] | None = None
 
 
 Effect = Sleep | Call | Gather
@@ -312,13 +314,16 @@ class Fiber:
             self._children_end(waiting, [], None)
             return
 
+        given = effect.limit
+        limit = given if callable(given) else (lambda: given)
+
         def fill() -> None:
             """Start as many as may run; a branch that ends at once comes back here, into the loop."""
             nonlocal running, filling
             if filling:
                 return
             filling = True
-            while self._waiting is waiting and (not effect.limit or running < effect.limit):
+            while self._waiting is waiting and (not (most := limit()) or running < most):
                 index, make = next(todo, (None, None))
                 if index is None or make is None:
                     break
@@ -343,6 +348,12 @@ class Fiber:
             else:
                 fill()
 
+        def refill() -> None:
+            with self.weaver.lock:
+                fill()
+
+        if effect.widening is not None:
+            effect.widening(refill)
         fill()
 
     def _children_end(self, waiting: _Waiting, value: Any, error: StatesError | None) -> None:

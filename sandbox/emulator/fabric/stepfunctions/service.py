@@ -20,6 +20,7 @@ from sandbox.emulator.fabric.stepfunctions.definition import InvalidDefinition, 
 from sandbox.emulator.fabric.stepfunctions.errors import StatesError
 from sandbox.emulator.fabric.stepfunctions.executions import EXPRESS_LIMIT_S, SERVICE, Execution, Machine
 from sandbox.emulator.fabric.stepfunctions.fibers import Completions
+from sandbox.emulator.fabric.stepfunctions.mapcalls import MapRuns
 from sandbox.emulator.fabric.stepfunctions.mapruns import MapRun
 from sandbox.emulator.fabric.stepfunctions.tracing import MachineTracer
 from sandbox.emulator.fabric.stepfunctions.versions import INITIAL, Versions
@@ -27,6 +28,13 @@ from sandbox.emulator.telemetry.traces.service import Traces
 
 _NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}")
 _INPUT_LIMIT_BYTES = 262_144
+# What of an execution's description a list has.
+_LISTED = frozenset(
+    (
+        *("executionArn", "stateMachineArn", "name", "status", "startDate", "stopDate", "mapRunArn"),
+        *("stateMachineVersionArn", "stateMachineAliasArn", "redriveCount", "redriveDate"),
+    )
+)
 
 
 class Bus(Protocol):
@@ -66,11 +74,11 @@ class StepFunctions:
             "SendTaskSuccess": self._task_succeeded,
             "SendTaskFailure": self._task_failed,
             "SendTaskHeartbeat": self._task_lives,
-            "ListMapRuns": self._list_map_runs,
-            "DescribeMapRun": self._describe_map_run,
+            "RedriveExecution": self._redrive,
         }
         made: Handlers = {("stepfunctions", name): handler for name, handler in found.items()}
-        return made | self.activities.handlers() | self._versions.handlers()
+        runs = MapRuns(self._core, self._execution, self._all)
+        return made | self.activities.handlers() | self._versions.handlers() | runs.handlers()
 
     def when_ended(self, arn: str, then: Callable[[Mapping[str, Any]], None]) -> None:
         """Call ``then`` with the description of an execution once it has ended."""
@@ -193,8 +201,7 @@ class StepFunctions:
                 "StateMachineTypeNotSupported",
                 "This operation is not supported by this type of state machine",
             )
-        prefix = machine.arn.replace(":stateMachine:", ":express:" if machine.express else ":execution:")
-        arn = f"{prefix}:{name}:{uuid.uuid4()}" if machine.express else f"{prefix}:{name}"
+        arn = _arn(machine, name)
         execution = Execution(
             self._core,
             machine,
@@ -220,6 +227,33 @@ class StepFunctions:
         self._tell(execution)
         self._core.work.submit(execution.start, label=f"state machine {machine.name}: start")
         return execution
+
+    def spawn(
+        self, machine: Machine, given: str, trace_header: str, map_run: MapRun, item_count: int
+    ) -> Execution:
+        """A Map Run's child, which is started by whoever asked for it."""
+        name = str(uuid.uuid4())
+        execution = Execution(
+            self._core,
+            machine,
+            _arn(machine, name),
+            name,
+            given,
+            self,
+            self._completions,
+            self._ended,
+            self._tracer,
+            trace_header,
+            map_run,
+            item_count,
+        )
+        with self._lock:
+            self._executions[execution.arn] = execution
+        return execution
+
+    def _all(self) -> list[Execution]:
+        with self._lock:
+            return list(self._executions.values())
 
     def _start_execution(self, call: Call) -> dict[str, Any]:
         execution = self._new(call, sync=False)
@@ -267,14 +301,26 @@ class StepFunctions:
 
     def _describe_execution(self, call: Call) -> dict[str, Any]:
         execution = self._execution(call.params["executionArn"])
-        if execution.machine.express:
+        if execution.machine.express and execution.map_run is None:
             raise AwsError("ExecutionDoesNotExist", f"Execution Does Not Exist: '{execution.arn}'")
         return execution.shown()
 
+    def _redrive(self, call: Call) -> dict[str, Any]:
+        execution = self._execution(call.params["executionArn"])
+        if execution.machine.express:
+            raise AwsError("ExecutionDoesNotExist", f"Execution Does Not Exist: '{execution.arn}'")
+        status, reason = execution.redrivable()
+        if status != "REDRIVABLE":
+            raise AwsError("ExecutionNotRedrivable", f"{reason}: '{execution.arn}'")
+        execution.redrive()
+        self._tell(execution)
+        return {"redriveDate": execution.redriven_at}
+
     def _machine_of_execution(self, call: Call) -> dict[str, Any]:
         execution = self._execution(call.params["executionArn"])
-        machine = execution.machine
-        return {
+        machine, run = execution.machine, execution.map_run
+        child = {"mapRunArn": run.arn, "label": run.label} if run is not None else {}
+        return child | {
             "stateMachineArn": machine.arn,
             "name": machine.name,
             "definition": machine.text,
@@ -284,21 +330,31 @@ class StepFunctions:
 
     def _list_executions(self, call: Call) -> dict[str, Any]:
         params = call.params
-        machine = self._machine(params["stateMachineArn"])
-        if machine.express:
+        if bool(params.get("stateMachineArn")) == bool(params.get("mapRunArn")):
             raise AwsError(
-                "StateMachineTypeNotSupported",
-                "This operation is not supported by this type of state machine",
+                "ValidationException", "Exactly one of stateMachineArn and mapRunArn must be given."
             )
-        with self._lock:
-            found = [each for each in self._executions.values() if each.machine.arn == machine.arn]
+        if params.get("mapRunArn"):
+            run = params["mapRunArn"]
+            found = [each for each in self._all() if each.map_run is not None and each.map_run.arn == run]
+        else:
+            machine = self._machine(params["stateMachineArn"])
+            if machine.express:
+                raise AwsError(
+                    "StateMachineTypeNotSupported",
+                    "This operation is not supported by this type of state machine",
+                )
+            found = [each for each in self._all() if each.machine.arn == machine.arn]
+        if params.get("redriveFilter"):
+            redriven = params["redriveFilter"] == "REDRIVEN"
+            found = [each for each in found if bool(each.redrives) == redriven]
         if params.get("statusFilter"):
             found = [each for each in found if each.status == params["statusFilter"]]
         found.sort(key=lambda each: each.started_at, reverse=True)
         first, most = int(params.get("nextToken") or 0), int(params.get("maxResults") or 100)
-        keep = ("executionArn", "stateMachineArn", "name", "status", "startDate", "stopDate", "redriveCount")
         page = [
-            {name: value for name, value in each.shown().items() if name in keep}
+            {name: value for name, value in each.shown().items() if name in _LISTED}
+            | ({"itemCount": each.item_count} if each.map_run is not None else {})
             for each in found[first : first + most]
         ]
         more = {"nextToken": str(first + most)} if first + most < len(found) else {}
@@ -338,18 +394,6 @@ class StepFunctions:
             raise _no_task()
         return {}
 
-    def _list_map_runs(self, call: Call) -> dict[str, Any]:
-        runs = self._execution(call.params["executionArn"]).map_runs.values()
-        return {"mapRuns": [_map_run(run, short=True) for run in runs]}
-
-    def _describe_map_run(self, call: Call) -> dict[str, Any]:
-        with self._lock:
-            executions = list(self._executions.values())
-        for execution in executions:
-            if run := execution.map_runs.get(call.params["mapRunArn"]):
-                return _map_run(run, short=False)
-        raise AwsError("ResourceNotFound", f"Resource not found: '{call.params['mapRunArn']}'")
-
     def _ended(self, execution: Execution) -> None:
         self._tell(execution)
         with self._lock:
@@ -360,7 +404,7 @@ class StepFunctions:
     def _tell(self, execution: Execution) -> None:
         """An event on the default bus for each change of a standard execution's status."""
         machine = execution.machine
-        if self._bus is None or machine.express:
+        if self._bus is None or machine.express or execution.map_run is not None:
             return
         shown = execution.shown()
         detail = {name: shown.get(name) for name in ("executionArn", "stateMachineArn", "name", "status")}
@@ -389,34 +433,7 @@ def _no_task() -> AwsError:
     return AwsError("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
 
 
-def _map_run(run: MapRun, *, short: bool) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "executionArn": run.execution_arn,
-        "mapRunArn": run.arn,
-        "stateMachineArn": run.machine_arn,
-        "startDate": run.started_at,
-    }
-    if run.stopped_at is not None:
-        made["stopDate"] = run.stopped_at
-    if short:
-        return made
-    made.pop("stateMachineArn")
-    total = run.counts.get("total", 0)
-    counts = {
-        "pending": 0,
-        "running": 0,
-        "succeeded": run.counts.get("succeeded", 0),
-        "failed": run.counts.get("failed", 0),
-        "timedOut": 0,
-        "aborted": 0,
-        "total": total,
-        "resultsWritten": 0,
-    }
-    return made | {
-        "status": run.status,
-        "maxConcurrency": run.limit,
-        "toleratedFailurePercentage": run.tolerated_percentage,
-        "toleratedFailureCount": run.tolerated_count,
-        "itemCounts": counts,
-        "executionCounts": counts,
-    }
+def _arn(machine: Machine, name: str) -> str:
+    """An execution's ARN; those of express machines never come again."""
+    prefix = machine.arn.replace(":stateMachine:", ":express:" if machine.express else ":execution:")
+    return f"{prefix}:{name}:{uuid.uuid4()}" if machine.express else f"{prefix}:{name}"

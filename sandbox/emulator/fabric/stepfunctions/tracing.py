@@ -54,12 +54,18 @@ class ExecutionTrace:
     now: Callable[[], float]
     put: Callable[[Document], None] | None = None
     trace: TraceHeader = field(default_factory=lambda: TraceHeader(""))
-    segment_id: str = field(default_factory=new_id)
+    segment_id: str = ""
     began: float = 0.0
 
+    def below(self, fiber: Fiber) -> str:
+        """The header of what a state starts that tells of itself."""
+        if self.put is None:
+            return self.header
+        return str(TraceHeader(self.trace.trace_id, fiber.subsegment or self.segment_id, True))
+
     def begin(self, machine: Subject, execution_arn: str) -> None:
-        """The execution starts: its segment is in progress."""
-        self.began = self.now()
+        """The execution starts, for the first time or again: its segment is in progress."""
+        self.segment_id, self.began = new_id(), self.now()
         self._tell(self._segment(machine, execution_arn) | {"in_progress": True})
 
     def end(self, machine: Subject, execution_arn: str, error: StatesError | None) -> None:
