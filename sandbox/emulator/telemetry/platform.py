@@ -216,7 +216,28 @@ class PlatformMetrics:
         if event.outcome == "dead-lettered":
             self._put(event, "AWS/Events", "InvocationsSentToDlq", 1, "Count", **names)
 
+    def _websocket(self, event: TimelineEvent, api_id: str) -> None:
+        """Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-logging.html"""
+        detail, status = event.detail, int(event.detail["status"])
+        counts = {
+            "ConnectCount": detail["event_type"] == "CONNECT",
+            "MessageCount": detail["event_type"] == "MESSAGE",
+            "ClientError": not detail["asked"] and 400 <= status < 500,
+            "IntegrationError": bool(detail["asked"]) and status >= 400,
+            "ExecutionError": bool(detail["asked"]) and status >= 500,
+        }
+        for names in ({"ApiId": api_id}, {"ApiId": api_id, "Stage": str(detail["stage"])}):
+            for metric, counted in counts.items():
+                if counted or metric.endswith("Error"):
+                    self._put(event, "AWS/ApiGateway", metric, float(counted), "Count", **names)
+            if detail["asked"]:
+                taken = detail["integration_ms"]
+                self._put(event, "AWS/ApiGateway", "IntegrationLatency", taken, "Milliseconds", **names)
+
     def _api_request(self, event: TimelineEvent, api_id: str) -> None:
+        if "event_type" in event.detail:
+            self._websocket(event, api_id)
+            return
         detail, status = event.detail, int(event.detail["status"])
         is_rest = bool(detail.get("api_name"))
         names = {"ApiName": str(detail["api_name"])} if is_rest else {"ApiId": api_id}

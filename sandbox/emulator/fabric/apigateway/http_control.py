@@ -25,6 +25,11 @@ _CHANGES = (
     "DeleteCorsConfiguration",
     "DeleteRoute",
     "DeleteIntegration",
+    "CreateIntegrationResponse",
+    "UpdateIntegrationResponse",
+    "DeleteIntegrationResponse",
+    "CreateRouteResponse",
+    "DeleteRouteResponse",
     "CreateAuthorizer",
     "UpdateAuthorizer",
     "DeleteAuthorizer",
@@ -90,10 +95,27 @@ class HttpControl:
         credentials = params.pop("CredentialsArn", None)
         if key and not target:
             raise AwsError("BadRequestException", "Target is a required parameter when RouteKey is given")
+        if params.get("ProtocolType") == "WEBSOCKET":
+            return self._create_websocket(call, params, quick=bool(target))
         made = self._core.moto(replace(call, params=params))
         if target:
             self._quick_create(self._by_id(call, made["ApiId"]), target, key or "$default", credentials)
         return made
+
+    def _create_websocket(self, call: Call, params: dict[str, Any], *, quick: bool) -> dict[str, Any]:
+        if quick or params.get("CorsConfiguration"):
+            raise AwsError(
+                "BadRequestException", "Quick create and CORS are not supported for WebSocket protocol"
+            )
+        if not params.get("RouteSelectionExpression"):
+            raise AwsError(
+                "BadRequestException",
+                "RouteSelectionExpression is a required parameter for WebSocket protocol",
+            )
+        made = self._core.moto(replace(call, params=params))
+        api = self._by_id(call, made["ApiId"])
+        api.api_endpoint = str(api.api_endpoint).replace("https://", "wss://")
+        return self._describe_api(call, api.api_id)
 
     def _quick_create(self, api: Api, target: str, key: str, credentials: str | None) -> None:
         """An integration, a route that catches all, and a stage that deploys by itself."""
