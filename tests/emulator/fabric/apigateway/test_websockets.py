@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import boto3
 import pytest
+from botocore.auth import SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from sandbox.emulator.fabric.apigateway import ApiGateway
 from sandbox.emulator.fabric.sqs import SqsService
-from sandbox.emulator.gateway import server
+from sandbox.emulator.gateway import server, tls
+from sandbox.emulator.gateway.authority import Certificates, open_authority
 from tests.emulator.fabric.apigateway.conftest import proxy_uri
 from tests.emulator.fabric.fakes import RecordingFunctions, create_role
 
@@ -370,3 +377,39 @@ def test_plain_requests_and_unknown_stages_are_refused(chat: Chat) -> None:
     assert unknown.value.response.status_code == 403
     with pytest.raises(HTTPError, match="403"):
         urlopen(f"http://{chat.url}")
+
+
+def test_a_route_that_wants_iam_takes_signed_addresses(chat: Chat) -> None:
+    chat.route("$connect", AuthorizationType="AWS_IAM")
+    chat.deploy()
+    with pytest.raises(InvalidStatus) as refused:
+        chat.connect()
+    assert refused.value.response.status_code == 403
+    keys = chat.account.keys
+    request = AWSRequest("GET", f"http://{chat.url}")
+    credentials = Credentials(keys.access_key_id, keys.secret_access_key)
+    SigV4QueryAuth(credentials, "execute-api", chat.account.core.region, expires=60).add_auth(request)
+    chat.connect(f"?{urlsplit(request.url).query}")
+    [connected] = chat.events("CONNECT")
+    identity = connected["requestContext"]["identity"]
+    assert identity["userArn"].endswith(":root")
+
+
+def test_it_speaks_tls_under_aws_s_own_name(
+    chat: Chat, account: Any, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    chat.route("echo", RouteResponseSelectionExpression="$default")
+    [route] = chat.client.get_routes(ApiId=chat.api)["Items"]
+    chat.client.create_route_response(ApiId=chat.api, RouteId=route["RouteId"], RouteResponseKey="$default")
+    chat.functions.answer = lambda event: {"statusCode": 200, "body": event.get("body")}
+    chat.deploy()
+    authority = open_authority(tmp_path)
+    listener = socket.create_server(("127.0.0.1", 0))
+    running = tls.serve(account.gateway.application(), listener, Certificates(authority).server())
+    request.addfinalizer(running.close)
+    trusting = ssl.create_default_context(cafile=str(authority.trust / "ssl/certs/ca-certificates.crt"))
+    stream = socket.create_connection(listener.getsockname())
+    with connect(f"{chat.endpoint}/prod", sock=stream, ssl=trusting, open_timeout=_WAIT_S) as client:
+        said = json.dumps({"action": "echo", "text": "x" * 30_000})
+        client.send(said)
+        assert client.recv(timeout=_WAIT_S) == said

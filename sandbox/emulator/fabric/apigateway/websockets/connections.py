@@ -20,7 +20,7 @@ from sandbox.emulator.work import WorkItem
 
 IDLE_S = 10 * 60.0
 LONGEST_S = 2 * 3600.0
-_GOING_AWAY = 1001, "Going away"
+GOING_AWAY = 1001, "Going away"
 
 
 @dataclass(slots=True)
@@ -97,4 +97,4 @@ class Connections:
 
     def _end(self, connection: Connection) -> None:
         if connection.socket is not None:
-            connection.socket.close(*_GOING_AWAY)
+            connection.socket.close(*GOING_AWAY)

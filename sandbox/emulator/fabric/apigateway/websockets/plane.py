@@ -24,7 +24,7 @@ from sandbox.emulator.fabric.apigateway.limits import Limits
 from sandbox.emulator.fabric.apigateway.model import Route, Stage
 from sandbox.emulator.fabric.apigateway.requests import Request, read_request
 from sandbox.emulator.fabric.apigateway.websockets import events
-from sandbox.emulator.fabric.apigateway.websockets.connections import Connection, Connections
+from sandbox.emulator.fabric.apigateway.websockets.connections import GOING_AWAY, Connection, Connections
 from sandbox.emulator.fabric.apigateway.websockets.integrations import Integrations, Result
 from sandbox.emulator.fabric.apigateway.websockets.management import Management
 from sandbox.emulator.fabric.apigateway.websockets.records import Records
@@ -133,9 +133,11 @@ class WebSockets:
             return self._deployments.stage(found, connection.stage) if found is not None else None
 
     def _take(self, connection: Connection, text: str) -> None:
-        """A client's message."""
+        """A client's message; one of a stage that is gone ends the connection."""
         stage, now = self._stage(connection), self._core.clock.now()
         if stage is None:
+            if connection.socket is not None:
+                connection.socket.close(*GOING_AWAY)
             return
         route = self._chosen(stage, text)
         event = events.message(connection, stage, now, route.key if route is not None else DEFAULT, text)
