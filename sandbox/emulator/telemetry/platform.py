@@ -11,6 +11,7 @@ from typing import Any
 from moto.sqs.models import sqs_backends
 
 from sandbox.emulator.core import AccountCore
+from sandbox.emulator.dynamodb.capacity import meter
 from sandbox.emulator.fabric.sqs.mailroom import Mailroom
 from sandbox.emulator.fabric.sqs.messages import State
 from sandbox.emulator.fabric.streams.patches import weigh
@@ -56,6 +57,7 @@ class PlatformMetrics:
         store.samplers.append(self.sample)
         mailroom.watch = self._moved
         weigh(self._record_put)
+        meter(self._consumed)
 
     def start(self) -> None:
         """Begin to sample; call once the account's work has started."""
@@ -288,6 +290,18 @@ class PlatformMetrics:
         for metric, value, unit in (("IncomingRecords", 1, "Count"), ("IncomingBytes", size_bytes, "Bytes")):
             key = MetricKey(account_id, region, "AWS/Kinesis", metric, names)
             self._store.put(key, self._core.clock.time(), float(value), unit)
+
+    def _consumed(self, arn: str, index: str, kind: str, units: float) -> None:
+        """Capacity of a table, or of a global index.
+
+        Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
+        """
+        _, _, _, region, account_id, table = arn.split(":", 5)
+        names = {"TableName": table.removeprefix("table/")}
+        names |= {"GlobalSecondaryIndexName": index} if index else {}
+        metric = f"Consumed{kind}CapacityUnits"
+        key = MetricKey(account_id, region, "AWS/DynamoDB", metric, dimensions(names))
+        self._store.put(key, self._core.clock.time(), units, "Count")
 
     def _moved(self, queue: Any, what: str, count: int) -> None:
         """Messages were sent to, received from or deleted from a queue."""
