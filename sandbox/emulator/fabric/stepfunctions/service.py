@@ -94,7 +94,7 @@ class StepFunctions:
         params = call.params
         if not _NAME.fullmatch(params["name"]):
             raise AwsError("InvalidName", f"Invalid Name: '{params['name']}'")
-        self._check_definition(params["definition"])
+        self._check_definition(params["definition"], express=params.get("type") == "EXPRESS")
         arn = f"arn:aws:states:{call.region}:{call.account_id}:stateMachine:{params['name']}"
         self._check_role(params["roleArn"], arn)
         with self._core.dispatch_lock:
@@ -115,7 +115,10 @@ class StepFunctions:
 
     def _update_machine(self, call: Call) -> dict[str, Any]:
         if call.params.get("definition"):
-            self._check_definition(call.params["definition"])
+            with self._core.dispatch_lock:
+                found = self._find_machine(str(call.params["stateMachineArn"]))
+            express = found is not None and found.type == "EXPRESS"
+            self._check_definition(call.params["definition"], express=express)
         if call.params.get("roleArn"):
             self._check_role(call.params["roleArn"], call.params["stateMachineArn"])
         with self._core.dispatch_lock:
@@ -124,9 +127,9 @@ class StepFunctions:
             revision = self._versions.revised(self._find_machine(arn))
             return made | {"revisionId": revision} | self._published(arn, call.params, revision)
 
-    def _check_definition(self, text: str) -> None:
+    def _check_definition(self, text: str, *, express: bool) -> None:
         try:
-            read_definition(text)
+            read_definition(text, express=express)
         except InvalidDefinition as error:
             raise AwsError("InvalidDefinition", f"Invalid State Machine Definition: '{error}'") from None
 
@@ -142,7 +145,7 @@ class StepFunctions:
 
     def _validate(self, call: Call) -> dict[str, Any]:
         try:
-            read_definition(call.params["definition"])
+            read_definition(call.params["definition"], express=call.params.get("type") == "EXPRESS")
         except InvalidDefinition as error:
             diagnostics = [
                 {"severity": "ERROR", "code": line.partition(":")[0], "message": line.partition(": ")[2]}
