@@ -22,19 +22,13 @@ from sandbox.emulator.fabric.stepfunctions.executions import EXPRESS_LIMIT_S, SE
 from sandbox.emulator.fabric.stepfunctions.fibers import Completions
 from sandbox.emulator.fabric.stepfunctions.mapcalls import MapRuns
 from sandbox.emulator.fabric.stepfunctions.mapruns import MapRun
+from sandbox.emulator.fabric.stepfunctions.reading import Reading
 from sandbox.emulator.fabric.stepfunctions.tracing import MachineTracer
 from sandbox.emulator.fabric.stepfunctions.versions import INITIAL, Versions
 from sandbox.emulator.telemetry.traces.service import Traces
 
 _NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}")
 _INPUT_LIMIT_BYTES = 262_144
-# What of an execution's description a list has.
-_LISTED = frozenset(
-    (
-        *("executionArn", "stateMachineArn", "name", "status", "startDate", "stopDate", "mapRunArn"),
-        *("stateMachineVersionArn", "stateMachineAliasArn", "redriveCount", "redriveDate"),
-    )
-)
 
 
 class Bus(Protocol):
@@ -67,10 +61,6 @@ class StepFunctions:
             "StartExecution": self._start_execution,
             "StartSyncExecution": self._start_sync_execution,
             "StopExecution": self._stop_execution,
-            "DescribeExecution": self._describe_execution,
-            "DescribeStateMachineForExecution": self._machine_of_execution,
-            "ListExecutions": self._list_executions,
-            "GetExecutionHistory": self._history,
             "SendTaskSuccess": self._task_succeeded,
             "SendTaskFailure": self._task_failed,
             "SendTaskHeartbeat": self._task_lives,
@@ -78,7 +68,9 @@ class StepFunctions:
         }
         made: Handlers = {("stepfunctions", name): handler for name, handler in found.items()}
         runs = MapRuns(self._core, self._execution, self._all)
-        return made | self.activities.handlers() | self._versions.handlers() | runs.handlers()
+        reading = Reading(self._machine, self._execution, self._all)
+        made |= runs.handlers() | reading.handlers()
+        return made | self.activities.handlers() | self._versions.handlers()
 
     def when_ended(self, arn: str, then: Callable[[Mapping[str, Any]], None]) -> None:
         """Call ``then`` with the description of an execution once it has ended."""
@@ -302,12 +294,6 @@ class StepFunctions:
         execution.stop(call.params.get("error"), call.params.get("cause"))
         return {"stopDate": execution.stopped_at}
 
-    def _describe_execution(self, call: Call) -> dict[str, Any]:
-        execution = self._execution(call.params["executionArn"])
-        if execution.machine.express and execution.map_run is None:
-            raise AwsError("ExecutionDoesNotExist", f"Execution Does Not Exist: '{execution.arn}'")
-        return execution.shown()
-
     def _redrive(self, call: Call) -> dict[str, Any]:
         execution = self._execution(call.params["executionArn"])
         if execution.machine.express:
@@ -318,62 +304,6 @@ class StepFunctions:
         execution.redrive()
         self._tell(execution)
         return {"redriveDate": execution.redriven_at}
-
-    def _machine_of_execution(self, call: Call) -> dict[str, Any]:
-        execution = self._execution(call.params["executionArn"])
-        machine, run = execution.machine, execution.map_run
-        child = {"mapRunArn": run.arn, "label": run.label} if run is not None else {}
-        return child | {
-            "stateMachineArn": machine.arn,
-            "name": machine.name,
-            "definition": machine.text,
-            "roleArn": machine.role_arn,
-            "updateDate": execution.started_at,
-        }
-
-    def _list_executions(self, call: Call) -> dict[str, Any]:
-        params = call.params
-        if bool(params.get("stateMachineArn")) == bool(params.get("mapRunArn")):
-            raise AwsError(
-                "ValidationException", "Exactly one of stateMachineArn and mapRunArn must be given."
-            )
-        if params.get("mapRunArn"):
-            run = params["mapRunArn"]
-            found = [each for each in self._all() if each.map_run is not None and each.map_run.arn == run]
-        else:
-            machine = self._machine(params["stateMachineArn"])
-            if machine.express:
-                raise AwsError(
-                    "StateMachineTypeNotSupported",
-                    "This operation is not supported by this type of state machine",
-                )
-            found = [each for each in self._all() if each.machine.arn == machine.arn]
-        if params.get("redriveFilter"):
-            redriven = params["redriveFilter"] == "REDRIVEN"
-            found = [each for each in found if bool(each.redrives) == redriven]
-        if params.get("statusFilter"):
-            found = [each for each in found if each.status == params["statusFilter"]]
-        found.sort(key=lambda each: each.started_at, reverse=True)
-        first, most = int(params.get("nextToken") or 0), int(params.get("maxResults") or 100)
-        page = [
-            {name: value for name, value in each.shown().items() if name in _LISTED}
-            | ({"itemCount": each.item_count} if each.map_run is not None else {})
-            for each in found[first : first + most]
-        ]
-        more = {"nextToken": str(first + most)} if first + most < len(found) else {}
-        return {"executions": page, **more}
-
-    def _history(self, call: Call) -> dict[str, Any]:
-        params = call.params
-        execution = self._execution(params["executionArn"])
-        events = execution.events()
-        if params.get("reverseOrder"):
-            events.reverse()
-        first, most = int(params.get("nextToken") or 0), int(params.get("maxResults") or 100)
-        with_data = params.get("includeExecutionData") is not False
-        page = [event.shown(with_data=with_data) for event in events[first : first + most]]
-        more = {"nextToken": str(first + most)} if first + most < len(events) else {}
-        return {"events": page, **more}
 
     def _task_succeeded(self, call: Call) -> dict[str, Any]:
         try:
