@@ -50,6 +50,7 @@ from sandbox.emulator.fabric.apigateway.requests import (
     Request,
     payload_1,
     payload_2,
+    read_as_signed,
     read_request,
 )
 from sandbox.emulator.fabric.apigateway.tracing import RequestTrace, StageTracer
@@ -57,7 +58,7 @@ from sandbox.emulator.fabric.apigateway.websockets.integrations import Integrati
 from sandbox.emulator.fabric.apigateway.websockets.plane import WebSockets
 from sandbox.emulator.fabric.web import OutOfReach, Web
 from sandbox.emulator.functions.contract import Functions, InvokeOutcome
-from sandbox.emulator.gateway.requests import HttpRequest, raw_path, read_environ
+from sandbox.emulator.gateway.requests import HttpRequest, raw_path
 from sandbox.emulator.telemetry.traces.service import Traces
 
 _HOST = re.compile(r"([a-z0-9]+)\.execute-api(?:\.([a-z0-9-]+))?\.(?:amazonaws\.com|localhost)")
@@ -160,7 +161,7 @@ class DataPlane:
             return _too_large(stage.kind)
         if stage.kind is Kind.WEBSOCKET:
             return self._websockets.answer(environ, stage, rest, host)
-        raw = read_environ(environ)
+        raw = read_as_signed(environ)
         held = {**environ, "wsgi.input": io.BytesIO(raw.body), "CONTENT_LENGTH": str(len(raw.body))}
         try:
             request = read_request(held, rest if stage.kind is Kind.REST else _decoded(rest), host)

@@ -24,8 +24,11 @@ from botocore.exceptions import ClientError
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from sandbox.emulator import addresses
 from sandbox.emulator.fabric.apigateway import ApiGateway
+from sandbox.emulator.fabric.route53 import Route53
 from sandbox.emulator.fabric.sqs import SqsService
+from sandbox.emulator.fabric.web import Web
 from sandbox.emulator.gateway import server, tls
 from sandbox.emulator.gateway.authority import Certificates, open_authority
 from tests.emulator.fabric.apigateway.conftest import proxy_uri
@@ -69,12 +72,12 @@ class Chat:
         address = f"ws://{self.url}{query}"
         return self.clients.enter_context(connect(address, open_timeout=_WAIT_S, **options))
 
-    def manage(self, principal: Any = None) -> Any:
+    def manage(self, principal: Any = None, endpoint: str = "") -> Any:
         """A client of the management API, as the account's root or as whoever holds these keys."""
         keys = principal or self.account.keys
         return boto3.client(
             "apigatewaymanagementapi",
-            endpoint_url=f"http://{self.url}",
+            endpoint_url=endpoint or f"http://{self.url}",
             region_name=self.account.core.region,
             aws_access_key_id=keys.access_key_id,
             aws_secret_access_key=keys.secret_access_key,
@@ -413,3 +416,39 @@ def test_it_speaks_tls_under_aws_s_own_name(
         said = json.dumps({"action": "echo", "text": "x" * 30_000})
         client.send(said)
         assert client.recv(timeout=_WAIT_S) == said
+
+
+def test_it_answers_at_a_custom_domain_name(chat: Chat, account: Any, gateway: ApiGateway) -> None:
+    name = "chat.example.com"
+    account.gateway.data_planes.append(
+        route53 := Route53(
+            account.core,
+            Web(account.gateway.application(), chat.port),
+            gateway.domains,
+            lambda *_: "",
+            lambda *_: None,
+        )
+    )
+    account.add(route53.handlers())
+    chat.route("$connect")
+    chat.deploy()
+    config = {"CertificateArn": "arn:aws:acm:x:1:certificate/1", "EndpointType": "REGIONAL"}
+    made = chat.client.create_domain_name(DomainName=name, DomainNameConfigurations=[config])
+    chat.client.create_api_mapping(ApiId=chat.api, DomainName=name, Stage="prod", ApiMappingKey="talk")
+    zones = account.client("route53")
+    zone = zones.create_hosted_zone(Name="example.com", CallerReference="1")["HostedZone"]["Id"]
+    where = made["DomainNameConfigurations"][0]["ApiGatewayDomainName"]
+    target = {"HostedZoneId": "Z1", "DNSName": where, "EvaluateTargetHealth": False}
+    record = {"Name": name, "Type": "A", "AliasTarget": target}
+    zones.change_resource_record_sets(
+        HostedZoneId=zone, ChangeBatch={"Changes": [{"Action": "CREATE", "ResourceRecordSet": record}]}
+    )
+    address = addresses.named(f"wss://{name}/talk", chat.port)
+    assert address.startswith("ws://127.0.0.1:")
+    with connect(address, open_timeout=_WAIT_S) as client:
+        [connected] = chat.events("CONNECT")
+        assert connected["requestContext"]["domainName"] == name
+        there = address.replace("ws://", "http://", 1)
+        manage = chat.manage(endpoint=there)
+        manage.post_to_connection(ConnectionId=connected["requestContext"]["connectionId"], Data=b"by name")
+        assert client.recv(timeout=_WAIT_S) == "by name"

@@ -22,7 +22,7 @@ from sandbox.emulator.fabric.apigateway.deployments import Deployments, find_api
 from sandbox.emulator.fabric.apigateway.identities import Asked
 from sandbox.emulator.fabric.apigateway.limits import Limits
 from sandbox.emulator.fabric.apigateway.model import Route, Stage
-from sandbox.emulator.fabric.apigateway.requests import Request, read_request
+from sandbox.emulator.fabric.apigateway.requests import Request, read_as_signed, read_request
 from sandbox.emulator.fabric.apigateway.websockets import events
 from sandbox.emulator.fabric.apigateway.websockets.connections import GOING_AWAY, Connection, Connections
 from sandbox.emulator.fabric.apigateway.websockets.integrations import Integrations, Result
@@ -30,7 +30,6 @@ from sandbox.emulator.fabric.apigateway.websockets.management import Management
 from sandbox.emulator.fabric.apigateway.websockets.records import Records
 from sandbox.emulator.fabric.apigateway.websockets.selection import DEFAULT, select
 from sandbox.emulator.fabric.apigateway.websockets.sockets import Socket, head
-from sandbox.emulator.gateway.requests import read_environ
 from sandbox.emulator.gateway.upgrades import UPGRADE, Upgraded
 
 _MANAGED = "/@connections/"
@@ -58,7 +57,7 @@ class WebSockets:
         self._records = Records(core, logs)
         self._management = Management(core, authorization, self._connections, self._records)
 
-    def answer(self, environ: Mapping[str, Any], stage: Stage, rest: str, host: str) -> Answer:
+    def answer(self, environ: dict[str, Any], stage: Stage, rest: str, host: str) -> Answer:
         """Answer a request at a WebSocket API's stage; ``rest`` is what its path has after the stage.
 
         Raises:
@@ -66,7 +65,7 @@ class WebSockets:
         """
         managed = unquote(rest)
         if managed.startswith(_MANAGED):
-            return self._management.answer(read_environ(environ), stage, managed.removeprefix(_MANAGED))
+            return self._management.answer(read_as_signed(environ), stage, managed.removeprefix(_MANAGED))
         if str(environ.get("HTTP_UPGRADE", "")).lower() != "websocket" or rest.strip("/"):
             return answers.message(403, "Forbidden", kind="ForbiddenException")
         if not environ.get("HTTP_SEC_WEBSOCKET_KEY") or environ.get("HTTP_SEC_WEBSOCKET_VERSION") != "13":
@@ -75,8 +74,8 @@ class WebSockets:
             return answers.message(403, "Forbidden", kind="ForbiddenException")
         return self._connect(environ, stage, host)
 
-    def _connect(self, environ: Mapping[str, Any], stage: Stage, host: str) -> Answer:
-        raw, now = read_environ(environ), self._core.clock.now()
+    def _connect(self, environ: dict[str, Any], stage: Stage, host: str) -> Answer:
+        raw, now = read_as_signed(environ), self._core.clock.now()
         request = read_request({**environ, "wsgi.input": io.BytesIO(raw.body)}, "$connect", host)
         connection = Connection(stage.api_id, stage.name, stage.account_id, stage.region, request, now, now)
         route = stage.snapshot.find_route("$connect")
