@@ -452,3 +452,14 @@ def test_it_answers_at_a_custom_domain_name(chat: Chat, account: Any, gateway: A
         manage = chat.manage(endpoint=there)
         manage.post_to_connection(ConnectionId=connected["requestContext"]["connectionId"], Data=b"by name")
         assert client.recv(timeout=_WAIT_S) == "by name"
+
+
+def test_a_function_that_may_not_be_called_refuses_clients_and_the_timeline_says_why(chat: Chat) -> None:
+    chat.account.client("lambda").remove_permission(FunctionName="hello", StatementId="apis")
+    chat.route("$connect")
+    chat.deploy()
+    with pytest.raises(InvalidStatus) as refused:
+        chat.connect()
+    assert refused.value.response.status_code == 500
+    [told] = [each for each in chat.account.events("delivery") if each.outcome != "ok"]
+    assert "lambda:InvokeFunction" in told.detail["reason"]
