@@ -28,6 +28,7 @@ _API = (
     "Description",
     "DisableExecuteApiEndpoint",
     "DisableSchemaValidation",
+    "IpAddressType",
     "Name",
     "RouteSelectionExpression",
     "Version",

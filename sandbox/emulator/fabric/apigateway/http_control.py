@@ -27,7 +27,6 @@ _CHANGES = (
     "DeleteIntegration",
     "CreateIntegrationResponse",
     "UpdateIntegrationResponse",
-    "DeleteIntegrationResponse",
     "CreateRouteResponse",
     "DeleteRouteResponse",
     "CreateAuthorizer",
@@ -54,6 +53,7 @@ class HttpControl:
             "UpdateRoute": self._update_route,
             "CreateIntegration": self._create_integration,
             "UpdateIntegration": self._update_integration,
+            "DeleteIntegrationResponse": self._delete_integration_response,
             "CreateDeployment": self._create_deployment,
             "GetDeployment": self._get_deployment,
             "GetDeployments": self._get_deployments,
@@ -225,6 +225,15 @@ class HttpControl:
         subtype = call.params.get("IntegrationSubtype") or present
         if call.params.get("RequestParameters") or call.params.get("ResponseParameters"):
             self._check_parameters(self._api(call), call.params, subtype)
+        return self._changing(self._core.moto)(call)
+
+    def _delete_integration_response(self, call: Call) -> dict[str, Any]:
+        integration = self._api(call).integrations.get(call.params["IntegrationId"])
+        wanted = call.params["IntegrationResponseId"]
+        if integration is None or wanted not in integration.responses:
+            raise AwsError(
+                "NotFoundException", f"Invalid IntegrationResponse identifier specified {wanted}", 404
+            )
         return self._changing(self._core.moto)(call)
 
     def _create_deployment(self, call: Call) -> dict[str, Any]:
