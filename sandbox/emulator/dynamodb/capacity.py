@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from moto.dynamodb.exceptions import ConditionalCheckFailed
@@ -19,9 +20,22 @@ from sandbox.emulator.patches import replaces
 _READ_BYTES, _WRITE_BYTES = 4096, 1024
 _ITEM_READS = frozenset({"GetItem", "BatchGetItem", "TransactGetItems", "ExecuteStatement"})
 
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Units of a table, or of one of its global indexes."""
+
+    table: str
+    index: str
+    kind: str
+    units: float
+
+
 # Told of each request: the table's ARN, the global index or nothing, Read or Write, and how many units.
 Sink = Callable[[str, str, str, float], None]
 _sink: Sink | None = None
+_taken: list[Taken] | None = None
+_LISTED = frozenset({"BatchGetItem", "BatchWriteItem", "TransactGetItems", "TransactWriteItems"})
 # A write of moto's may be made of others. Everything here happens with the dispatch lock held.
 _inside = False
 
@@ -32,10 +46,54 @@ def meter(sink: Sink) -> None:
     _sink = sink
 
 
+@contextmanager
+def taking() -> Iterator[list[Taken]]:
+    """What is consumed within, for the answer."""
+    global _taken
+    before, _taken = _taken, []
+    try:
+        yield _taken
+    finally:
+        _taken = before
+
+
+def wanted(call: Call | None) -> bool:
+    """Whether a request wants to know what it consumes."""
+    how = call.params.get("ReturnConsumedCapacity") if call is not None and call.service == "dynamodb" else ""
+    return how in ("TOTAL", "INDEXES")
+
+
+def told(call: Call, taken: list[Taken]) -> Any:
+    """``ConsumedCapacity`` of an answer.
+
+    Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ConsumedCapacity.html
+    """
+    tables = list(dict.fromkeys(each.table for each in taken))
+    made = [_of_table(call, table, [each for each in taken if each.table == table]) for table in tables]
+    return made if call.operation in _LISTED else made[0] if made else {}
+
+
+def _of_table(call: Call, table: str, taken: list[Taken]) -> dict[str, Any]:
+    made: dict[str, Any] = {"TableName": table, "CapacityUnits": sum(each.units for each in taken)}
+    if call.operation.startswith("Transact"):
+        kind = taken[0].kind
+        made[f"{kind}CapacityUnits"] = made["CapacityUnits"]
+    if call.params["ReturnConsumedCapacity"] == "INDEXES":
+        made["Table"] = {"CapacityUnits": sum(each.units for each in taken if not each.index)}
+        indexes = list(dict.fromkeys(each.index for each in taken if each.index))
+        if indexes:
+            made["GlobalSecondaryIndexes"] = {
+                name: {"CapacityUnits": sum(each.units for each in taken if each.index == name)}
+                for name in indexes
+            }
+    return made
+
+
 def _asked() -> Call | None:
     """The request that consumes; what the account does by itself consumes nothing that is told."""
     call = current_call.get()
-    return call if _sink is not None and call is not None and call.service == "dynamodb" else None
+    heard = _sink is not None or _taken is not None
+    return call if heard and call is not None and call.service == "dynamodb" else None
 
 
 @contextmanager
@@ -105,6 +163,8 @@ def _factor(call: Call) -> int:
 def _tell(table: Any, index: str, kind: str, units: float) -> None:
     if _sink is not None:
         _sink(table.table_arn, index, kind, units)
+    if _taken is not None:
+        _taken.append(Taken(table.name, index, kind, units))
 
 
 def _consistent(call: Call, table: Any) -> bool:

@@ -274,7 +274,14 @@ def test_tables_tell_what_requests_consume_of_them_and_their_indexes(watch: Any)
 
     key = {"pk": {"S": "a"}, "sort": {"S": "1"}}
     large = {"text": {"S": "x" * 2500}}
-    tables.put_item(TableName="orders", Item={**key, **large, "kind": {"S": "new"}})
+    new = {**key, **large, "kind": {"S": "new"}}
+    told = tables.put_item(TableName="orders", Item=new, ReturnConsumedCapacity="INDEXES")
+    assert told["ConsumedCapacity"] == {
+        "TableName": "orders",
+        "CapacityUnits": 4,
+        "Table": {"CapacityUnits": 3},
+        "GlobalSecondaryIndexes": {"kinds": {"CapacityUnits": 1}},
+    }
     assert (consumed("Write"), consumed("Write", GlobalSecondaryIndexName="kinds")) == (3, 1)
     # What is taken away is weighed, too.
     tables.put_item(TableName="orders", Item=key)
@@ -285,7 +292,9 @@ def test_tables_tell_what_requests_consume_of_them_and_their_indexes(watch: Any)
         tables.put_item(TableName="orders", Item=key, ConditionExpression="attribute_not_exists(pk)")
     assert consumed("Write") == 8
     put = {"TableName": "orders", "Item": {**key, "sort": {"S": "2"}}}
-    tables.transact_write_items(TransactItems=[{"Put": put}])
+    told = tables.transact_write_items(TransactItems=[{"Put": put}], ReturnConsumedCapacity="TOTAL")
+    total = {"TableName": "orders", "CapacityUnits": 2, "WriteCapacityUnits": 2}
+    assert told["ConsumedCapacity"] == [total]
     assert consumed("Write") == 10
     for number in range(3, 8):
         tables.put_item(TableName="orders", Item={**key, "sort": {"S": str(number)}, **large})
@@ -299,7 +308,8 @@ def test_tables_tell_what_requests_consume_of_them_and_their_indexes(watch: Any)
         "FilterExpression": "attribute_exists(nothing)",
         "ExpressionAttributeValues": {":a": {"S": "a"}},
     }
-    assert tables.query(**query)["Count"] == 0
+    found = tables.query(**query, ReturnConsumedCapacity="TOTAL")
+    assert (found["Count"], found["ConsumedCapacity"]["CapacityUnits"]) == (0, 2)
     assert consumed("Read") == 3.5
     tables.scan(TableName="orders", ConsistentRead=True)
     assert consumed("Read") == 7.5
