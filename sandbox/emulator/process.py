@@ -191,7 +191,7 @@ class EmulatedAccount:
             Replication(self.core, notifications, links),
             self.events,
             Scheduler(self.core),
-            StepFunctions(self.core, self.events),
+            StepFunctions(self.core, self.events, traces),
             CodeDeploy(self.core, self.events),
             self._telemetry,
             traces,

@@ -62,10 +62,10 @@ class Traces:
         """A segment that a service of the account tells of itself."""
         self.store.put(account_id, region, document, len(json.dumps(document)))
 
-    def may_write(self, principal: Principal, region: str, subject: str) -> bool:
-        """Whether a function's role lets traces be written; a refusal is told on the timeline."""
-        refusal = self._core.guard.refusal(principal, _PUT, "*", region=region)
-        if refusal:
+    def may_write(self, principal: Principal, region: str, subject: str, *, quietly: bool = False) -> bool:
+        """Whether a role lets traces be written; a refusal is told on the timeline, unless ``quietly``."""
+        refusal = self._core.guard.refusal(principal, _PUT, "*", region=region, quietly=quietly)
+        if refusal and not quietly:
             self._note(principal.account_id, region, subject, "AccessDenied", refusal)
         return not refusal
 
