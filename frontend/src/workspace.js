@@ -1,3 +1,4 @@
+import { t } from "./texts.js";
 import { goTo, mark, stateOf, viewIn } from "./codemirror.js";
 
 const PAUSE_MS = 600;
@@ -94,7 +95,7 @@ export class Workspace {
       return item;
     });
     this.list.replaceChildren(...buttons);
-    this.title.textContent = this.current ?? "No file";
+    this.title.textContent = this.current ?? t("No file");
     for (const name of ["rename", "delete"]) this.root.querySelector(`[data-${name}]`).disabled = !this.current;
   }
 
@@ -115,7 +116,7 @@ export class Workspace {
 
   changed(path) {
     this.unsaved.add(path);
-    this.say("unsaved", "Not saved yet");
+    this.say("unsaved", t("Not saved yet"));
     this.markList(path);
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.flush(), PAUSE_MS);
@@ -138,7 +139,7 @@ export class Workspace {
         }
         const text = this.states.get(path).doc.toString();
         this.unsaved.delete(path);
-        this.say("saving", "Saving");
+        this.say("saving", t("Saving"));
         const saved = await this.send("PUT", this.address, { path, text });
         if (!saved) {
           this.unsaved.add(path);
@@ -148,7 +149,7 @@ export class Workspace {
         if ("problem" in saved) this.diagnose(path, saved.problem);
       }
       if (this.unsaved.size) return this.flushLater();
-      this.say("saved", "All changes saved");
+      this.say("saved", t("All changes saved"));
       return true;
     });
     return this.saving;
@@ -170,17 +171,17 @@ export class Workspace {
         body: body && JSON.stringify(body),
       });
     } catch {
-      this.say("failed", "Not saved: the portal can't be reached. Trying again");
+      this.say("failed", t("Not saved: the portal can't be reached. Trying again"));
       this.timer = setTimeout(() => this.flush(), RETRY_MS);
       return null;
     }
     if (answer.redirected || answer.status === 401) {
-      this.say("failed", "Not saved: you were signed out. Sign in in another tab; your text stays here");
+      this.say("failed", t("Not saved: you were signed out. Sign in in another tab; your text stays here"));
       return null;
     }
     const told = await answer.json().catch(() => ({}));
     if (answer.ok) return told;
-    this.say("failed", ["Not saved:", told.where && `${told.where}:`, told.error ?? "the portal refused it.", told.what_to_do].filter(Boolean).join(" "));
+    this.say("failed", [t("Not saved:"), told.where && `${told.where}:`, told.error ?? t("the portal refused it."), told.what_to_do].filter(Boolean).join(" "));
     return null;
   }
 
@@ -226,9 +227,9 @@ export class Workspace {
     const what = dialog.dataset.ask;
     const path = dialog.querySelector("input")?.value.trim();
     const told = dialog.querySelector("[role=alert]");
-    if (what !== "delete" && !path) return void (told.textContent = "Give the file a name.");
+    if (what !== "delete" && !path) return void (told.textContent = t("Give the file a name."));
     if (what !== "delete" && path !== this.current && this.states.has(path)) {
-      return void (told.textContent = "There is a file with this name already.");
+      return void (told.textContent = t("There is a file with this name already."));
     }
     if (!(await this[what](path))) return void (told.textContent = this.status.textContent);
     dialog.close();
@@ -239,7 +240,7 @@ export class Workspace {
     if (!(await this.send("PUT", this.address, { path, text: "" }))) return false;
     this.states.set(path, this.fresh(path, ""));
     this.open(path);
-    this.say("saved", `${path} created`);
+    this.say("saved", t("%(path)s created", { path }));
     return true;
   }
 
@@ -252,7 +253,7 @@ export class Workspace {
     this.current = undefined;
     this.states.set(path, this.fresh(path, text));
     this.open(path);
-    this.say("saved", `Renamed to ${path}`);
+    this.say("saved", t("Renamed to %(path)s", { path }));
     return true;
   }
 
@@ -269,7 +270,7 @@ export class Workspace {
       this.view = undefined;
       this.render();
     }
-    this.say("saved", `${gone} deleted`);
+    this.say("saved", t("%(path)s deleted", { path: gone }));
     return true;
   }
 }

@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from curriculum.loader import Lab
 from graders.shared import TITLES
 from portal.catalogue.services import judged, progress, shelves, tally
+from portal.languages import N_
 from portal.services import services
 from portal.users.session import current_user, require_user
 
@@ -64,8 +65,8 @@ def _tables(found: Lab) -> list[tuple[str, str, tuple[object, ...]]]:
     """The contract's tables that have rows: title, first column, rows."""
     manifest = found.manifest
     tables: list[tuple[str, str, tuple[object, ...]]] = [
-        ("Stack outputs", "Output", manifest.outputs),
-        ("Stack parameters", "Parameter", manifest.parameters),
-        ("Files that are replaced before grading", "File", manifest.seeded_files),
+        (N_("Stack outputs"), N_("Output"), manifest.outputs),
+        (N_("Stack parameters"), N_("Parameter"), manifest.parameters),
+        (N_("Files that are replaced before grading"), N_("File"), manifest.seeded_files),
     ]
     return [table for table in tables if table[2]]

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from curriculum.loader import Lab
+from portal.languages import N_
 from records.errors import AlreadyOpen
 from records.store import Attempt, Store
 from sandbox.errors import BadSubmission
 from sandbox.submissions import Limits, Submission, read_zip
 from sandbox.templates import parse_template
 
-_WAIT = "Submit again when its report is there."
+_WAIT = N_("Submit again when its report is there.")
 
 
 def read_checked(lab: Lab, archive: bytes) -> Submission:
@@ -31,7 +32,11 @@ def read_checked(lab: Lab, archive: bytes) -> Submission:
 def problem_of(error: BadSubmission | AlreadyOpen) -> dict[str, str]:
     """Why something was not graded, as it is kept and shown: message, where, what to do."""
     if isinstance(error, AlreadyOpen):
-        return {"message": "Another attempt at this lab is being graded.", "where": "", "what_to_do": _WAIT}
+        return {
+            "message": N_("Another attempt at this lab is being graded."),
+            "where": "",
+            "what_to_do": _WAIT,
+        }
     return {"message": str(error.args[0]), "where": error.where, "what_to_do": error.what_to_do}
 
 

@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from graders.report.words import OUTCOMES
 from portal.catalogue.views import lab_page
 from portal.hints.services import Ladder
+from portal.languages import N_
 from portal.services import services
 from portal.submissions.pages import lab_of, report_page
 from portal.submissions.progress import run_of
@@ -140,7 +141,7 @@ def _ladders(attempt: Attempt) -> dict[str, Ladder]:
 def _sent() -> bytes:
     sent = request.files["archive"]
     if not sent.filename:
-        raise BadSubmission("No file was chosen.", where="archive", what_to_do="Choose a zip file.")
+        raise BadSubmission(N_("No file was chosen."), where="archive", what_to_do=N_("Choose a zip file."))
     return bytes(sent.read())
 
 

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, jsonify, redirect, render_template, reque
 from flask.typing import ResponseReturnValue
 
 from curriculum.loader import Lab
+from portal.languages import N_
 from portal.services import services
 from portal.users.session import current_user, require_user
 from records.errors import NotFound
@@ -37,7 +38,7 @@ def show(slug: str) -> ResponseReturnValue:
 
 
 def workspace_page(
-    lab: Lab, problem: Mapping[str, object] | None = None, *, title: str = "This was not graded."
+    lab: Lab, problem: Mapping[str, object] | None = None, *, title: str = N_("This was not graded.")
 ) -> str:
     """The editor, with what was wrong with a submission where there was something."""
     files = files_of(lab, current_user().id)
@@ -82,18 +83,18 @@ def save(slug: str) -> ResponseReturnValue:
     """Save one file: ``{"path", "text"}``; with ``from``, it is renamed."""
     lab, body = services().catalogue().get_lab(slug), request.get_json()
     if not isinstance(body, dict) or not isinstance(body.get("text", ""), str):
-        raise BadSubmission("Send a path and a text.")
+        raise BadSubmission(N_("Send a path and a text."))
     store, user = services().store, current_user()
     files, path = store.workspace(user.id, lab.slug), str(body.get("path", ""))
     old = body.get("from")
     if old is not None:
         if old not in files:
             raise BadSubmission(
-                "This file does not exist any more.", where=str(old), what_to_do="Reload the page."
+                N_("This file does not exist any more."), where=str(old), what_to_do=N_("Reload the page.")
             )
         if path in files:
             raise BadSubmission(
-                "There is a file with this name already.", where=path, what_to_do="Choose another."
+                N_("There is a file with this name already."), where=path, what_to_do=N_("Choose another.")
             )
         content = files.pop(old)
     else:
@@ -103,9 +104,9 @@ def save(slug: str) -> ResponseReturnValue:
     checked = read_zip(pack({**files, path: content}), limits=limits)
     if path not in checked.files and len(files) > 0:
         raise BadSubmission(
-            "This name is not used for files here.",
+            N_("This name is not used for files here."),
             where=path,
-            what_to_do="Use relative paths with / between folders; leave build folders and caches out.",
+            what_to_do=N_("Use relative paths with / between folders; leave build folders and caches out."),
         )
     store.save_files(user.id, lab.slug, {path: content}, services().now(), deleted=[old] if old else [])
     told: dict[str, object] = {"saved": path}
@@ -128,12 +129,12 @@ def upload(slug: str) -> ResponseReturnValue:
     """Replace the workspace by the files of a zip; the earlier saves stay in its history."""
     lab, sent = services().catalogue().get_lab(slug), request.files.get("archive")
     if sent is None or not sent.filename:
-        raise BadSubmission("No file was chosen.", where="archive", what_to_do="Choose a zip file.")
+        raise BadSubmission(N_("No file was chosen."), where="archive", what_to_do=N_("Choose a zip file."))
     try:
         files = read_zip(sent.read(), limits=Limits(unpacked_bytes=lab.manifest.limit_bytes)).files
     except BadSubmission as error:
         told = {"message": str(error.args[0]), "where": error.where, "what_to_do": error.what_to_do}
-        return workspace_page(lab, told, title="This zip was not used."), 422
+        return workspace_page(lab, told, title=N_("This zip was not used.")), 422
     services().store.save_files(current_user().id, lab.slug, files, services().now(), replace_all=True)
     return redirect(url_for("workspace.show", slug=lab.slug), 303)
 

@@ -14,15 +14,12 @@ from babel.messages.mofile import write_mo
 from portal.languages import LANGUAGES
 from tools import translations
 
-TEMPLATES = sorted(
-    path
-    for path in translations.PORTAL.glob("**/templates/**/*.html")
-    if path.parts[-3] not in ("catalogue", "users", "workspace")
-)
+TEMPLATES = sorted(translations.PORTAL.glob("**/templates/**/*.html"))
 FILES = dict(translations.languages())
 # Names, units and signs that are the same in every language.
 SAME = re.compile(
-    r"coldstart grade +DIR --seed|coldstart|Coldstart|GitHub|JSON|AWS|CLI|SAM|\bs\b|\bnum\b|\bmin\b"
+    r"coldstart grade +DIR --seed|coldstart (start|grade) +my-|src/app.py"
+    r"|coldstart|Coldstart|GitHub|JSON|AWS|CLI|SAM|\bs\b|\bnum\b|\bmin\b"
 )
 
 
