@@ -14,13 +14,16 @@ from curriculum.loader import Lab
 from graders.checks import LabChecks, collect
 from graders.errors import LabBroken
 from graders.misconceptions import Misconception
+from graders.notebooks.cells import FOLDER, with_cells
 
 _lock = threading.Lock()
 _loaded: dict[tuple[Path, str], LabChecks] = {}
 
 
 def load_checks(path: Path) -> LabChecks:
-    """What a ``checks.py`` declares. A changed file is loaded anew; the same one only once.
+    """What a ``checks.py`` and the graded cells of notebooks beside it declare.
+
+    Changed files are loaded anew; the same ones only once.
 
     Raises:
         LabBroken: it can't be loaded or declares something wrong.
@@ -29,7 +32,10 @@ def load_checks(path: Path) -> LabChecks:
         body = path.read_bytes()
     except OSError as error:
         raise LabBroken(f"{path} can't be read: {error.strerror}.") from error
-    digest = hashlib.sha256(body).hexdigest()
+    total = hashlib.sha256(body)
+    for notebook in sorted((path.parent / FOLDER).glob("*.ipynb")):
+        total.update(notebook.name.encode() + b"\0" + notebook.read_bytes())
+    digest = total.hexdigest()
     with _lock:
         known = _loaded.get((path, digest))
         if known is None:
@@ -75,4 +81,4 @@ def _load(path: Path, digest: str) -> LabChecks:
         raise
     except Exception as error:  # a lab's file is an author's: whatever it raises is reported as theirs
         raise LabBroken(f"{path}: {type(error).__name__}: {error}") from error
-    return collect(module)
+    return with_cells(collect(module), path.parent, vars(module))
