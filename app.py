@@ -13,11 +13,13 @@ from itsdangerous import URLSafeTimedSerializer
 
 from curriculum.loader import Catalogue
 from portal import factory
+from portal.hints.services import HintService
 from portal.services import Services
 from portal.submissions.services import SubmissionService
 from portal.submissions.streams import Streams
 from portal.users.services import Accounts
 from records.database import Database
+from records.hints import Hints
 from records.people import People
 from records.queue import Queue
 from records.sharing import Sharing
@@ -47,6 +49,7 @@ class Portal:
             submissions=SubmissionService(self.store, now),
             store=self.store,
             sharing=Sharing(self.database),
+            hints=HintService(Hints(self.database)),
             queue=Queue(self.database, now, timedelta(seconds=settings.lease_s)),
             streams=self.streams,
             now=now,

@@ -12,9 +12,10 @@ from pathlib import Path
 from flask import Flask, Response, g, request, url_for
 from flask_wtf.csrf import CSRFProtect
 
-from portal import errors, filters
+from portal import errors, filters, languages
 from portal.api.views import bp as api
 from portal.catalogue.views import bp as catalogue
+from portal.hints.views import bp as hints
 from portal.services import Services
 from portal.submissions.reviewing import bp as reviewing
 from portal.submissions.reviewing import shared
@@ -24,6 +25,7 @@ from portal.users.session import find_user
 from portal.users.views import bp as users
 from portal.workspace.views import bp as workspace
 
+_THEMES = ("light", "dark", "contrast")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -53,8 +55,11 @@ def create(services: Services, *, secret_key: str, upload_limit_bytes: int, secu
     guard = CSRFProtect(app)
     # Tokens in a header are no cookies: no other site can make a browser send them.
     guard.exempt(api)
-    for blueprint in (users, catalogue, workspace, submissions, reviewing, shared, streams, api):
+    # A language is nothing to protect, and a visitor gets no session for choosing one.
+    guard.exempt(languages.bp)
+    for blueprint in (users, catalogue, workspace, submissions, reviewing, shared, hints, streams, api):
         app.register_blueprint(blueprint)
+    languages.register(app)
     errors.register(app)
     app.before_request(_nonce)
     app.after_request(_secure)
@@ -80,7 +85,7 @@ def _shared() -> dict[str, object]:
     return {
         "user": find_user(),
         "nonce": g.get("nonce", ""),
-        "theme": theme if theme in ("light", "dark") else "",
+        "theme": theme if theme in _THEMES else "",
     }
 
 

@@ -11,6 +11,7 @@ from flask import current_app
 from itsdangerous import URLSafeTimedSerializer
 
 from curriculum.loader import Catalogue
+from portal.hints.services import HintService
 from portal.submissions.services import SubmissionService
 from portal.users.services import Accounts
 from records.queue import Queue
@@ -27,6 +28,7 @@ class Services:
     submissions: SubmissionService
     store: Store
     sharing: Sharing
+    hints: HintService
     queue: Queue
     streams: URLSafeTimedSerializer
     now: Callable[[], datetime]

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from portal.languages import N_
+
 Report = Mapping[str, Any]
 
 _LINES_LIMIT = 600
@@ -97,7 +99,7 @@ def _files(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Iterator[
         old, new = before.get(path), after.get(path)
         if old == new:
             continue
-        kind = "added" if old is None else "removed" if new is None else "changed"
+        kind = N_("added") if old is None else N_("removed") if new is None else N_("changed")
         texts = _text(old), _text(new)
         if texts[0] is None or texts[1] is None:
             yield FileChange(path, kind)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,17 +13,7 @@ from sandbox.errors import BadSubmission
 from sandbox.submissions import Limits, Submission, read_zip
 from sandbox.templates import parse_template
 
-_ZIP_DATE = (2000, 1, 1, 0, 0, 0)
 _WAIT = "Submit again when its report is there."
-
-
-def pack(files: Mapping[str, bytes]) -> bytes:
-    """Files as a zip; the same files give the same bytes."""
-    into = io.BytesIO()
-    with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(files):
-            archive.writestr(zipfile.ZipInfo(path, _ZIP_DATE), files[path], zipfile.ZIP_DEFLATED)
-    return into.getvalue()
 
 
 def read_checked(lab: Lab, archive: bytes) -> Submission:
@@ -72,10 +60,17 @@ class SubmissionService:
             self.store.refuse(submission_id, problem_of(error))
             raise
 
-    def again(self, attempt: Attempt) -> Attempt:
+    def again(self, attempt: Attempt, *, same_seed: bool = False) -> Attempt:
         """Queue what was handed in with an attempt once more, as it is.
 
         Raises:
             AlreadyOpen: another attempt at this lab waits or runs.
         """
-        return self.store.open_attempt(attempt.user_id, attempt.lab, attempt.submission_id, self.now())
+        report = self.store.report(attempt.id) if same_seed else None
+        return self.store.open_attempt(
+            attempt.user_id,
+            attempt.lab,
+            attempt.submission_id,
+            self.now(),
+            seed=report["seed"] if report else None,
+        )

@@ -10,11 +10,10 @@ from flask.typing import ResponseReturnValue
 
 from curriculum.loader import Lab
 from portal.services import services
-from portal.submissions.services import pack
 from portal.users.session import current_user, require_user
 from records.errors import NotFound
 from sandbox.errors import BadSubmission
-from sandbox.submissions import TEMPLATE_NAMES, Limits, read_zip
+from sandbox.submissions import TEMPLATE_NAMES, Limits, pack, read_zip
 from sandbox.templates import parse_template
 
 bp = Blueprint("workspace", __name__, url_prefix="/labs/<slug>/workspace", template_folder="templates")

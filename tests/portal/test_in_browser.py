@@ -21,12 +21,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from curriculum.loader import Catalogue
 from graders.skeleton import skeleton
-from portal.submissions.services import pack
 from records.database import Database
 from records.people import People
 from records.queue import Queue
 from records.sharing import Sharing
 from records.store import Store
+from sandbox.submissions import pack
 from worker.grading import grader
 from worker.loop import Worker
 
