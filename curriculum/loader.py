@@ -51,6 +51,11 @@ class Lab:
         """The file that declares the checks."""
         return self.folder / "checks.py"
 
+    @property
+    def notebooks(self) -> tuple[str, ...]:
+        """The names of its notebooks, which lie at the top of a submission."""
+        return tuple(path.name for path in sorted((self.folder / "notebooks").glob("*.ipynb")))
+
     @cached_property
     def mutants(self) -> tuple[Variant, ...]:
         """The named wrong solutions, by name."""

@@ -24,6 +24,7 @@ TITLES = {
 }
 # G2 where there is no template.
 COMPLETE = "Everything that has to be handed in is there."
+WITHOUT_STACK = {"G1": TITLES["G1"], "G2": COMPLETE, "G5": TITLES["G5"]}
 _DIMENSIONS = {"G5": Dimension.SEC, "G6": Dimension.SEC}
 
 # Literals that are secrets by their form alone; names such as "password" prove nothing in code.
