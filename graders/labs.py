@@ -16,6 +16,9 @@ from graders.errors import LabBroken
 from graders.misconceptions import Misconception
 from graders.notebooks.cells import FOLDER, with_cells
 
+# How mutants are named that try to get a grade without an answer.
+TAMPERING = "tampered-"
+
 _lock = threading.Lock()
 _loaded: dict[tuple[Path, str], LabChecks] = {}
 
@@ -44,9 +47,16 @@ def load_checks(path: Path) -> LabChecks:
 
 
 def misconceptions(lab: Lab) -> tuple[Misconception, ...]:
-    """The lab's mutants as misconceptions; none when they can't be read, which linting reports."""
+    """The lab's mutants as misconceptions; none when they can't be read, which linting reports.
+
+    Those that tamper with the grading are no misconceptions: what is not written yet fails the same checks.
+    """
     try:
-        return tuple(Misconception(item.name, item.what, frozenset(item.must_fail)) for item in lab.mutants)
+        return tuple(
+            Misconception(item.name, item.what, frozenset(item.must_fail))
+            for item in lab.mutants
+            if not item.name.startswith(TAMPERING)
+        )
     except ManifestInvalid:
         return ()
 

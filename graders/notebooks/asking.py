@@ -32,10 +32,10 @@ class _Asked:
     times: int = 0
     last: str = ""
 
-    def note(self, question: str, answer: str) -> None:
+    def note(self, question: str, answer: str, *, shown: bool = True) -> None:
         self.times += 1
         self.last = f"`{question}` gave {answer}"
-        if self.times <= _ASKED_SHOWN:
+        if shown and self.times <= _ASKED_SHOWN:
             self.sandbox.did("notebook", question)
             self.sandbox.saw(question.partition("(")[0], answer)
 
@@ -138,7 +138,8 @@ def _names(code: CodeType) -> Iterator[str]:
 
 def _variable(session: NotebookSession, name: str, asked: _Asked) -> Any:
     value = session.value(name)
-    asked.note(name, _short(value))
+    # A variable is what a question is about, more often than an answer.
+    asked.note(name, _short(value), shown=False)
     return value
 
 

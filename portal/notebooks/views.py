@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, g, redirect, render_template, request, url_for
+from flask import Blueprint, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from curriculum.loader import Lab
 from portal.notebooks.door import NotSaved
 from portal.services import services
+from portal.submissions.views import submit as hand_in
 from portal.users.session import current_user, require_user
 from records.errors import NotFound
 
@@ -40,8 +41,7 @@ def submit(slug: str) -> ResponseReturnValue:
         services().notebooks.save(current_user().id, lab.slug)
     except NotSaved as error:
         return _page(lab, f"This was not graded. {error}"), 409
-    # With its form: the same as submitting from the editor.
-    return redirect(url_for("submissions.submit", slug=lab.slug), 307)
+    return hand_in(lab.slug)
 
 
 def _page(lab: Lab, problem: str = "") -> str:
