@@ -39,6 +39,10 @@ class Settings(BaseSettings):
         default="",
         description="Where browsers find JupyterLab, on a host name of its own; empty: not offered.",
     )
+    notebooks_direct_url: str = Field(
+        default="",
+        description="Where the portal itself reaches what serves JupyterLab; on this machine when empty.",
+    )
     notebooks_port: int = Field(
         default=0, ge=0, le=65535, description="The port JupyterLab is served on; 0: the portal's, plus one."
     )
@@ -55,6 +59,8 @@ class Settings(BaseSettings):
     @property
     def notebooks_address(self) -> str:
         """Where the portal itself reaches the process that serves JupyterLab."""
+        if self.notebooks_direct_url:
+            return self.notebooks_direct_url.rstrip("/")
         host = self.host if self.host not in ("0.0.0.0", "::") else "127.0.0.1"
         return f"http://{f'[{host}]' if ':' in host else host}:{self.notebooks_port or self.port + 1}"
 
