@@ -1,4 +1,4 @@
-"""`docker-compose.yml` and `Dockerfile`, as far as they can be known without Docker; a portal on PostgreSQL."""
+"""`docker-compose.yml` and `Dockerfile`, as far as can be known without Docker; a portal on PostgreSQL."""
 
 from __future__ import annotations
 

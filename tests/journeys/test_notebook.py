@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
+AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 CHROMIUM = "/usr/bin/chromium"
 INSTALLED = Path(os.environ.get("COLDSTART_HOME", ROOT / "var"))
 LAB = "serverless-or-containers"
@@ -90,19 +91,16 @@ def test_a_notebook_is_opened_saved_and_graded(site: Site) -> None:
             notebook = opened.value
             notebook.set_default_timeout(90_000)
             try:
-                work_in_jupyterlab(notebook)
+                work_in_jupyterlab(site, notebook)
                 assert_kept_apart(site, context, notebook)
             finally:
-                if os.environ.get("SHOTS"):
-                    notebook.screenshot(path=f"{os.environ['SHOTS']}/jupyterlab.png")
-            if os.environ.get("SHOTS"):
-                page.screenshot(path=f"{os.environ['SHOTS']}/notebook.png", full_page=True)
+                shoot(notebook, "jupyterlab")
+            assert_for_everybody(page)
             page.get_by_role("button", name="Submit for grading").click()
             page.wait_for_url(re.compile(r"/attempts/\d+"))
             page.get_by_text("of 100").first.wait_for(timeout=120_000)
             earned = page.request.get(f"{page.url}/report.json").json()
-            if os.environ.get("SHOTS"):
-                page.screenshot(path=f"{os.environ['SHOTS']}/report.png", full_page=True)
+            shoot(page, "report")
             worth = {item["id"]: item["points"] for item in earned["checks"]}
             assert (worth["p1"], worth["n1"]) == (8, 0), worth
             files = page.request.get(f"{site.address}/labs/{LAB}/workspace/download").body()
@@ -115,6 +113,26 @@ def test_a_notebook_is_opened_saved_and_graded(site: Site) -> None:
         saved = json.loads(archive.read("worksheet.ipynb"))
         assert archive.read("from-a-kernel.txt") == b"written by code"
     assert "boto3" in "".join("".join(cell["source"]) for cell in saved["cells"])
+
+
+def shoot(page: Any, name: str) -> None:
+    """For those who look at pages: SHOTS=folder."""
+    if os.environ.get("SHOTS"):
+        page.screenshot(path=f"{os.environ['SHOTS']}/{name}.png", full_page=True)
+
+
+def assert_for_everybody(page: Any) -> None:
+    """axe-core finds nothing on the notebook's page, on a phone and in the dark too, and it fits."""
+    if AXE.is_file():
+        page.evaluate(AXE.read_text("utf-8"))
+    for scheme, width in (("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.set_viewport_size({"width": width, "height": 900})
+        shoot(page, f"notebook-{scheme}-{width}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        if AXE.is_file():
+            found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+            assert [item["id"] for item in found["violations"]] == [], (scheme, width)
 
 
 ANSWER = """def measured_duration_ms(lines):
@@ -151,20 +169,30 @@ RUNNING = """async code => {
     return await said;
 }"""
 
+# Reaches the account, and nothing else: neither the portal nor a file of this machine.
 CODE = """
-import boto3
+import boto3, os, socket
 open("from-a-kernel.txt", "w").write("written by code")
+assert not os.path.exists(LABS), "the labs can be read"
+for port in PORTS:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=2)
+        raise AssertionError(f"port {port} answers")
+    except OSError:
+        pass
 print(boto3.client("sts").get_caller_identity()["Account"])
 """
 
 
-def work_in_jupyterlab(notebook: Any) -> None:
+def work_in_jupyterlab(site: Site, notebook: Any) -> None:
     """Answer one question, reach the account, and save, by what JupyterLab's own buttons call."""
     notebook.wait_for_selector(".jp-Notebook")
     notebook.get_by_role("paragraph").filter(has_text="Work through the questions").wait_for()
 
     assert notebook.evaluate(SAVING, ANSWER) == 200
-    said = notebook.evaluate(RUNNING, CODE)
+    port = int(site.address.rpartition(":")[2])
+    known = f"LABS, PORTS = {str(ROOT / 'labs')!r}, {[port, port + 1]}"
+    said = notebook.evaluate(RUNNING, known + CODE)
     assert re.fullmatch(r"\d{12}\s*", said), said
 
 
