@@ -159,7 +159,7 @@ class NotebookSession:
         line = b""
         try:
             line = self._answers.readline(_ANSWER_BYTES)
-            said = json.loads(line) if line.endswith(b"\n") else None
+            said = json.loads(line, parse_constant=_no_number) if line.endswith(b"\n") else None
         except TimeoutError:
             self.close()
             raise NotebookFailed(f"It gave no answer within {self.limits.call_s:g} s.") from None
@@ -172,7 +172,8 @@ class NotebookSession:
         if not line:
             raise self._gone()
         self.close()
-        raise NotebookFailed(f"Its answer is no JSON of at most {_ANSWER_BYTES // 1_000_000} MB.")
+        limit = _ANSWER_BYTES // 1_000_000
+        raise NotebookFailed(f"Its answer is no JSON of at most {limit} MB (NaN and Infinity are none).")
 
     def _gone(self) -> Exception:
         """Why nobody answers any more."""
@@ -261,6 +262,11 @@ class NotebookSession:
     def _serve(self, listener: socket.socket) -> Callable[[], None]:
         self._listener = listener
         return listener.close
+
+
+def _no_number(name: str) -> float:
+    """NaN is not less, more or equal: a comparison would be passed or failed by how it is written."""
+    raise ValueError(f"{name} is no number")
 
 
 def notebook_variables(account: Account | None, path: str) -> dict[str, str]:

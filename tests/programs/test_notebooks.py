@@ -54,6 +54,9 @@ class Mine:
 money, mine, loop = Decimal("1.5"), Mine(), []
 loop.append(loop)
 
+def nothing():
+    return {"cost": float("nan")}
+
 def sleep():
     import time
     time.sleep(60)
@@ -100,6 +103,14 @@ def test_values_come_out_and_nothing_else(environment: Path) -> None:
             session.call("sleep", [], {})
         with pytest.raises(NotebookFailed, match="gone"):
             session.call("double", [4], {})
+
+
+def test_what_is_no_number_is_no_answer(environment: Path) -> None:
+    with (
+        NotebookSession(environment, notebook(ANSWERS), {}) as session,
+        pytest.raises(NotebookFailed, match="NaN and Infinity"),
+    ):
+        session.call("nothing", [], {})
 
 
 def test_a_notebook_finds_neither_tests_nor_keys_nor_a_way_out(environment: Path, backend: Backend) -> None:
