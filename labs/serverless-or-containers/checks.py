@@ -207,10 +207,8 @@ def task_month(case: Scenario) -> float:
 def load_balancer(case: Scenario, by_hour: Sequence[float]) -> float:
     """The load balancer for the month: its hours and its capacity units."""
     sheet = case["prices"]
-    units = sum(
-        max(count / SECONDS / CONNECTIONS_PER_LCU, count * response_gb(case) / GB_PER_LCU_HOUR)
-        for count in by_hour
-    )
+    # Both sides grow with the requests, so the larger one is the same in every hour.
+    units = sum(by_hour) * max(1 / SECONDS / CONNECTIONS_PER_LCU, response_gb(case) / GB_PER_LCU_HOUR)
     return float(case["days"] * (HOURS * sheet["load_balancer_hour"] + units * sheet["lcu_hour"]))
 
 
@@ -267,18 +265,19 @@ def at_rate(case: Scenario, requests_per_s: float) -> Scenario:
 
 def break_even(case: Scenario) -> float:
     """The lowest steady rate from which functions cost as much as containers; 0: none below 200 tasks."""
-    task = case["container"]
-    a_task = task["requests_per_s_per_task"] / task["burst"]
-    one = at_rate(case, 1.0)
-    slope = monthly_cost(one)["functions"]
-    moving = load_balancer(one, hourly(one)) - load_balancer(one, [0.0] * HOURS)
-    moving += sum(shared_parts(one, case["days"] * sum(hourly(one))).values())
-    for tasks in range(task["minimum_tasks"], 200):
-        fixed = tasks * task_month(case) + load_balancer(case, [0.0] * HOURS)
-        begins = 0.0 if tasks == task["minimum_tasks"] else (tasks - 1) * a_task
-        rate = fixed / (slope - moving) if slope > moving else math.inf
-        if begins < rate <= tasks * a_task:
-            return rate
+    a_task = case["container"]["requests_per_s_per_task"] / case["container"]["burst"]
+    for tasks in range(case["container"]["minimum_tasks"], 200):
+        high = tasks * a_task
+        low = (tasks - 1) * a_task * (1 + 1e-9) if tasks > case["container"]["minimum_tasks"] else 1e-6
+        if not (_functions_win(at_rate(case, low)) and not _functions_win(at_rate(case, high))):
+            continue
+        for _ in range(50):
+            middle = (low + high) / 2
+            if _functions_win(at_rate(case, middle)):
+                low = middle
+            else:
+                high = middle
+        return high
     return 0.0
 
 
@@ -306,21 +305,24 @@ _STEPS = 53  # to a factor of 8 either way
 
 def flips(case: Scenario) -> dict[str, float]:
     """By input, the factor nearest to 1 at which the cheaper of functions and containers changes."""
-    found = {}
-    for name, (changed, _value) in _INPUTS.items():
-        factors = [
-            factor
-            for factor in (_first_flip(case, changed, _STEP), _first_flip(case, changed, 1 / _STEP))
-            if factor
-        ]
-        if factors:
-            found[name] = min(factors, key=lambda factor: abs(math.log(factor)))
-    return found
+    found = {name: _nearest_flip(case, name) for name in _INPUTS}
+    return {name: factor for name, factor in found.items() if factor}
+
+
+def _nearest_flip(case: Scenario, name: str) -> float:
+    changed = _INPUTS[name][0]
+    factors = [_first_flip(case, changed, step) for step in (_STEP, 1 / _STEP)]
+    return min(filter(None, factors), key=lambda factor: abs(math.log(factor)), default=0.0)
 
 
 def _functions_win(case: Scenario) -> bool:
-    cost = monthly_cost(case)
-    return cost["functions"] < cost["containers"]
+    # Without what both pay: it is asked some thousand times.
+    month, peak = (
+        sum(case["requests_per_hour"]) * case["growth"],
+        max(case["requests_per_hour"]) * case["growth"],
+    )
+    on_tasks = tasks_for(case, peak) * task_month(case) + load_balancer(case, [month])
+    return sum(function_parts(case, month * case["days"]).values()) < on_tasks
 
 
 def _first_flip(case: Scenario, changed: Callable[[Scenario, float], Scenario], step: float) -> float:
@@ -390,6 +392,16 @@ def near(got: Any, expected: float, share: float) -> bool:
 
 GIVEN = _given()
 
+# Where the price of a request counts, and where the least tasks do.
+SHORT: dict[str, Any] = {
+    "memory": {"value": 512, "unit": "MB"},
+    "duration": {"unit": "ms", "distribution": [[40, 0.7], [80, 0.2], [200, 0.1]]},
+}
+LONG: dict[str, Any] = {
+    "memory": {"value": 1769, "unit": "MB"},
+    "duration": {"unit": "ms", "distribution": [[260, 0.7], [520, 0.2], [1300, 0.1]]},
+}
+
 
 # --- the seed
 
@@ -399,7 +411,7 @@ def draw(random: randomness.Random) -> dict[str, Any]:
     """Scenarios that nobody has seen, for each question."""
     return {
         "unseen": list(_unseen(random)),
-        "break_even": [_with_break_even(random) for _ in range(3)],
+        "break_even": [_with_break_even(random, **kind) for kind in (SHORT, LONG, {})],
         "flips": [_with_flip(random, "growth"), _with_flip(random, "duration")],
         "cases": list(_cases(random)),
         "sample": report_lines(random),
@@ -419,10 +431,10 @@ def _unseen(random: randomness.Random) -> Iterator[Scenario]:
     yield scenario(random, response={"value": random.choice([0.5, 1.25]), "unit": "MB"}, **spiky)
 
 
-def _with_break_even(random: randomness.Random) -> Scenario:
+def _with_break_even(random: randomness.Random, **kind: Any) -> Scenario:
     """A workload whose break-even is not beside a step of the tasks, where rounding would decide."""
     while True:
-        case = scenario(random)
+        case = scenario(random, free_tier=True, **kind)
         rate = break_even(case)
         a_task = case["container"]["requests_per_s_per_task"] / case["container"]["burst"]
         if rate and 0.1 < (rate / a_task) % 1 < 0.9:
@@ -430,16 +442,28 @@ def _with_break_even(random: randomness.Random) -> Scenario:
 
 
 def _with_flip(random: randomness.Random, name: str) -> Scenario:
-    """A workload where this input flips the choice long before the others, at a place that is no step."""
-    rates = [3, 6, 10, 15] if name == "growth" else [60, 90, 140, 200]
+    """A workload where this input flips the choice long before the others, at a place that is no step.
+
+    Growth flips it while a single task could carry it, so that the least tasks and each request matter.
+    """
+    grows = name == "growth"
+    changed, kind = _INPUTS[name][0], SHORT if grows else {}
     while True:
-        case = scenario(random, requests_per_s=random.choice(rates))
-        found = flips(case)
-        distances = {each: abs(math.log(factor)) for each, factor in found.items()}
-        others = [distance for each, distance in distances.items() if each != name]
-        if not 0.15 < distances.get(name, 0) < 1.4 or min([*others, 3.0]) < 1.5 * distances[name]:
+        case = scenario(
+            random,
+            free_tier=True,
+            requests_per_s=random.choice([3, 6] if grows else [60, 90, 140, 200]),
+            **kind,
+        )
+        factor, here = _nearest_flip(case, name), _functions_win(case)
+        if not factor or not 0.15 < abs(math.log(factor)) < 1.4:
             continue
-        changed, factor, here = _INPUTS[name][0], found[name], _functions_win(case)
+        alone = {**case, "container": {**case["container"], "minimum_tasks": 1}}
+        if grows and tasks_for(alone, max(hourly(changed(case, factor * 1.2)))) > 1:
+            continue
+        others = [abs(math.log(other)) for each, other in flips(case).items() if each != name]
+        if min([*others, 3.0]) < 1.5 * abs(math.log(factor)):
+            continue
         if all(_functions_win(changed(case, factor ** (1 + each))) != here for each in (0.05, 0.2, 0.4)):
             return case
 
@@ -468,9 +492,10 @@ def _cases(random: randomness.Random) -> Iterator[Scenario]:
 def report_lines(random: randomness.Random) -> list[str]:
     """A function's log, as Lambda writes it, with a mean that no rule of thumb knows."""
     lines, typical = [], random.uniform(180, 900)
-    for _ in range(60):
+    for number in range(60):
         request = f"{random.getrandbits(32):08x}-0000-4000-8000-{random.getrandbits(48):012x}"
-        duration = typical * random.choice([0.6, 0.8, 1, 1.1, 3.5])
+        # The first one starts cold and is like no other.
+        duration = typical * (random.choice([0.6, 0.8, 1, 1.1, 3.5]) if number else 3.5)
         billed = math.ceil(duration)
         cold = f"\tInit Duration: {random.uniform(300, 700):.2f} ms" if random.random() < 0.1 else ""
         lines += [

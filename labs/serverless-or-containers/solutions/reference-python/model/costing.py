@@ -117,16 +117,18 @@ def steady(scenario, requests_per_s):
 
 
 def break_even(scenario):
-    """Walk up the steps of the tasks; within a step both sides are straight lines."""
+    """Walk up the steps of the tasks; within a step the gap only closes, so halve it."""
     load = Workload(scenario)
     width = requests_per_task(load) / SECONDS_AN_HOUR
     tasks = load.container["minimum_tasks"]
     low = 1e-6
     while tasks < 200:
         high = tasks * width
-        at_low, at_high = (gap(scenario, rate) for rate in (low, high))
-        if at_low <= 0 <= at_high:
-            return low + (high - low) * -at_low / (at_high - at_low)
+        if gap(scenario, low) <= 0 <= gap(scenario, high):
+            while high - low > 1e-6:
+                middle = (low + high) / 2
+                low, high = (middle, high) if gap(scenario, middle) <= 0 else (low, middle)
+            return high
         tasks, low = tasks + 1, high * (1 + 1e-9)
     return 0
 
