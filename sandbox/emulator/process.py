@@ -167,6 +167,8 @@ class EmulatedAccount:
             self.core, web, apis.domains, self._telemetry.alarms.state, self._telemetry.health
         )
         web.known = lambda name: self.names.find(name, "")
+        self.functions.names.look_up = self.names.look_up
+        self.functions.names.vouched = apis.domains.configured
         pools = UserPools(self.core, self.functions)
         links = Links(self.faults)
         secrets, replicas = Secrets(self.core, self.functions), SecretReplicas(self.core, links)

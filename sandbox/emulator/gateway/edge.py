@@ -34,6 +34,7 @@ from sandbox.emulator.gateway import (
     moto_app,
     operations,
     signatures,
+    span_endpoint,
     trail,
     unsigned,
     witness,
@@ -41,7 +42,7 @@ from sandbox.emulator.gateway import (
 from sandbox.emulator.gateway import moto_patches as moto_patches  # registers them
 from sandbox.emulator.gateway.keys import Issued, KeyRing
 from sandbox.emulator.gateway.operations import Operation
-from sandbox.emulator.gateway.requests import HttpAnswer, HttpRequest, read_environ
+from sandbox.emulator.gateway.requests import ENVIRONMENT, HttpAnswer, HttpRequest, read_environ
 from sandbox.emulator.iam.enforcement import Denied, Guard, Record, documents
 from sandbox.emulator.timeline import Timeline
 
@@ -104,6 +105,7 @@ class Gateway:
         def serve(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
             host = str(environ.get("HTTP_HOST", "")).rsplit(":", 1)[0].lower()
             path = str(environ.get("PATH_INFO", "/"))
+            environ[ENVIRONMENT] = environment_id
             for plane in self.data_planes:
                 if plane.find(host, path):
                     return plane.wsgi(environ, start_response)
@@ -177,6 +179,8 @@ class Gateway:
                 message=error.message,
             )
             return answers.write_error(error, request_id, service=service, protocol=_protocol_of(request))
+        if span_endpoint.is_export(request, service):
+            return span_endpoint.answer(request, issued.principal, region, self.guard, self._timeline)
         return self._perform(request, service, region, issued.principal, request_id)
 
     def _upload(self, request: HttpRequest, request_id: str) -> HttpAnswer:

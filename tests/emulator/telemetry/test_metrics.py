@@ -88,6 +88,8 @@ def test_dimensions_make_metrics_of_their_own(watch: Any) -> None:
         ("CEIL(e / 3)", [1, 2]),
         ("e / PERIOD(e) * 60", [2, 4]),
         ("AVG(r) - r", [6, -6]),
+        ("SORT(METRICS(), MAX, DESC, 1)", [4, 16]),
+        ("SORT([e, r], AVG, ASC, 1)", [2, 4]),
     ],
 )
 def test_metric_math(watch: Any, expression: str, values: list[float]) -> None:

@@ -45,6 +45,14 @@ class Domains:
             ("apigatewayv2", "DeleteDomainName"): self._delete,
         }
 
+    def configured(self, host: str) -> bool:
+        """Whether ``host`` is a custom domain name of the account, in any region."""
+        with self._core.dispatch_lock:
+            rest, http = (
+                held[self._core.account_id] for held in (apigateway_backends, apigatewayv2_backends)
+            )
+            return any(host in each.domain_names for held in (rest, http) for each in held.values())
+
     def serves(self, endpoint: str, host: str) -> bool:
         """Whether this regional name answers for the custom domain name ``host``."""
         with self._core.dispatch_lock:
