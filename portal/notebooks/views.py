@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 
 from curriculum.loader import Lab
 from portal.notebooks.door import NotSaved
@@ -40,7 +41,7 @@ def submit(slug: str) -> ResponseReturnValue:
     try:
         services().notebooks.save(current_user().id, lab.slug)
     except NotSaved as error:
-        return _page(lab, f"This was not graded. {error}"), 409
+        return _page(lab, f"{gettext('This was not graded.')} {error}"), 409
     return hand_in(lab.slug)
 
 
@@ -61,12 +62,16 @@ def _why_not() -> str:
     """Why JupyterLab can't be opened here; empty when it can."""
     door = services().notebooks
     if not door.url:
-        return "JupyterLab is not offered here. Download the files, work on them, and upload them."
-    if not door.is_apart_from(request.host):
-        return (
-            f"JupyterLab has the same host name as this page ({request.host}), so your session would be"
-            " within its reach. Open the portal under another name, or tell the operator."
+        return str(
+            gettext("JupyterLab is not offered here. Download the files, work on them, and upload them.")
         )
+    if not door.is_apart_from(request.host):
+        told = gettext(
+            "JupyterLab has the same host name as this page (%(host)s), so your session would be within its"
+            " reach. Open the portal under another name, or tell the operator.",
+            host=request.host,
+        )
+        return str(told)
     return ""
 
 
