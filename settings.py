@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     provider: str = Field(default="emulated", description="Where submissions are deployed: emulated or aws.")
     isolation: str = Field(
         default="3",
-        description="The least isolation level for functions: 4, 3, 2, or `unsafe` for code you trust.",
+        description="How functions are kept in: at least at level 4, 3 or 2, `unsafe`, or `docker:IMAGE`.",
     )
     notebooks_url: str = Field(
         default="",

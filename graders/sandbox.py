@@ -359,13 +359,14 @@ class Sandbox:
         return Waiting(self.account).eventually(predicate, budget_s)
 
     def functions_now(self) -> dt.datetime:
-        """The time that functions see, aware, in UTC: the wall clock's, wherever the account's was moved."""
-        return dt.datetime.now(dt.UTC)
+        """The time that functions see, aware, in UTC: the account's where a machine can give it to them."""
+        return self.account.functions_now()
 
     def while_functions_wait(self, predicate: Callable[[], T], budget_s: float) -> T:
-        """Like :meth:`eventually`, in seconds of the functions' own clock: really waits, so keep it short.
+        """Like :meth:`eventually`, in seconds that really pass, so keep it short.
 
-        For what a function's code lets grow old, such as a secret that it keeps for a while.
+        For what a function's code lets grow old, such as a secret that it keeps for a while: by which of a
+        language's clocks it does that is its own business, and only the date moves with the account.
         """
         return Waiting(self.account).while_functions_wait(predicate, budget_s)
 

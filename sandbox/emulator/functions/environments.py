@@ -126,6 +126,15 @@ class ExecutionEnvironment:
             return
         self._take_datagram(data)
 
+    @property
+    def clock_ahead_s(self) -> float:
+        """How far its function sees the time ahead of the wall's."""
+        return self.environment.clock_ahead_s
+
+    def follow_clock(self, ahead_s: float) -> bool:
+        """While it rests: have its function see the account's time; whether it does."""
+        return ahead_s == self.clock_ahead_s or self.environment.set_clock(ahead_s)
+
     def _export(self, request: Request, connection: Connection) -> None:
         said = self._take_export(
             Export(request.method, request.path, request.headers, request.body, request.oversized)

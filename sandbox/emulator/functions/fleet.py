@@ -25,7 +25,7 @@ from sandbox.emulator.functions.store import FunctionVersion, Target
 from sandbox.emulator.telemetry.otlp.receiver import Export, Reply
 from sandbox.errors import EnvironmentFault
 from sandbox.isolation.names import Found
-from sandbox.isolation.spec import EnvironmentSpec, IsolationLevel, Spawner
+from sandbox.isolation.spec import EnvironmentSpec, Spawner
 
 log = structlog.get_logger()
 
@@ -95,9 +95,10 @@ class Fleet:
         self._telemetry = telemetry
         self._names = names
         self._spawner = spawner
+        core.clock.functions_follow = spawner.has_clocks
         self._gateway = gateway
         self._serve = serve
-        self._serve_tls = serve_tls if spawner.level >= IsolationLevel.NAMESPACES else None
+        self._serve_tls = serve_tls if spawner.has_names else None
         self._runtimes = runtimes
         self.code = CodeCache(core.home / "functions")
         self._sessions = RoleSessions(core.dispatch_lock, core.clock)
@@ -155,8 +156,16 @@ class Fleet:
     def take_idle(self, version: FunctionVersion) -> ExecutionEnvironment | None:
         """A warm environment of exactly this version and configuration, most recently used first.
 
-        One that was kept ready comes before those that were started on demand.
+        One that was kept ready comes before those that were started on demand. Its function sees the
+        account's time, as one that is started does.
         """
+        while (found := self._take_idle(version)) is not None:
+            if not self._spawner.has_clocks or found.follow_clock(self._core.clock.offset_s):
+                break
+            self.retire(found)
+        return found
+
+    def _take_idle(self, version: FunctionVersion) -> ExecutionEnvironment | None:
         now = self._core.clock.time()
         found: ExecutionEnvironment | None = None
         stale: list[ExecutionEnvironment] = []
@@ -241,7 +250,7 @@ class Fleet:
             command=launch.command,
             runtime_dir=launch.runtime_dir,
             language_dir=launch.language_dir,
-            time_offset_s=self._core.clock.offset_s,
+            clock_ahead_s=self._core.clock.offset_s if self._spawner.has_clocks else 0.0,
             copies=launch.copies,
         )
         started = ExecutionEnvironment(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,8 @@ from sandbox.emulator.calls import (
     trace_id_in,
 )
 from sandbox.emulator.clock import VirtualClock
+from sandbox.emulator.dynamodb import capacity
+from sandbox.emulator.dynamodb import staleness as staleness  # registers what weighs writes, too
 from sandbox.emulator.faults import Faults
 from sandbox.emulator.faults.gate import Gate
 from sandbox.emulator.gateway import (
@@ -311,8 +314,14 @@ class Gateway:
             )
 
     def _moto(self, request: HttpRequest, service: str, region: str, principal: Principal) -> HttpAnswer:
-        with self._lock, self.gate.reading(current_call.get()):
-            return moto_app.perform(request, service, principal, region)
+        call = current_call.get()
+        with self._lock, self.gate.reading(call), capacity.taking() as taken:
+            answer = moto_app.perform(request, service, principal, region)
+        if call is None or answer.status >= 300 or not capacity.wanted(call):
+            return answer
+        body = json.loads(answer.body) | {"ConsumedCapacity": capacity.told(call, taken)}
+        headers = tuple(each for each in answer.headers if each[0].lower() != "x-amz-crc32")
+        return replace(answer, headers=headers, body=json.dumps(body).encode())
 
     def _gap(
         self, service: str, operation: Operation | None, principal: Principal, region: str, error: AwsError

@@ -105,6 +105,16 @@ def _is_time(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e11
 
 
+def verdict(status: int) -> dict[str, bool]:
+    """How X-Ray counts an answer.
+
+    Source: https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-errors
+    """
+    if status == 429:
+        return {"error": True, "throttle": True}
+    return {"fault": True} if status >= 500 else {"error": True} if status >= 400 else {}
+
+
 def time_of(document: Document, name: str) -> float | None:
     """``start_time`` or ``end_time``; None where it is not told, or is no time."""
     value = document.get(name)

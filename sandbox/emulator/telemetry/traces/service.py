@@ -62,17 +62,17 @@ class Traces:
         """A segment that a service of the account tells of itself."""
         self.store.put(account_id, region, document, len(json.dumps(document)))
 
-    def may_write(self, principal: Principal, region: str, subject: str) -> bool:
-        """Whether a function's role lets traces be written; a refusal is told on the timeline."""
-        refusal = self._core.guard.refusal(principal, _PUT, "*", region=region)
-        if refusal:
+    def may_write(self, principal: Principal, region: str, subject: str, *, quietly: bool = False) -> bool:
+        """Whether a role lets traces be written; a refusal is told on the timeline, unless ``quietly``."""
+        refusal = self._core.guard.refusal(principal, _PUT, "*", region=region, quietly=quietly)
+        if refusal and not quietly:
             self._note(principal.account_id, region, subject, "AccessDenied", refusal)
         return not refusal
 
     def take_datagram(self, data: bytes, principal: Principal, region: str, subject: str) -> None:
         """What a function sent to the daemon: a line that names the format, then one document.
 
-        Its times are the function's, whose clock is the wall's.
+        Its times are the function's.
 
         Source: https://docs.aws.amazon.com/xray/latest/devguide/xray-api-sendingdata.html#xray-api-daemon
         """
@@ -92,7 +92,7 @@ class Traces:
             self._note(principal.account_id, region, subject, "dropped", str(bad))
         else:
             if self._lets_in(principal, region, subject):
-                shift(document, self._core.clock.offset_s)
+                shift(document, self._core.clock.functions_behind_s)
                 self.store.put(principal.account_id, region, document, len(body))
 
     def take_spans(self, spans: list[Span], principal: Principal, region: str, subject: str) -> None:
@@ -111,7 +111,7 @@ class Traces:
             if size_bytes > DOCUMENT_LIMIT_BYTES:
                 self._note(principal.account_id, region, subject, "dropped", str(BadDocument("InvalidSize")))
                 continue
-            shift(document, self._core.clock.offset_s)
+            shift(document, self._core.clock.functions_behind_s)
             self.store.put(principal.account_id, region, document, size_bytes)
 
     def drop(self, principal: Principal, region: str, subject: str, why: str) -> None:
@@ -151,7 +151,7 @@ class Traces:
                 unprocessed.append(told | ({"Id": bad.segment_id} if bad.segment_id else {}))
                 continue
             if call.environment_id:
-                shift(document, self._core.clock.offset_s)
+                shift(document, self._core.clock.functions_behind_s)
             self.store.put(call.account_id, call.region, document, len(text))
         return {"UnprocessedTraceSegments": unprocessed}
 
