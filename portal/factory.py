@@ -16,6 +16,7 @@ from portal import errors, filters, languages
 from portal.api.views import bp as api
 from portal.catalogue.views import bp as catalogue
 from portal.hints.views import bp as hints
+from portal.notebooks.views import bp as notebooks
 from portal.services import Services
 from portal.submissions.reviewing import bp as reviewing
 from portal.submissions.reviewing import shared
@@ -57,7 +58,18 @@ def create(services: Services, *, secret_key: str, upload_limit_bytes: int, secu
     guard.exempt(api)
     # A language is nothing to protect, and a visitor gets no session for choosing one.
     guard.exempt(languages.bp)
-    for blueprint in (users, catalogue, workspace, submissions, reviewing, shared, hints, streams, api):
+    for blueprint in (
+        users,
+        catalogue,
+        workspace,
+        notebooks,
+        submissions,
+        reviewing,
+        shared,
+        hints,
+        streams,
+        api,
+    ):
         app.register_blueprint(blueprint)
     languages.register(app)
     errors.register(app)
@@ -104,8 +116,8 @@ def _secure(response: Response) -> Response:
     response.headers.setdefault(
         "Content-Security-Policy",
         f"default-src 'self'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; "
-        "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
-        "frame-ancestors 'none'",
+        "img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+        f"form-action 'self'{g.get('form_action', '')}; frame-ancestors 'none'",
     )
     if response.mimetype == "text/html":
         response.headers.setdefault("Cache-Control", "no-store")

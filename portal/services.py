@@ -12,6 +12,7 @@ from itsdangerous import URLSafeTimedSerializer
 
 from curriculum.loader import Catalogue
 from portal.hints.services import HintService
+from portal.notebooks.door import Door
 from portal.submissions.services import SubmissionService
 from portal.users.services import Accounts
 from records.queue import Queue
@@ -31,6 +32,7 @@ class Services:
     hints: HintService
     queue: Queue
     streams: URLSafeTimedSerializer
+    notebooks: Door
     now: Callable[[], datetime]
 
 

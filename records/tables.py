@@ -222,6 +222,17 @@ workspace_saves = Table(
     Index(None, "user_id", "lab", "path"),
 )
 
+# Good once and briefly: who may enter the process that serves JupyterLab, and for which lab.
+notebook_tickets = Table(
+    "notebook_tickets",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    _user(),
+    Column("lab", String(80), nullable=False),
+    Column("use", String(10), nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)
+
 audit = Table(
     "audit",
     metadata,

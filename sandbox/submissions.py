@@ -63,6 +63,11 @@ class Submission:
         return f"sha256:{total.hexdigest()}"
 
     @property
+    def size(self) -> int:
+        """How many bytes all files have together."""
+        return sum(map(len, self.files.values()))
+
+    @property
     def template(self) -> str:
         """The template's path.
 

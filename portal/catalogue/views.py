@@ -8,7 +8,7 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from curriculum.loader import Lab
-from graders.shared import TITLES
+from graders.shared import TITLES, WITHOUT_STACK
 from portal.catalogue.services import judged, progress, shelves, tally
 from portal.languages import N_
 from portal.services import services
@@ -50,7 +50,7 @@ def lab_page(found: Lab, problem: Mapping[str, object] | None = None) -> str:
         lab=found,
         judged=groups,
         total=sum(item.points for item in groups) + found.manifest.gate_points,
-        conditions=TITLES,
+        conditions=TITLES if found.manifest.deploys else WITHOUT_STACK,
         contract=_tables(found),
         runtimes=_RUNTIMES,
         attempts=attempts,

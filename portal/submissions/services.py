@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from curriculum.loader import Lab
+from graders.shared import has_all
 from portal.languages import N_
 from records.errors import AlreadyOpen
 from records.store import Attempt, Store
@@ -24,6 +25,9 @@ def read_checked(lab: Lab, archive: bytes) -> Submission:
         BadSubmission: they can't be; says where and why.
     """
     submission = read_zip(archive, limits=Limits(unpacked_bytes=lab.manifest.limit_bytes))
+    if not lab.manifest.deploys:
+        has_all(submission.files, lab.manifest.required)
+        return submission
     path = submission.template
     parse_template(path, submission.files[path])
     return submission

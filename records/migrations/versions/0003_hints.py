@@ -5,7 +5,7 @@ from alembic import op
 
 from records.tables import Moment
 
-revision = "0007"
+revision = "0003"
 down_revision = "0002"
 
 
