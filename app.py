@@ -26,6 +26,7 @@ from records.people import People
 from records.queue import Queue
 from records.sharing import Sharing
 from records.store import Store
+from records.workspaces import Workspaces
 from settings import Settings
 
 _WSGI_THREADS = 16
@@ -52,6 +53,7 @@ class Portal:
             store=self.store,
             sharing=Sharing(self.database),
             hints=HintService(Hints(self.database)),
+            workspaces=Workspaces(self.database),
             queue=Queue(self.database, now, timedelta(seconds=settings.lease_s)),
             streams=self.streams,
             notebooks=Door(Tickets(self.database), settings.notebooks_url, settings.notebooks_address, now),

@@ -24,6 +24,7 @@ from portal.submissions.views import bp as submissions
 from portal.submissions.views import streams
 from portal.users.session import find_user
 from portal.users.views import bp as users
+from portal.workspace.history import bp as history
 from portal.workspace.views import bp as workspace
 
 _THEMES = ("light", "dark", "contrast")
@@ -62,6 +63,7 @@ def create(services: Services, *, secret_key: str, upload_limit_bytes: int, secu
         users,
         catalogue,
         workspace,
+        history,
         notebooks,
         submissions,
         reviewing,

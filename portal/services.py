@@ -18,6 +18,7 @@ from portal.users.services import Accounts
 from records.queue import Queue
 from records.sharing import Sharing
 from records.store import Store
+from records.workspaces import Workspaces
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Services:
     store: Store
     sharing: Sharing
     hints: HintService
+    workspaces: Workspaces
     queue: Queue
     streams: URLSafeTimedSerializer
     notebooks: Door

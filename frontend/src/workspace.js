@@ -21,6 +21,9 @@ export class Workspace {
     this.timer = 0;
     const files = JSON.parse(root.querySelector("[data-contents]").textContent);
     for (const [path, text] of Object.entries(files)) this.states.set(path, this.fresh(path, text));
+    // What each file held when this window last knew: a save names it, so that no other window's is lost.
+    this.digests = new Map(Object.entries(JSON.parse(root.querySelector("[data-digests]").textContent)));
+    this.conflict = root.querySelector("[data-conflict]");
     this.wire();
     const { path, line } = this.wanted();
     if (path) this.open(path, line);
@@ -140,7 +143,7 @@ export class Workspace {
         const text = this.states.get(path).doc.toString();
         this.unsaved.delete(path);
         this.say("saving", t("Saving"));
-        const saved = await this.send("PUT", this.address, { path, text });
+        const saved = await this.store(path, text);
         if (!saved) {
           this.unsaved.add(path);
           return false;
@@ -153,6 +156,31 @@ export class Workspace {
       return true;
     });
     return this.saving;
+  }
+
+  // Save a text; when another window has saved the file meanwhile, ask which one it shall have.
+  async store(path, text) {
+    const saved = await this.send("PUT", this.address, { path, text, base: this.digests.get(path) ?? "" });
+    if (!saved) return null;
+    this.digests.set(path, saved.digest);
+    if (saved.theirs === undefined) return saved;
+    if ((await this.choose(path, text, saved.theirs)) === "mine") return this.store(path, text);
+    const state = this.fresh(path, saved.theirs);
+    this.states.set(path, state);
+    if (path === this.current) this.view.setState(state);
+    return saved;
+  }
+
+  choose(path, mine, theirs) {
+    const { conflict } = this;
+    for (const place of conflict.querySelectorAll("[data-name]")) place.textContent = path;
+    conflict.querySelector("[data-mine]").textContent = mine;
+    conflict.querySelector("[data-theirs]").textContent = theirs;
+    conflict.returnValue = "mine";
+    conflict.showModal();
+    return new Promise((done) => {
+      conflict.addEventListener("close", () => done(conflict.returnValue), { once: true });
+    });
   }
 
   flushLater() {
@@ -180,7 +208,7 @@ export class Workspace {
       return null;
     }
     const told = await answer.json().catch(() => ({}));
-    if (answer.ok) return told;
+    if (answer.ok || told.theirs !== undefined) return told;
     this.say("failed", [t("Not saved:"), told.where && `${told.where}:`, told.error ?? t("the portal refused it."), told.what_to_do].filter(Boolean).join(" "));
     return null;
   }
@@ -237,7 +265,9 @@ export class Workspace {
   }
 
   async new(path) {
-    if (!(await this.send("PUT", this.address, { path, text: "" }))) return false;
+    const made = await this.send("PUT", this.address, { path, text: "" });
+    if (!made) return false;
+    this.digests.set(path, made.digest);
     this.states.set(path, this.fresh(path, ""));
     this.open(path);
     this.say("saved", t("%(path)s created", { path }));
@@ -247,7 +277,10 @@ export class Workspace {
   async rename(path) {
     if (path === this.current) return true;
     await this.flush();
-    if (!(await this.send("PUT", this.address, { path, from: this.current }))) return false;
+    const moved = await this.send("PUT", this.address, { path, from: this.current });
+    if (!moved) return false;
+    this.digests.delete(this.current);
+    this.digests.set(path, moved.digest);
     const text = this.states.get(this.current).doc.toString();
     this.states.delete(this.current);
     this.current = undefined;
@@ -261,6 +294,7 @@ export class Workspace {
     const gone = this.current;
     if (!(await this.send("DELETE", `${this.address}?path=${encodeURIComponent(gone)}`))) return false;
     this.states.delete(gone);
+    this.digests.delete(gone);
     this.unsaved.delete(gone);
     this.current = undefined;
     const next = [...this.states.keys()].sort()[0];

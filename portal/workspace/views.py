@@ -7,12 +7,14 @@ from collections.abc import Mapping
 
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 
 from curriculum.loader import Lab
 from portal.languages import N_
 from portal.services import services
 from portal.users.session import current_user, require_user
 from records.errors import NotFound
+from records.workspaces import Stored
 from sandbox.errors import BadSubmission
 from sandbox.submissions import TEMPLATE_NAMES, Limits, pack, read_zip
 from sandbox.templates import parse_template
@@ -53,6 +55,7 @@ def workspace_page(
         "workspace.html",
         lab=lab,
         files=shown,
+        digests=services().workspaces.digests(current_user().id, lab.slug),
         binary=binary,
         running=services().store.open_of(current_user().id, lab.slug),
         problem=problem,
@@ -108,11 +111,29 @@ def save(slug: str) -> ResponseReturnValue:
             where=path,
             what_to_do=N_("Use relative paths with / between folders; leave build folders and caches out."),
         )
-    store.save_files(user.id, lab.slug, {path: content}, services().now(), deleted=[old] if old else [])
-    told: dict[str, object] = {"saved": path}
+    if old is not None:
+        store.save_files(user.id, lab.slug, {}, services().now(), deleted=[str(old)])
+    base = body.get("base")
+    stored = services().workspaces.save(
+        user.id, lab.slug, path, content, services().now(), base if isinstance(base, str) else None
+    )
+    if stored.other is not None:
+        return _elsewhere(path, stored)
+    told: dict[str, object] = {"saved": path, "digest": stored.digest}
     if path in TEMPLATE_NAMES:
         told["problem"] = template_problem(path, content)
     return jsonify(told)
+
+
+def _elsewhere(path: str, stored: Stored) -> ResponseReturnValue:
+    """Another window saved this file since this one looked: both texts are kept, and the page asks which."""
+    told = {
+        "error": gettext("This file was saved in another window meanwhile."),
+        "where": path,
+        "digest": stored.digest,
+        "theirs": (stored.other or b"").decode("utf-8", "replace"),
+    }
+    return jsonify(told), 409
 
 
 @bp.delete("/files")
