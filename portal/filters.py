@@ -25,6 +25,7 @@ def register(app: Flask, now: Callable[[], datetime]) -> None:
     app.add_template_filter(seconds, "seconds")
     app.add_template_filter(precise, "precise")
     app.add_template_filter(moment, "moment")
+    app.add_template_filter(clock, "clock")
     app.add_template_filter(lambda at: ago(at, now()), "ago")
     app.add_template_filter(lambda at: until(at, now()), "until")
 
@@ -60,6 +61,11 @@ def precise(value: float) -> str:
 def moment(at: datetime) -> str:
     """A date and a time in UTC."""
     return f"{format_datetime(at, 'd MMMM y, HH:mm')} UTC"
+
+
+def clock(at: datetime) -> str:
+    """A time of day in UTC, to the second."""
+    return str(format_datetime(at, "HH:mm:ss"))
 
 
 def ago(at: datetime, now: datetime) -> str:

@@ -47,7 +47,7 @@ export class Workspace {
     this.root.querySelector("[data-new]").addEventListener("click", () => this.ask("new"));
     this.root.querySelector("[data-rename]").addEventListener("click", () => this.ask("rename"));
     this.root.querySelector("[data-delete]").addEventListener("click", () => this.ask("delete"));
-    for (const dialog of this.root.querySelectorAll("dialog")) {
+    for (const dialog of this.root.querySelectorAll("dialog[data-ask]")) {
       dialog.querySelector("[value=cancel]").addEventListener("click", () => dialog.close());
       dialog.querySelector("form").addEventListener("submit", (event) => {
         event.preventDefault();
