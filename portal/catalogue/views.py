@@ -9,15 +9,13 @@ from flask.typing import ResponseReturnValue
 
 from curriculum.loader import Lab
 from graders.shared import TITLES, WITHOUT_STACK
-from portal.catalogue.services import judged, progress, shelves, tally
+from portal.catalogue.services import RUNTIME_NAMES, judged, progress, shelves, tally
 from portal.languages import N_
 from portal.services import services
 from portal.users.session import current_user, require_user
 
 bp = Blueprint("catalogue", __name__, template_folder="templates")
 bp.before_request(require_user)
-
-_RUNTIMES = {"python": "Python", "nodejs": "Node.js", "java": "Java", "go": "Go"}
 
 
 @bp.get("/")
@@ -52,7 +50,7 @@ def lab_page(found: Lab, problem: Mapping[str, object] | None = None) -> str:
         total=sum(item.points for item in groups) + found.manifest.gate_points,
         conditions=TITLES if found.manifest.deploys else WITHOUT_STACK,
         contract=_tables(found),
-        runtimes=_RUNTIMES,
+        runtimes=RUNTIME_NAMES,
         attempts=attempts,
         progress=progress(found, attempts),
         refused=services().store.refused(user.id, found.slug),

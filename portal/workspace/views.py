@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from curriculum.loader import Lab
+from portal.catalogue.services import RUNTIME_NAMES
 from portal.languages import N_
 from portal.services import services
 from portal.users.session import current_user, require_user
@@ -28,9 +29,20 @@ def files_of(lab: Lab, user_id: int) -> dict[str, bytes]:
     store = services().store
     files = store.workspace(user_id, lab.slug)
     if not files and lab.starters:
-        files = lab.starter("python" if "python" in lab.starters else lab.starters[0])
+        files = lab.starter(first_starter(lab))
         store.save_files(user_id, lab.slug, files, services().now())
     return files
+
+
+def first_starter(lab: Lab) -> str:
+    """The runtime that a workspace begins with."""
+    return "python" if "python" in lab.starters else lab.starters[0]
+
+
+def likely_runtime(lab: Lab, paths: Iterable[str]) -> str:
+    """The runtime that files are in, by what only its starter has; the first one's if that tells nothing."""
+    present = set(paths)
+    return max(lab.starters, key=lambda name: len(present & lab.starter(name).keys()), default="")
 
 
 @bp.get("")
@@ -55,6 +67,8 @@ def workspace_page(
         "workspace.html",
         lab=lab,
         files=shown,
+        language_of_files=likely_runtime(lab, files),
+        runtimes=RUNTIME_NAMES,
         digests=services().workspaces.digests(current_user().id, lab.slug),
         binary=binary,
         running=services().store.open_of(current_user().id, lab.slug),
@@ -162,9 +176,10 @@ def upload(slug: str) -> ResponseReturnValue:
 
 @bp.post("/reset")
 def reset(slug: str) -> ResponseReturnValue:
-    """Start again from the starter; the earlier saves stay in the history."""
+    """Start again from a starter; the earlier saves stay in the history."""
     lab = services().catalogue().get_lab(slug)
-    files = lab.starter("python" if "python" in lab.starters else lab.starters[0]) if lab.starters else {}
+    asked = request.form.get("runtime", "")
+    files = lab.starter(asked if asked in lab.starters else first_starter(lab)) if lab.starters else {}
     services().store.save_files(current_user().id, lab.slug, files, services().now(), replace_all=True)
     return redirect(url_for("workspace.show", slug=lab.slug), 303)
 

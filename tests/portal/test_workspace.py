@@ -6,6 +6,7 @@ import io
 import re
 import zipfile
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -201,3 +202,25 @@ def test_a_file_that_another_window_made_is_not_written_over(learner: Any) -> No
     learner.put(FILES, {"path": "src/new.py", "text": "theirs\n", "base": ""})
 
     assert learner.put(FILES, {"path": "src/new.py", "text": "mine\n", "base": ""}).status_code == 409
+
+
+def test_the_starter_of_another_runtime_can_be_taken(
+    learner: Any, labs_folder: Path, reference: dict[str, bytes]
+) -> None:
+    folder = labs_folder / "say-hello" / "starter" / "nodejs"
+    (folder / "src").mkdir(parents=True)
+    (folder / "src" / "app.js").write_text("export const handler = async () => ({});\n", "utf-8")
+    (folder / "template.yaml").write_bytes(reference["template.yaml"])
+    assert '<option value="python" selected>' in learner.get(WORK).text
+
+    page = learner.post(f"{WORK}/reset", {"runtime": "nodejs"}).text
+
+    assert set(saved(learner)) == {"src/app.js", "template.yaml"}
+    assert '<option value="nodejs" selected>' in page
+    assert history_links(learner, "src/app.py")
+
+
+def test_a_starter_that_there_is_not_is_the_first_one(learner: Any) -> None:
+    learner.post(f"{WORK}/reset", {"runtime": "cobol"})
+
+    assert set(saved(learner)) == {"src/app.py", "template.yaml"}
