@@ -9,7 +9,7 @@ from tests.conformance.table import Case, row
 DAY_S = 86_400
 
 
-@row("a new environment sees the account's time", quick=True)
+@row("a new environment sees the account's time")
 def _cold(case: Case) -> None:
     case.account.advance(3 * DAY_S)
     told = case.fresh().ask("now")
@@ -36,7 +36,7 @@ def _waits(case: Case) -> None:
         assert 45 <= waited_ms < 5_000, name
 
 
-@row("the time that is left is counted on the same clock", quick=True)
+@row("the time that is left is counted on the same clock")
 def _deadline(case: Case) -> None:
     case.fresh(Timeout=30).ask("identity")
     case.account.advance(300)
