@@ -21,7 +21,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $(STAMP)
 
 run: install ## Serve the portal with one worker on http://127.0.0.1:8000 (PORT=9000 for another port)
-	@$(BIN)/coldstart serve --with-worker --port $(PORT)
+	@$(BIN)/coldstart serve --with-worker --with-notebooks --port $(PORT)
 
 test: install ## Run the tests
 	@tools/system-packages browser

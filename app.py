@@ -13,15 +13,20 @@ from itsdangerous import URLSafeTimedSerializer
 
 from curriculum.loader import Catalogue
 from portal import factory
+from portal.hints.services import HintService
+from portal.notebooks.door import Door
 from portal.services import Services
 from portal.submissions.services import SubmissionService
 from portal.submissions.streams import Streams
 from portal.users.services import Accounts
 from records.database import Database
+from records.hints import Hints
+from records.notebooks import Tickets
 from records.people import People
 from records.queue import Queue
 from records.sharing import Sharing
 from records.store import Store
+from records.workspaces import Workspaces
 from settings import Settings
 
 _WSGI_THREADS = 16
@@ -47,8 +52,11 @@ class Portal:
             submissions=SubmissionService(self.store, now),
             store=self.store,
             sharing=Sharing(self.database),
+            hints=HintService(Hints(self.database)),
+            workspaces=Workspaces(self.database),
             queue=Queue(self.database, now, timedelta(seconds=settings.lease_s)),
             streams=self.streams,
+            notebooks=Door(Tickets(self.database), settings.notebooks_url, settings.notebooks_address, now),
             now=now,
         )
         return factory.create(

@@ -33,13 +33,36 @@ class Settings(BaseSettings):
     provider: str = Field(default="emulated", description="Where submissions are deployed: emulated or aws.")
     isolation: str = Field(
         default="3",
-        description="The least isolation level for functions: 4, 3, 2, or `unsafe` for code you trust.",
+        description="How functions are kept in: at least at level 4, 3 or 2, `unsafe`, or `docker:IMAGE`.",
     )
+    notebooks_url: str = Field(
+        default="",
+        description="Where browsers find JupyterLab, on a host name of its own; empty: not offered.",
+    )
+    notebooks_direct_url: str = Field(
+        default="",
+        description="Where the portal itself reaches what serves JupyterLab; on this machine when empty.",
+    )
+    notebooks_port: int = Field(
+        default=0, ge=0, le=65535, description="The port JupyterLab is served on; 0: the portal's, plus one."
+    )
+    notebooks_idle_s: float = Field(
+        default=1800, gt=0, description="Seconds without use after which a learner's JupyterLab ends."
+    )
+    notebooks_limit: int = Field(default=10, ge=1, description="JupyterLabs that run at the same time.")
     sign_up: bool = Field(default=True, description="Whether visitors may create accounts.")
     secure_cookies: bool = Field(default=False, description="Send the session cookie over HTTPS only.")
     upload_limit_bytes: int = Field(
         default=20_000_000, gt=0, description="The largest request the portal reads."
     )
+
+    @property
+    def notebooks_address(self) -> str:
+        """Where the portal itself reaches the process that serves JupyterLab."""
+        if self.notebooks_direct_url:
+            return self.notebooks_direct_url.rstrip("/")
+        host = self.host if self.host not in ("0.0.0.0", "::") else "127.0.0.1"
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.notebooks_port or self.port + 1}"
 
     @property
     def database(self) -> str:

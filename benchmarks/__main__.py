@@ -19,7 +19,17 @@ from benchmarks.figures import Bench
 from sandbox.providers.emulated import EmulatedProvider
 from settings import Settings
 
-TOPICS = ("accounts", "invocations", "deliveries", "telemetry", "gradings", "commands", "runtimes", "iam")
+TOPICS = (
+    "accounts",
+    "invocations",
+    "deliveries",
+    "telemetry",
+    "gradings",
+    "commands",
+    "runtimes",
+    "iam",
+    "portal",
+)
 
 
 def main(arguments: list[str]) -> None:

@@ -18,7 +18,7 @@ THROUGHPUT_S = 30.0
 def measure(bench: Bench) -> Iterator[Figure]:
     """The reference of A02 with a warm worker: one seed, two seeds in parallel, and how many a minute."""
     lab = Catalogue().get_lab("a02")
-    backend = SandboxBackend(bench.provider.open, bench.home / "builds")
+    backend = SandboxBackend(bench.provider.open, bench.home / "builds", bench.home)
     submission = read_folder(lab.folder / "solutions" / "reference-python")
     grade(lab, submission, backend, seed=1)
     one = [

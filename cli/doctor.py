@@ -27,6 +27,7 @@ from sandbox.isolation.spec import IsolationLevel
 from sandbox.providers.emulated import EmulatedProvider
 from sandbox.runtimes.prepared import prepare_python_runtime
 from sandbox.runtimes.prepared_nodejs import prepare_nodejs_runtime
+from sandbox.runtimes.prepared_notebooks import notebook_environment_place
 from sandbox.supervisor import places
 from sandbox.supervisor.client import Wanted
 from settings import Settings
@@ -145,8 +146,22 @@ def runtimes(home: Path) -> Iterator[Finding]:
         advice = "" if exact else _HOW_TO_ADD[name, bool(on)].format(wanted=wanted[-1], **places)
         said = on if exact else f"{on}, the nearest" if on else "not here"
         yield Finding("runtimes", _short(identifiers), bool(on), said, advice)
+    yield _notebooks(home)
     if any(identifier.startswith("nodejs") for identifier in installed):
         yield _tried("runtimes", "AWS SDK for Node.js", lambda: _sdk(home), needed=False)
+
+
+def _notebooks(home: Path) -> Finding:
+    """Whether notebooks can be run at once; nothing is installed for the answer."""
+    place = notebook_environment_place(home)
+    advice = (
+        ""
+        if place.is_dir()
+        else "installed at the first use (half a minute), or at once: coldstart notebooks install"
+    )
+    return Finding(
+        "runtimes", "notebooks", place.is_dir(), place.name if place.is_dir() else "not yet", advice
+    )
 
 
 def _sdk(home: Path) -> str:

@@ -6,16 +6,20 @@ import sys
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from cli.output import DONE, NOT_PASSED, OUR_FAULT, errors_for_humans, out, print_json, progress
+from cli.remote import RemotePortal
 from cli.watching import Watcher
 from curriculum.loader import Catalogue
 from graders.backend import open_backend
 from graders.report import html, junit, terminal
 from graders.runner import Graded, grade
 from graders.timeline import page
-from sandbox.submissions import read_folder, read_zip
+from sandbox.submissions import Submission, pack, read_folder, read_zip
 
+# What a portal decides for itself, or can't be had from there.
+_LOCAL = ("seed", "only", "timeline_file", "provider", "squeeze", "keep")
 _EXIT = {"passed": DONE, "not_passed": NOT_PASSED, "inconclusive": OUR_FAULT}
 
 
@@ -44,7 +48,19 @@ _EXIT = {"passed": DONE, "not_passed": NOT_PASSED, "inconclusive": OUR_FAULT}
     help="Run the first seed once more with each role limited to its smallest policy.",
 )
 @click.option("--keep", is_flag=True, help="Keep the first seed's account until Enter is pressed.")
+@click.option("--remote", is_flag=True, help="Hand in at a portal, with the token in $COLDSTART_TOKEN.")
+@click.option(
+    "--portal",
+    metavar="URL",
+    envvar="COLDSTART_PORTAL",
+    default="http://127.0.0.1:8000",
+    show_default=True,
+    help="The portal for --remote; also from $COLDSTART_PORTAL.",
+)
+@click.option("--token", envvar="COLDSTART_TOKEN", default="", hidden=True)
+@click.pass_context
 def command(
+    ctx: click.Context,
     slug: str,
     folder: Path,
     seed: int | None,
@@ -56,11 +72,19 @@ def command(
     provider: str,
     squeeze: bool,
     keep: bool,
+    remote: bool,
+    portal: str,
+    token: str,
 ) -> None:
     """Grade a folder."""
     with errors_for_humans():
-        lab = Catalogue().get_lab(slug)
         submission = read_zip(folder) if folder.is_file() else read_folder(folder)
+        if remote:
+            _refuse_what_is_local(ctx)
+            graded = _grade_at(RemotePortal(portal, token), slug, submission)
+            _tell(graded, as_json, junit_file, html_file)
+            raise SystemExit(_EXIT[graded.outcome])
+        lab = Catalogue().get_lab(slug)
         with open_backend(provider) as backend, Watcher(progress) as watcher:
             graded = grade(
                 lab,
@@ -74,18 +98,37 @@ def command(
                 progress=watcher,
             )
             watcher.stop()
-            if junit_file:
-                junit_file.write_text(junit.render(graded.report), "utf-8")
-            if html_file:
-                html_file.write_text(html.render(graded.report), "utf-8")
             if timeline_file:
                 _write_timeline(timeline_file, graded)
-            if as_json:
-                print_json(graded.report)
-            else:
-                terminal.render(graded.report, out)
+            _tell(graded, as_json, junit_file, html_file)
             _hold(graded)
     raise SystemExit(_EXIT[graded.outcome])
+
+
+def _refuse_what_is_local(ctx: click.Context) -> None:
+    for name in _LOCAL:
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name.removesuffix('_file')} is for gradings on this machine.", ctx)
+
+
+def _grade_at(portal: RemotePortal, slug: str, submission: Submission) -> Graded:
+    attempt = portal.submit(slug, pack(submission.files))
+    # Said first: whatever happens here, the grading goes on there.
+    progress.print(f"Attempt {attempt['number']}: {portal.page(attempt)}", markup=False, soft_wrap=True)
+    with Watcher(progress) as watcher:
+        portal.follow(attempt, watcher)
+    return Graded(portal.report(attempt))
+
+
+def _tell(graded: Graded, as_json: bool, junit_file: Path | None, html_file: Path | None) -> None:
+    if junit_file:
+        junit_file.write_text(junit.render(graded.report), "utf-8")
+    if html_file:
+        html_file.write_text(html.render(graded.report), "utf-8")
+    if as_json:
+        print_json(graded.report)
+    else:
+        terminal.render(graded.report, out)
 
 
 def _write_timeline(file: Path, graded: Graded) -> None:

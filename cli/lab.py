@@ -15,9 +15,13 @@ from curriculum.loader import LABS, Catalogue
 from graders.authoring import lint
 from graders.backend import open_backend
 from graders.findings import Outcome
+from graders.notebooks.cells import FOLDER, source_notebooks
+from graders.notebooks.release import release
 from graders.scoring import CheckResult
 from graders.skeleton import skeleton
 from graders.verification import Case, Verification, Verified, verify
+from sandbox.runtimes.prepared_notebooks import prepare_notebook_environment
+from settings import Settings
 
 _SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _MARKS = {
@@ -82,6 +86,27 @@ def lint_command(slug: str, as_json: bool, labs_folder: Path) -> None:
         if not problems:
             out.print(f"{lab.slug if lab else slug}: nothing to complain about.", markup=False)
     raise SystemExit(NOT_PASSED if problems else 0)
+
+
+@command.command("release", help="Make what learners of lab SLUG get of its notebooks, with nbgrader.")
+@click.argument("slug")
+@click.option(
+    "--labs", "labs_folder", type=click.Path(path_type=Path), default=LABS, help="Folder of lab folders."
+)
+def release_command(slug: str, labs_folder: Path) -> None:
+    """Release a lab's notebooks into its starters."""
+    with errors_for_humans():
+        lab = Catalogue(labs_folder).get_lab(slug)
+        sources = source_notebooks(lab.folder)
+        if not sources:
+            stop(f"{lab.slug} has no notebook in {FOLDER}/.", BAD_INPUT)
+        environment = prepare_notebook_environment(Settings().home)
+        for source in sources:
+            body = release(source, environment)
+            for runtime in lab.starters:
+                target = lab.folder / "starter" / runtime / source.name
+                target.write_bytes(body)
+                progress.print(f"Wrote {target}", markup=False)
 
 
 @command.command("verify", help="Grade every solution of lab SLUG and print the matrix mutants × checks.")

@@ -11,6 +11,7 @@ from rich.table import Table
 from cli.output import errors_for_humans, out, print_json
 from curriculum.loader import Catalogue, Lab
 from graders.labs import load_checks
+from graders.shared import COMPLETE, TITLES
 
 
 @click.command("labs", help="List the labs, or show one. SLUG is its folder's name or its code, such as a02.")
@@ -102,7 +103,8 @@ def _show(lab: Lab, as_json: bool) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("Check", "Points", "Dimension", "What it asks"):
         table.add_column(title, justify="right" if title == "Points" else "left")
-    table.add_row("G2", f"{lab.manifest.gate_points:g}", "IAC", "The template deploys from clean.")
+    gate = TITLES["G2"] if lab.manifest.deploys else COMPLETE
+    table.add_row("G2", f"{lab.manifest.gate_points:g}", "IAC", gate)
     for item in public:
         shown = str(item["title"] or "[dim]hidden until graded[/dim]")
         table.add_row(str(item["id"]), f"{item['points']:g}", str(item["dimension"]), shown)

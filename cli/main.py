@@ -16,6 +16,7 @@ COMMANDS = {
     "sandbox": "Start an emulated AWS account and drive it.",
     "lab": "Write, check and prove labs.",
     "iam": "Ask whether policies allow a request, and which policy a run needed.",
+    "notebooks": "Install what notebooks run in; serve JupyterLab to learners.",
     "serve": "Serve the portal.",
     "worker": "Grade what the portal queues.",
     "admin": "Users, sign-in links, tokens, the database and its backup.",

@@ -31,17 +31,25 @@ _STOP_S = 12.0
 @click.option("--host", help="The address to listen on.")
 @click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on.")
 @click.option("--with-worker", is_flag=True, help="Also run one worker.")
-def command(host: str | None, port: int | None, with_worker: bool) -> None:
+@click.option(
+    "--with-notebooks", is_flag=True, help="Also serve JupyterLab to learners, on a port of its own."
+)
+def command(host: str | None, port: int | None, with_worker: bool, with_notebooks: bool) -> None:
     """Serve until stopped; end everything that was started."""
     settings = Settings()
     host, port = host or settings.host, port or settings.port
     _refuse_taken(host, port)
+    if with_notebooks:
+        settings = _with_notebooks(settings, host, port)
+        _refuse_taken(host, settings.notebooks_port)
     database = Database(settings.database)
     database.upgrade()
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told.set())
     children = {"portal": _start(_portal(host, port, settings.processes), settings)}
+    if with_notebooks:
+        children["notebooks"] = _start([sys.executable, "-m", "cli", "notebooks", "serve"], settings)
     if with_worker:
         children["worker"] = _start([sys.executable, "-m", "cli", "worker"], settings)
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -60,6 +68,25 @@ def command(host: str | None, port: int | None, with_worker: bool) -> None:
     finally:
         _end(children)
         database.close()
+
+
+def _with_notebooks(settings: Settings, host: str, port: int) -> Settings:
+    """The settings that portal and JupyterLab share: on this machine alone they need not be told.
+
+    Cookies know host names and no ports, so JupyterLab takes the other name of the loopback.
+    """
+    chosen = settings.notebooks_port or port + 1
+    other = {"127.0.0.1": "localhost", "localhost": "127.0.0.1", "::1": "localhost"}.get(host, "")
+    url = settings.notebooks_url or (f"http://{other}:{chosen}" if other else "")
+    if not url:
+        stop(
+            f"The portal listens on {host}; say with COLDSTART_NOTEBOOKS_URL under which host name of its own"
+            " browsers find JupyterLab.",
+            BAD_INPUT,
+        )
+    return settings.model_copy(
+        update={"host": host, "port": port, "notebooks_port": chosen, "notebooks_url": url}
+    )
 
 
 def _portal(host: str, port: int, processes: int) -> list[str]:
@@ -81,6 +108,14 @@ def _portal(host: str, port: int, processes: int) -> list[str]:
 def _start(arguments: list[str], settings: Settings) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
     environment: Mapping[str, str] = {**os.environ, "PYTHONPATH": path, "COLDSTART_HOME": str(settings.home)}
+    if settings.notebooks_url:
+        environment = {
+            **environment,
+            "COLDSTART_HOST": settings.host,
+            "COLDSTART_PORT": str(settings.port),
+            "COLDSTART_NOTEBOOKS_URL": settings.notebooks_url,
+            "COLDSTART_NOTEBOOKS_PORT": str(settings.notebooks_port),
+        }
     # Its own session: Ctrl-C reaches us alone, and we end the children in order.
     return subprocess.Popen(
         arguments, env=environment, cwd=REPOSITORY, start_new_session=True, preexec_fn=_dies_with(os.getpid())
@@ -125,15 +160,16 @@ def _ready(url: str, portal: subprocess.Popen[bytes], told: threading.Event) -> 
 
 
 def _watch(children: dict[str, subprocess.Popen[bytes]], told: threading.Event, settings: Settings) -> None:
-    """Until told to stop. A worker that ends is started again; without its portal nothing is served."""
+    """Until told to stop. What ends is started again; without the portal nothing is served."""
     while not told.wait(0.5):
         if children["portal"].poll() is not None:
             stop("The portal ended; its messages are above.", OUR_FAULT)
-        worker = children.get("worker")
-        if worker is not None and worker.poll() is not None:
-            click.echo("The worker ended. Starting another one in 2 s.", err=True)
-            if not told.wait(2):
-                children["worker"] = _start([sys.executable, "-m", "cli", "worker"], settings)
+        for name, arguments in (("worker", ["worker"]), ("notebooks", ["notebooks", "serve"])):
+            child = children.get(name)
+            if child is not None and child.poll() is not None:
+                click.echo(f"The process `{name}` ended. Starting another one in 2 s.", err=True)
+                if not told.wait(2):
+                    children[name] = _start([sys.executable, "-m", "cli", *arguments], settings)
 
 
 def _end(children: Mapping[str, subprocess.Popen[bytes]]) -> None:

@@ -9,6 +9,7 @@ import click
 
 from cli.output import BAD_INPUT, errors_for_humans, progress, stop
 from curriculum.loader import Catalogue, Lab, accepted_runtimes, family_of
+from sandbox.building.isolated import is_program
 
 
 @click.command("start", help="Write the brief, the contract and the starter of lab SLUG into DIR.")
@@ -34,6 +35,8 @@ def command(slug: str, folder: Path, runtime: str | None) -> None:
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(body)
+            if is_program(path, body):
+                target.chmod(0o755)
     progress.print(
         f"Wrote {len(files)} files to {folder}. Read BRIEF.md, then: coldstart grade {lab.slug} {folder}"
     )
@@ -49,7 +52,7 @@ def _files(lab: Lab, runtime: str | None) -> dict[str, bytes]:
         same = ", ".join(sorted(name for name in accepted_runtimes() if family_of(name) == family))
         stop(f"Labs do not accept the runtime {runtime}. For {family} there is: {same}.", BAD_INPUT)
     files = {**lab.starter(family), "BRIEF.md": lab.brief.encode()}
-    if runtime not in (None, family):
+    if runtime not in (None, family) and "template.yaml" in files:
         named = re.sub(
             rb"(?m)^(\s*Runtime:\s*)\S+", rb"\g<1>" + str(runtime).encode(), files["template.yaml"]
         )

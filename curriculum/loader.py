@@ -51,6 +51,11 @@ class Lab:
         """The file that declares the checks."""
         return self.folder / "checks.py"
 
+    @property
+    def notebooks(self) -> tuple[str, ...]:
+        """The names of its notebooks, which lie at the top of a submission."""
+        return tuple(path.name for path in sorted((self.folder / "notebooks").glob("*.ipynb")))
+
     @cached_property
     def mutants(self) -> tuple[Variant, ...]:
         """The named wrong solutions, by name."""
@@ -121,9 +126,10 @@ class Lab:
 
     @cached_property
     def digest(self) -> str:
-        """``sha256:…`` over what decides a grade: manifest and checks."""
+        """``sha256:…`` over what decides a grade: manifest, checks, and notebooks with their tests."""
         total = hashlib.sha256()
-        for name in ("lab.toml", "checks.py"):
+        notebooks = sorted(f"notebooks/{path.name}" for path in (self.folder / "notebooks").glob("*.ipynb"))
+        for name in ("lab.toml", "checks.py", *notebooks):
             path = self.folder / name
             total.update(name.encode() + b"\0" + (path.read_bytes() if path.is_file() else b"") + b"\0")
         return f"sha256:{total.hexdigest()}"

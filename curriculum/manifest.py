@@ -37,6 +37,8 @@ class Manifest:
     ``gate_points`` is what deploying from clean is worth, and ``starter_points`` what the starter earns at
     most: the gate's, unless the starter works already. ``leftovers`` are the CloudFormation types
     that may outlive the stack. ``assessed_later`` gives, by check id, why its mutants can't be judged yet.
+    ``deploys`` is false where programs or notebooks are handed in and no stack; ``required`` are the files
+    without which nothing can be judged, and ``notebook_time_s`` and ``notebook_memory_mb`` limit a notebook.
     """
 
     code: str
@@ -62,6 +64,10 @@ class Manifest:
     seeded_files: tuple[Named, ...]
     assessed_later: Mapping[str, str]
     docs: tuple[Document, ...]
+    deploys: bool = True
+    required: tuple[str, ...] = ()
+    notebook_time_s: float = 90
+    notebook_memory_mb: int = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +111,11 @@ _SUBMISSION = {
     "files": Key(texts, ["template.yaml"]),
     "limit_mb": Key(number, 10),
     "registries": Key(flag, True),
+    "required": Key(texts, []),
 }
 _GRADING = {
     "gate_points": Key(number),
+    "deploys": Key(flag, True),
     "starter_points": Key(number, 0),
     "time_limit_s": Key(number, 180),
     "leftovers": Key(texts, []),
@@ -115,7 +123,8 @@ _GRADING = {
 _NAMED = {"name": Key(text), "description": Key(text), "example": Key(text, "")}
 _FILE = {"path": Key(text), "description": Key(text)}
 _DOC = {"title": Key(text), "url": Key(text)}
-_SECTIONS = ("lab", "submission", "grading", "contract", "assessed_later", "docs")
+_NOTEBOOKS = {"time_limit_s": Key(number, 90), "memory_mb": Key(number, 1024)}
+_SECTIONS = ("lab", "submission", "grading", "contract", "notebooks", "assessed_later", "docs")
 
 _REPLACE = {
     "path": Key(text),
@@ -142,6 +151,7 @@ def read_manifest(path: Path, shown_as: str) -> Manifest:
     lab = reader.table("lab", _LAB)
     submission = reader.table("submission", _SUBMISSION)
     grading = reader.table("grading", _GRADING)
+    notebooks = reader.table("notebooks", _NOTEBOOKS)
     contract = reader.data.get("contract", {})
     reader.check(
         "contract", contract, {key: Key(lambda _: "", []) for key in ("outputs", "parameters", "files")}
@@ -179,6 +189,10 @@ def read_manifest(path: Path, shown_as: str) -> Manifest:
         seeded_files=tuple(Named(item["path"], item["description"]) for item in files),
         assessed_later=dict(later),
         docs=tuple(Document(**item) for item in docs),
+        deploys=grading["deploys"],
+        required=tuple(submission["required"]),
+        notebook_time_s=notebooks["time_limit_s"],
+        notebook_memory_mb=int(notebooks["memory_mb"]),
     )
 
 

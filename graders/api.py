@@ -58,6 +58,7 @@ from graders.waiting import Count
 from graders.web import WebAnswer
 from sandbox.account import AccessKeys
 from sandbox.errors import DeploymentFailed
+from sandbox.programs.running import ProgramRun
 
 ACCEPTED_RUNTIMES = accepted_runtimes()
 
@@ -124,6 +125,7 @@ __all__ = [
     "PartnerCall",
     "PathNotAlive",
     "PositiveControlFailed",
+    "ProgramRun",
     "Resource",
     "ResourceNotFound",
     "Right",

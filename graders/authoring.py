@@ -14,6 +14,9 @@ from graders.checks import LabChecks
 from graders.errors import LabBroken
 from graders.findings import Visibility
 from graders.labs import load_checks
+from graders.notebooks.cells import FOLDER
+from graders.notebooks.format import problems, read_source
+from graders.notebooks.release import is_current, leaks
 
 FULL_POINTS = 100
 BRIEF_WORDS = 120
@@ -36,17 +39,18 @@ class Problem:
 
 def lint(lab: Lab) -> tuple[Problem, ...]:
     """Everything that is wrong with a lab's folder; empty when nothing is."""
-    problems = list(_documents(lab))
+    found = list(_documents(lab))
+    found += _notebooks(lab)
     try:
-        problems += _imports(lab)
+        found += _imports(lab)
         checks = load_checks(lab.checks_path)
     except (LabBroken, SyntaxError, OSError) as error:
-        return (*problems, Problem("checks.py", str(error)))
-    problems += _points(lab, checks)
-    problems += _contract(lab, checks)
-    problems += _seeds(lab, checks)
-    problems += _solutions(lab, checks)
-    return tuple(problems)
+        return (*found, Problem("checks.py", str(error)))
+    found += _points(lab, checks)
+    found += _contract(lab, checks)
+    found += _seeds(lab, checks)
+    found += _solutions(lab, checks)
+    return tuple(found)
 
 
 def _documents(lab: Lab) -> Iterator[Problem]:
@@ -66,6 +70,24 @@ def _documents(lab: Lab) -> Iterator[Problem]:
         words = len(re.findall(r"\w[\w'’-]*", scenario))
         if words > BRIEF_WORDS:
             yield Problem("brief.md", f"the scenario has {words} words; keep it under {BRIEF_WORDS}")
+
+
+def _notebooks(lab: Lab) -> Iterator[Problem]:
+    for path in sorted((lab.folder / FOLDER).glob("*.ipynb")):
+        where = f"{FOLDER}/{path.name}"
+        try:
+            source = read_source(path.name, path.read_bytes())
+        except ValueError as error:
+            yield Problem(where, f"is not a notebook: {error}")
+            continue
+        yield from (Problem(where, what) for what in problems(source))
+        for runtime in lab.starters:
+            released = lab.starter(runtime).get(path.name)
+            handed_out = f"starter/{runtime}/{path.name}"
+            if released is None or not is_current(source, released):
+                yield Problem(handed_out, f"is not made of {where}: coldstart lab release {lab.slug}")
+            else:
+                yield from (Problem(handed_out, what) for what in leaks(source, released))
 
 
 def _imports(lab: Lab) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from sandbox.account import Account
 from sandbox.deployment import Deployment
 from sandbox.errors import EnvironmentFault
 from sandbox.isolation.spec import IsolationLevel
+from sandbox.runtimes.prepared_notebooks import prepare_notebook_environment
 from sandbox.submissions import Submission
 from settings import Settings
 
@@ -56,13 +57,24 @@ class Backend(Protocol):
             DeploymentFailed: something could not be deleted.
         """
 
+    def notebook_environment(self) -> Path:
+        """The environment that notebooks run in, installed now if it was not needed before.
+
+        Raises:
+            EnvironmentFault: it can't be installed.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class SandboxBackend:
-    """Accounts of a provider, with submissions built and deployed as `sam` does. ``cache`` keeps builds."""
+    """Accounts of a provider, with submissions built and deployed as `sam` does.
+
+    ``cache`` keeps builds; ``home`` is where the environment of notebooks is installed.
+    """
 
     open_account: Callable[[], Account]
     cache: Path
+    home: Path
 
     def open(self) -> Account:
         """A new account of the provider."""
@@ -85,6 +97,10 @@ class SandboxBackend:
     def delete(self, account: Account, stack_name: str) -> None:
         """Delete the stack and wait until it is gone."""
         deployment.delete(account, stack_name)
+
+    def notebook_environment(self) -> Path:
+        """That of ``requirements-notebooks.lock``."""
+        return prepare_notebook_environment(self.home)
 
 
 @contextmanager
@@ -109,4 +125,4 @@ def open_backend(provider: str, *, strangers: bool = False) -> Iterator[Backend]
             " at level 3 or above only. `coldstart doctor` says what is missing here."
         )
     with EmulatedProvider(settings.home, wanted) as accounts:
-        yield SandboxBackend(accounts.open, settings.home / "builds")
+        yield SandboxBackend(accounts.open, settings.home / "builds", settings.home)

@@ -185,8 +185,6 @@ def collect(module: ModuleType) -> LabChecks:
                 f"{module.__file__}: `{item.id}` is after {', '.join(late)}, declared later or not at all."
             )
         seen.add(item.id)
-    if not found:
-        raise LabBroken(f"{module.__file__} declares no check.")
     roles = {
         getattr(value, _ROLE): value
         for value in vars(module).values()

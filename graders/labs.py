@@ -14,13 +14,19 @@ from curriculum.loader import Lab
 from graders.checks import LabChecks, collect
 from graders.errors import LabBroken
 from graders.misconceptions import Misconception
+from graders.notebooks.cells import FOLDER, with_cells
+
+# How mutants are named that try to get a grade without an answer.
+TAMPERING = "tampered-"
 
 _lock = threading.Lock()
 _loaded: dict[tuple[Path, str], LabChecks] = {}
 
 
 def load_checks(path: Path) -> LabChecks:
-    """What a ``checks.py`` declares. A changed file is loaded anew; the same one only once.
+    """What a ``checks.py`` and the graded cells of notebooks beside it declare.
+
+    Changed files are loaded anew; the same ones only once.
 
     Raises:
         LabBroken: it can't be loaded or declares something wrong.
@@ -29,7 +35,10 @@ def load_checks(path: Path) -> LabChecks:
         body = path.read_bytes()
     except OSError as error:
         raise LabBroken(f"{path} can't be read: {error.strerror}.") from error
-    digest = hashlib.sha256(body).hexdigest()
+    total = hashlib.sha256(body)
+    for notebook in sorted((path.parent / FOLDER).glob("*.ipynb")):
+        total.update(notebook.name.encode() + b"\0" + notebook.read_bytes())
+    digest = total.hexdigest()
     with _lock:
         known = _loaded.get((path, digest))
         if known is None:
@@ -38,9 +47,16 @@ def load_checks(path: Path) -> LabChecks:
 
 
 def misconceptions(lab: Lab) -> tuple[Misconception, ...]:
-    """The lab's mutants as misconceptions; none when they can't be read, which linting reports."""
+    """The lab's mutants as misconceptions; none when they can't be read, which linting reports.
+
+    Those that tamper with the grading are no misconceptions: what is not written yet fails the same checks.
+    """
     try:
-        return tuple(Misconception(item.name, item.what, frozenset(item.must_fail)) for item in lab.mutants)
+        return tuple(
+            Misconception(item.name, item.what, frozenset(item.must_fail))
+            for item in lab.mutants
+            if not item.name.startswith(TAMPERING)
+        )
     except ManifestInvalid:
         return ()
 
@@ -75,4 +91,4 @@ def _load(path: Path, digest: str) -> LabChecks:
         raise
     except Exception as error:  # a lab's file is an author's: whatever it raises is reported as theirs
         raise LabBroken(f"{path}: {type(error).__name__}: {error}") from error
-    return collect(module)
+    return with_cells(collect(module), path.parent, vars(module))

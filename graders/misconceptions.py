@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from graders.findings import Meaning, Outcome
@@ -37,11 +37,16 @@ def nearest(
     check_id: str, lost: frozenset[str], judged: frozenset[str], known: Collection[Misconception]
 ) -> tuple[Meaning, ...]:
     """The misconceptions that fail this check, the one whose failures look most like these first."""
-    likeness: Mapping[Misconception, float] = {
-        item: _likeness(lost, item.fails & judged) for item in known if check_id in item.fails
-    }
-    ranked = sorted(likeness, key=lambda item: (-likeness[item], item.name))
-    return tuple(Meaning(item.what, _word(likeness[item])) for item in ranked[:_NAMED_AT_MOST])
+    found = ranked(check_id, lost, judged, known)
+    return tuple(Meaning(item.what, _word(likeness)) for item, likeness in found[:_NAMED_AT_MOST])
+
+
+def ranked(
+    check_id: str, lost: frozenset[str], judged: frozenset[str], known: Collection[Misconception]
+) -> list[tuple[Misconception, float]]:
+    """The misconceptions that fail this check with their likeness, 1 for the same failures, likest first."""
+    found = [(item, _likeness(lost, item.fails & judged)) for item in known if check_id in item.fails]
+    return sorted(found, key=lambda pair: (-pair[1], pair[0].name))
 
 
 def _likeness(lost: frozenset[str], fails: frozenset[str]) -> float:

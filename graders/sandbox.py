@@ -22,6 +22,7 @@ from graders.iam.declared import Right
 from graders.iam.inspection import Inspector
 from graders.iam.verdict import judge_rights
 from graders.names import resolve
+from graders.notebooks.format import SourceNotebook
 from graders.observability.alarms import AlarmView, alarm, whole_periods
 from graders.observability.lines import LogLine, read_lines
 from graders.observability.metrics import Counted, counted
@@ -32,7 +33,10 @@ from graders.telemetry import InvocationRecord, LogEvent, Mark
 from graders.template import Template
 from graders.waiting import Count, Waiting
 from graders.web import WebAnswer, ask
+from graders.workbench import Workbench
 from sandbox.account import AccessKeys, Account, Quiet
+from sandbox.programs.notebooks import NotebookSession
+from sandbox.programs.running import ProgramRun
 
 T = TypeVar("T")
 
@@ -113,6 +117,7 @@ class Sandbox:
     cursor: telemetry.Cursor = field(default_factory=telemetry.Cursor)
     rights: Callable[[Sandbox, FunctionView], Sequence[Right]] | None = field(default=None, repr=False)
     files: Mapping[str, bytes] = field(default_factory=dict)
+    workbench: Workbench | None = None
 
     def for_check(self, check_id: str) -> Sandbox:
         """The same stack for one check, with an empty record of evidence."""
@@ -181,6 +186,26 @@ class Sandbox:
     def url(self, address: str) -> str:
         """An AWS address (API, function URL, queue) as one that answers from the grader."""
         return self.account.url(address)
+
+    # --- what was handed in to be run
+
+    def run_program(
+        self, program: Sequence[str], inputs: Sequence[bytes], *, time_s: float = 10.0
+    ) -> list[ProgramRun]:
+        """Run ``program INPUT RESULT`` of the submission once for each input, without network."""
+        assert self.workbench is not None
+        return self.workbench.run(program, inputs, time_s)
+
+    def notebook(self, source: SourceNotebook) -> NotebookSession:
+        """The learner's notebook of this name: its cells have run, and it can be asked for values.
+
+        Raises:
+            NotebookFailed: there is none, or it did not run to its end.
+        """
+        assert self.workbench is not None
+        return self.workbench.notebook(source)
+
+    # --- partners and requests
 
     def partner(self, name: str) -> Partner:
         """A function of the grader's that the learner's code calls: its ledger, and how it behaves."""
@@ -334,13 +359,14 @@ class Sandbox:
         return Waiting(self.account).eventually(predicate, budget_s)
 
     def functions_now(self) -> dt.datetime:
-        """The time that functions see, aware, in UTC: the wall clock's, wherever the account's was moved."""
-        return dt.datetime.now(dt.UTC)
+        """The time that functions see, aware, in UTC: the account's where a machine can give it to them."""
+        return self.account.functions_now()
 
     def while_functions_wait(self, predicate: Callable[[], T], budget_s: float) -> T:
-        """Like :meth:`eventually`, in seconds of the functions' own clock: really waits, so keep it short.
+        """Like :meth:`eventually`, in seconds that really pass, so keep it short.
 
-        For what a function's code lets grow old, such as a secret that it keeps for a while.
+        For what a function's code lets grow old, such as a secret that it keeps for a while: by which of a
+        language's clocks it does that is its own business, and only the date moves with the account.
         """
         return Waiting(self.account).while_functions_wait(predicate, budget_s)
 

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -27,9 +27,12 @@ from graders.progress import Progress, ProgressEvent
 from graders.sandbox import Sandbox, Stack
 from graders.scoring import CheckResult
 from graders.stacks import RunStacks
+from graders.template import Template
 from graders.timeline.recording import Mark, Recording, record
+from graders.workbench import Workbench
 from sandbox.account import Account
 from sandbox.errors import BadSubmission, DeploymentFailed, EnvironmentFault
+from sandbox.programs.notebooks import NotebookLimits
 from sandbox.submissions import Submission
 from sandbox.templates import TemplateText, parse_template
 
@@ -114,15 +117,16 @@ class SeedRun:
         try:
             self.backend_name = account.backend
             self.isolation = dict(account.isolation)
-            sandbox = self._deploy(account)
+            deploys = self.lab.manifest.deploys
+            sandbox = self._deploy(account) if deploys else self._take_up(account)
             if sandbox is not None:
-                with self._squeezed(sandbox):
+                with self._squeezed(sandbox), self._workbench(sandbox):
                     in_time = self._ask(sandbox)
                 if in_time and self.recorded:
                     self._keep_record(account)
-                if in_time and self.inspect:
+                if in_time and self.inspect and deploys:
                     self._inspect(sandbox)
-                if self.thorough and in_time:
+                if self.thorough and in_time and deploys:
                     self._clean_up(sandbox)
         finally:
             if self.keep:
@@ -179,28 +183,81 @@ class SeedRun:
             },
         )
 
+    def _take_up(self, account: Account) -> Sandbox | None:
+        """What is handed in to be run as it is, without a stack: programs and notebooks."""
+        parameters = self.checks.parameters(self.lab.manifest.version, self.seed)
+        submission = self.submission.with_files(self.checks.overlay(parameters))
+        try:
+            self._weigh(submission)
+            shared.has_all(submission.files, self.lab.manifest.required)
+        except BadSubmission as error:
+            self._refuse(error)
+            return None
+        if self.only is None:
+            self._record(
+                shared.result(
+                    "G1", passed(f"{len(submission.files)} files, {submission.size / 1000:.0f} kB.")
+                )
+            )
+        nothing = Template({}, {}, None)
+        self._record(shared.complete(self.lab.manifest.required, worth=self._gate))
+        if self.only is None:
+            self._record(shared.result("G5", shared.no_secrets(self.submission.files, nothing)))
+        return Sandbox(
+            account=account,
+            stack=Stack("", {}, {}, (), nothing),
+            parameters=parameters,
+            seed=self.seed,
+            lab_version=self.lab.manifest.version,
+            files=submission.files,
+        )
+
+    @contextmanager
+    def _workbench(self, sandbox: Sandbox) -> Iterator[None]:
+        """With a place for the submission's programs and notebooks to run in."""
+        manifest = self.lab.manifest
+        limits = NotebookLimits(memory_mb=manifest.notebook_memory_mb, time_s=manifest.notebook_time_s)
+        sandbox.workbench = Workbench(
+            sandbox.files, sandbox.account, lambda: self.backend.notebook_environment(), limits
+        )
+        try:
+            yield
+        finally:
+            sandbox.workbench.close()
+
     def _unpack(self, submission: Submission) -> TemplateText:
         """G1, and the template as written; raises BadSubmission where files can't be used."""
+        self._weigh(submission)
+        path = submission.template
+        written = parse_template(path, submission.files[path])
+        if self.only is None:
+            self._record(
+                shared.result(
+                    "G1", passed(f"{len(submission.files)} files, {submission.size / 1000:.0f} kB.")
+                )
+            )
+        return written
+
+    def _weigh(self, submission: Submission) -> None:
+        """Refuse what is too large."""
         limit = self.lab.manifest.limit_bytes
-        size = sum(map(len, submission.files.values()))
-        if size > limit:
+        if submission.size > limit:
             finding = failed(
-                f"The submission has {size / 1e6:.1f} MB.",
+                f"The submission has {submission.size / 1e6:.1f} MB.",
                 expected=f"at most {limit / 1e6:.0f} MB",
                 hint="Leave out dependencies; requirements.txt is installed for you.",
             )
             self._record(shared.result("G1", finding))
             raise BadSubmission(f"The submission is larger than {limit / 1e6:.0f} MB.")
-        path = submission.template
-        written = parse_template(path, submission.files[path])
-        if self.only is None:
-            self._record(shared.result("G1", passed(f"{len(submission.files)} files, {size / 1000:.0f} kB.")))
-        return written
 
     def _refuse(self, error: BadSubmission | DeploymentFailed) -> None:
-        self._record(shared.result("G2", shared.refused(error), worth=self._gate))
+        found = shared.result("G2", shared.refused(error), worth=self._gate)
+        why = "The stack did not deploy."
+        if not self.lab.manifest.deploys:
+            found, why = replace(found, title=shared.COMPLETE), "Something that was asked for is missing."
+        self._record(found)
         for check in self.wanted:
-            self._record(result(check, not_assessed("The stack did not deploy.", blocked=True)))
+            self._record(result(check, not_assessed(why, blocked=True)))
 
     def _ask(self, sandbox: Sandbox) -> bool:
         """Ask every check; false when the run overran its time and its account is gone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from graders.findings import Dimension, Finding, Saw, Visibility, failed, passed
@@ -21,6 +22,9 @@ TITLES = {
     "G5": "No secret-looking literal is in template or code.",
     "G6": "No statement allows every action, or passing any role.",
 }
+# G2 where there is no template.
+COMPLETE = "Everything that has to be handed in is there."
+WITHOUT_STACK = {"G1": TITLES["G1"], "G2": COMPLETE, "G5": TITLES["G5"]}
 _DIMENSIONS = {"G5": Dimension.SEC, "G6": Dimension.SEC}
 
 # Literals that are secrets by their form alone; names such as "password" prove nothing in code.
@@ -85,6 +89,28 @@ def refused(error: BadSubmission | DeploymentFailed) -> Finding:
         look=[f"{event.get('LogicalResourceId')} in the template" for event in bad[:1]],
         hint="Later checks need the stack, so they were not assessed.",
     )
+
+
+def has_all(files: Mapping[str, bytes], required: Sequence[str]) -> None:
+    """G2 of a lab without a template.
+
+    Raises:
+        BadSubmission: a file is missing.
+    """
+    missing = [name for name in required if name not in files]
+    if missing:
+        tops = ", ".join(sorted({path.split("/")[0] for path in files})[:20])
+        raise BadSubmission(
+            f"There is no {' and no '.join(missing)}.",
+            where=missing[0],
+            what_to_do=f"Hand in the folder that holds it. There are: {tops}.",
+        )
+
+
+def complete(required: Sequence[str], *, worth: float) -> CheckResult:
+    """G2 of a lab without a template, when nothing is missing."""
+    finding = passed(f"There is {', '.join(required)}." if required else "Nothing has to be there.")
+    return replace(result("G2", finding, worth=worth), title=COMPLETE)
 
 
 def redeploy(sandbox: Sandbox) -> Finding:

@@ -51,10 +51,10 @@ class Waiting:
         return value
 
     def while_functions_wait(self, predicate: Callable[[], T], budget_s: float) -> T:
-        """The first truthy value within ``budget_s`` seconds of the functions' own clock, else its last.
+        """The first truthy value within ``budget_s`` seconds that really pass, else its last.
 
-        That clock is the wall's on every backend: what a function remembers for a while is forgotten by
-        waiting, and never by moving the account's clock.
+        A function may measure age by a clock that no date moves: what it remembers for a while is surely
+        forgotten by waiting, and not always by moving the account's clock.
         """
         value = predicate()
         for _ in self._polled_moments(budget_s):

@@ -12,9 +12,11 @@ from pathlib import Path
 from flask import Flask, Response, g, request, url_for
 from flask_wtf.csrf import CSRFProtect
 
-from portal import errors, filters
+from portal import errors, filters, languages
 from portal.api.views import bp as api
 from portal.catalogue.views import bp as catalogue
+from portal.hints.views import bp as hints
+from portal.notebooks.views import bp as notebooks
 from portal.services import Services
 from portal.submissions.reviewing import bp as reviewing
 from portal.submissions.reviewing import shared
@@ -22,8 +24,10 @@ from portal.submissions.views import bp as submissions
 from portal.submissions.views import streams
 from portal.users.session import find_user
 from portal.users.views import bp as users
+from portal.workspace.history import bp as history
 from portal.workspace.views import bp as workspace
 
+_THEMES = ("light", "dark", "contrast")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -53,8 +57,23 @@ def create(services: Services, *, secret_key: str, upload_limit_bytes: int, secu
     guard = CSRFProtect(app)
     # Tokens in a header are no cookies: no other site can make a browser send them.
     guard.exempt(api)
-    for blueprint in (users, catalogue, workspace, submissions, reviewing, shared, streams, api):
+    # A language is nothing to protect, and a visitor gets no session for choosing one.
+    guard.exempt(languages.bp)
+    for blueprint in (
+        users,
+        catalogue,
+        workspace,
+        history,
+        notebooks,
+        submissions,
+        reviewing,
+        shared,
+        hints,
+        streams,
+        api,
+    ):
         app.register_blueprint(blueprint)
+    languages.register(app)
     errors.register(app)
     app.before_request(_nonce)
     app.after_request(_secure)
@@ -80,7 +99,7 @@ def _shared() -> dict[str, object]:
     return {
         "user": find_user(),
         "nonce": g.get("nonce", ""),
-        "theme": theme if theme in ("light", "dark") else "",
+        "theme": theme if theme in _THEMES else "",
     }
 
 
@@ -99,8 +118,8 @@ def _secure(response: Response) -> Response:
     response.headers.setdefault(
         "Content-Security-Policy",
         f"default-src 'self'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; "
-        "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
-        "frame-ancestors 'none'",
+        "img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+        f"form-action 'self'{g.get('form_action', '')}; frame-ancestors 'none'",
     )
     if response.mimetype == "text/html":
         response.headers.setdefault("Cache-Control", "no-store")

@@ -1,12 +1,14 @@
-"""Values in words, for templates."""
+"""Values in words, for templates, in the page's language."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import ceil
 
 from flask import Flask
+from flask_babel import format_datetime, format_decimal, format_timedelta, gettext, ngettext
 from markupsafe import Markup, escape
 
 from portal import markdown
@@ -21,7 +23,11 @@ def register(app: Flask, now: Callable[[], datetime]) -> None:
     app.add_template_filter(points, "points")
     app.add_template_filter(duration, "duration")
     app.add_template_filter(seconds, "seconds")
+    app.add_template_filter(precise, "precise")
+    app.add_template_filter(moment, "moment")
+    app.add_template_filter(clock, "clock")
     app.add_template_filter(lambda at: ago(at, now()), "ago")
+    app.add_template_filter(lambda at: until(at, now()), "until")
 
 
 def ticks(text: str) -> Markup:
@@ -31,7 +37,7 @@ def ticks(text: str) -> Markup:
 
 def points(value: float) -> str:
     """A number without needless decimals."""
-    return f"{value:g}"
+    return str(format_decimal(value, "0.##"))
 
 
 def duration(minutes: float) -> str:
@@ -42,16 +48,39 @@ def duration(minutes: float) -> str:
 
 def seconds(value: float) -> str:
     """A rough span of time: ``5 seconds``, ``2 minutes``."""
-    size, word = (60, "minute") if value >= 90 else (1, "second")
-    number = max(1, round(value / size))
-    return f"{number} {word}{'' if number == 1 else 's'}"
+    if value >= 90:
+        return str(ngettext("%(num)s minute", "%(num)s minutes", round(value / 60)))
+    return str(ngettext("%(num)s second", "%(num)s seconds", max(1, round(value))))
+
+
+def precise(value: float) -> str:
+    """Seconds to the hundredth: ``1.50 s``."""
+    return f"{format_decimal(value, '0.00')} s"
+
+
+def moment(at: datetime) -> str:
+    """A date and a time in UTC."""
+    return f"{format_datetime(at, 'd MMMM y, HH:mm')} UTC"
+
+
+def clock(at: datetime) -> str:
+    """A time of day in UTC, to the second."""
+    return str(format_datetime(at, "HH:mm:ss"))
 
 
 def ago(at: datetime, now: datetime) -> str:
     """How long ago."""
     passed = int((now - at).total_seconds())
-    for size, word in ((86400, "day"), (3600, "hour"), (60, "minute")):
+    for size in (86400, 3600, 60):
         if passed >= size:
-            number = passed // size
-            return f"{number} {word}{'' if number == 1 else 's'} ago"
-    return "just now"
+            return _told(timedelta(seconds=-(passed // size * size)))
+    return str(gettext("just now"))
+
+
+def until(at: datetime, now: datetime) -> str:
+    """How long it takes until then, rounded up to minutes: ``in 3 minutes``."""
+    return _told(timedelta(minutes=max(1, ceil((at - now).total_seconds() / 60))))
+
+
+def _told(distance: timedelta) -> str:
+    return str(format_timedelta(distance, threshold=1, add_direction=True))

@@ -11,11 +11,14 @@ from flask import current_app
 from itsdangerous import URLSafeTimedSerializer
 
 from curriculum.loader import Catalogue
+from portal.hints.services import HintService
+from portal.notebooks.door import Door
 from portal.submissions.services import SubmissionService
 from portal.users.services import Accounts
 from records.queue import Queue
 from records.sharing import Sharing
 from records.store import Store
+from records.workspaces import Workspaces
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,11 @@ class Services:
     submissions: SubmissionService
     store: Store
     sharing: Sharing
+    hints: HintService
+    workspaces: Workspaces
     queue: Queue
     streams: URLSafeTimedSerializer
+    notebooks: Door
     now: Callable[[], datetime]
 
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
-from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import and_, false, func, insert, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from records.database import Database
@@ -35,6 +35,7 @@ class Claim:
     user_id: int
     lab: str
     submission_id: int
+    seed: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +81,12 @@ class Queue:
                     attempts.c.user_id,
                     attempts.c.lab,
                     attempts.c.submission_id,
+                    attempts.c.seed,
                 )
             ).first()
             if row is None:
                 return None
-            claim = Claim(row.id, row.epoch, owner, row.user_id, row.lab, row.submission_id)
+            claim = Claim(row.id, row.epoch, owner, row.user_id, row.lab, row.submission_id, row.seed)
             self._event(connection, claim, {"phase": "claimed", "status": "done"})
             return claim
 
@@ -108,6 +110,7 @@ class Queue:
         """Close the attempt with its report; false (and nothing written) when the lease was lost.
 
         Without a report, or with an inconclusive one, the attempt is not counted: the fault is ours.
+        Neither is a repeated one: it tells whether a result holds, not whether a lab is passed.
         """
         outcome = str(report["outcome"]) if report else "inconclusive"
         with self.database.write() as connection:
@@ -122,7 +125,7 @@ class Queue:
                     outcome=outcome,
                     points=report["points"] if report else None,
                     points_possible=report["points_possible"] if report else None,
-                    counted=outcome != "inconclusive",
+                    counted=attempts.c.seed.is_(None) if outcome != "inconclusive" else false(),
                     note=note or None,
                 )
             )
@@ -175,13 +178,30 @@ class Queue:
 
     def position(self, attempt: Attempt) -> int:
         """How many waiting attempts come before this one."""
-        mine = select(attempts.c.priority).where(attempts.c.id == attempt.id).scalar_subquery()
-        before = or_(
-            attempts.c.priority > mine, and_(attempts.c.priority == mine, attempts.c.id < attempt.id)
-        )
-        query = select(func.count()).where(attempts.c.state == "queued", before)
+        query = select(func.count()).where(attempts.c.state == "queued", _before(attempt))
         with self.database.read() as connection:
             return int(connection.scalar(query) or 0)
+
+    def wait_s(self, attempt: Attempt) -> float | None:
+        """Seconds until a waiting attempt begins, as far as the latest gradings tell; None when nothing does.
+
+        What runs and what waits before it takes its lab's typical time, at as many places as are busy now.
+        """
+        ahead = or_(attempts.c.state == "running", and_(attempts.c.state == "queued", _before(attempt)))
+        with self.database.read() as connection:
+            rows = connection.execute(select(attempts.c.lab, attempts.c.started_at).where(ahead)).all()
+        running = [row for row in rows if row.started_at is not None]
+        if not running:
+            return None
+        typical = {lab: self.typical_s(lab) for lab in {row.lab for row in rows}}
+        left = 0.0
+        for row in rows:
+            whole = typical[row.lab]
+            if whole is None:
+                return None
+            spent = (self.now() - row.started_at).total_seconds() if row.started_at else 0.0
+            left += max(whole - spent, 0.0)
+        return left / len(running)
 
     def typical_s(self, lab: str) -> float | None:
         """How long the latest twenty gradings of a lab took, as a median in seconds."""
@@ -201,6 +221,11 @@ class Queue:
                 attempt_id=claim.attempt_id, epoch=claim.epoch, at=self.now(), body=dict(body)
             )
         )
+
+
+def _before(attempt: Attempt) -> ColumnElement[bool]:
+    mine = select(attempts.c.priority).where(attempts.c.id == attempt.id).scalar_subquery()
+    return or_(attempts.c.priority > mine, and_(attempts.c.priority == mine, attempts.c.id < attempt.id))
 
 
 def _held(claim: Claim) -> ColumnElement[bool]:

@@ -53,6 +53,7 @@ class Attempt:
     points_possible: float | None
     counted: bool
     note: str | None
+    seed: int | None
 
     @property
     def is_open(self) -> bool:
@@ -146,9 +147,16 @@ class Store:
     # Attempts
 
     def open_attempt(
-        self, user_id: int, lab: str, submission_id: int, at: datetime, priority: int = 0
+        self,
+        user_id: int,
+        lab: str,
+        submission_id: int,
+        at: datetime,
+        *,
+        priority: int = 0,
+        seed: int | None = None,
     ) -> Attempt:
-        """Queue a submission for grading.
+        """Queue a submission for grading, on the seed of an earlier attempt when one is given.
 
         Raises:
             AlreadyOpen: another attempt of this learner at this lab waits or runs.
@@ -164,6 +172,7 @@ class Store:
                     "submission_id": submission_id,
                     "state": "queued",
                     "priority": priority,
+                    "seed": seed,
                     "open_key": f"{user_id}:{lab}",
                     "queued_at": at,
                 }

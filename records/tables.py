@@ -151,6 +151,8 @@ attempts = Table(
     Column("points_possible", Float),
     Column("counted", Boolean, nullable=False, default=True),
     Column("note", Text),
+    # The seed of the attempt that this one repeats, which is then not counted; null for a fresh seed.
+    Column("seed", Integer),
     UniqueConstraint("user_id", "lab", "number"),
     Index(None, "state", "priority", "queued_at"),
 )
@@ -169,6 +171,19 @@ shared_reports = Table(
     Column("attempt_id", Integer, ForeignKey("attempts.id", ondelete="CASCADE"), primary_key=True),
     Column("key", String(43), nullable=False, unique=True),
     Column("shared_at", Moment, nullable=False),
+)
+
+# Which hints of a check a learner has opened, and when.
+hints = Table(
+    "hints",
+    metadata,
+    _id(),
+    _user(),
+    Column("lab", String(80), nullable=False),
+    Column("check_id", String(20), nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("opened_at", Moment, nullable=False),
+    UniqueConstraint("user_id", "lab", "check_id", "step"),
 )
 
 events = Table(
@@ -205,6 +220,17 @@ workspace_saves = Table(
     Column("blob", String(71), ForeignKey("blobs.digest")),
     Column("saved_at", Moment, nullable=False),
     Index(None, "user_id", "lab", "path"),
+)
+
+# Good once and briefly: who may enter the process that serves JupyterLab, and for which lab.
+notebook_tickets = Table(
+    "notebook_tickets",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    _user(),
+    Column("lab", String(80), nullable=False),
+    Column("use", String(10), nullable=False),
+    Column("expires_at", Moment, nullable=False),
 )
 
 audit = Table(

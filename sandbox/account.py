@@ -68,6 +68,9 @@ class Account(Protocol):
     def now(self) -> dt.datetime:
         """The account's time."""
 
+    def functions_now(self) -> dt.datetime:
+        """The time that functions see: the account's, or the wall's where this machine can't have that."""
+
     def timeline(self, since: int = 0) -> list[dict[str, Any]]:
         """What happened, oldest first: each with ``sequence``, ``at``, ``kind``, ``subject``, ``outcome``."""
 

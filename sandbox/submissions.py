@@ -27,6 +27,7 @@ _BUILT = re.compile(rb"\bSamResourceId\"?\s*:")
 TEMPLATE_NAMES = ("template.yaml", "template.yml", "template.json")
 
 _TEMPLATE_BYTES = 2_000_000
+_ZIP_DATE = (2000, 1, 1, 0, 0, 0)
 _ENCRYPTED = 0x1
 _NAME_IS_UTF8 = 0x800
 
@@ -62,6 +63,11 @@ class Submission:
         return f"sha256:{total.hexdigest()}"
 
     @property
+    def size(self) -> int:
+        """How many bytes all files have together."""
+        return sum(map(len, self.files.values()))
+
+    @property
     def template(self) -> str:
         """The template's path.
 
@@ -94,6 +100,15 @@ class Submission:
         """The same submission with some files replaced or added and others deleted."""
         kept = {path: body for path, body in self.files.items() if path not in deleted}
         return Submission({**kept, **replaced})
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """Files as a zip; the same files give the same bytes."""
+    into = io.BytesIO()
+    with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(files):
+            archive.writestr(zipfile.ZipInfo(path, _ZIP_DATE), files[path], zipfile.ZIP_DEFLATED)
+    return into.getvalue()
 
 
 def read_folder(folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> Submission:

@@ -95,7 +95,9 @@ class Worker:
 
         log.info("attempt_claimed", attempt_id=claim.attempt_id, lab=claim.lab, epoch=claim.epoch)
         try:
-            return self._grade(claim.lab, self._store.body_of(claim.submission_id), on_progress), ""
+            return self._grade(
+                claim.lab, self._store.body_of(claim.submission_id), on_progress, claim.seed
+            ), ""
         except Exception as error:  # whatever grading raises is our failure, and the attempt stays free
             log.exception("grading_failed", attempt_id=claim.attempt_id)
             return None, f"The grading could not run ({type(error).__name__}). This attempt is not counted."

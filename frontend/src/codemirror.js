@@ -1,5 +1,7 @@
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
+import { go } from "@codemirror/lang-go";
+import { java } from "@codemirror/lang-java";
 import { javascript } from "@codemirror/lang-javascript";
 import { json } from "@codemirror/lang-json";
 import { python } from "@codemirror/lang-python";
@@ -27,6 +29,7 @@ import {
   lineNumbers,
 } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
+import { t } from "./texts.js";
 
 // Colours come from the page's variables, so that light and dark need no second theme here.
 const colours = HighlightStyle.define([
@@ -65,6 +68,8 @@ function language(path) {
   if (ending === "py") return [python(), indentUnit.of("    ")];
   if (ending === "yaml" || ending === "yml") return [yaml(), indentUnit.of("  ")];
   if (ending === "json") return [json(), indentUnit.of("  ")];
+  if (ending === "java") return [java(), indentUnit.of("    ")];
+  if (ending === "go") return [go(), indentUnit.of("\t")];
   if (["js", "mjs", "cjs", "ts"].includes(ending)) return [javascript({ typescript: ending === "ts" }), indentUnit.of("  ")];
   return [];
 }
@@ -74,7 +79,7 @@ export function stateOf(path, text, nonce, onChange) {
     doc: text,
     extensions: [
       EditorView.cspNonce.of(nonce),
-      EditorView.contentAttributes.of({ "aria-label": `Contents of ${path}`, spellcheck: "false", tabindex: "0" }),
+      EditorView.contentAttributes.of({ "aria-label": t("Contents of %(path)s", { path }), spellcheck: "false", tabindex: "0" }),
       lineNumbers(),
       highlightActiveLineGutter(),
       highlightSpecialChars(),

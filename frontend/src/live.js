@@ -1,3 +1,5 @@
+import { t } from "./texts.js";
+
 // The live attempt: an event says that something changed, the server says how the page looks now.
 const QUIET_MS = 120;
 
@@ -8,7 +10,7 @@ export function live() {
   const status = document.querySelector("[data-live-status]");
   const word = document.querySelector("[data-live-word]");
   let due = 0;
-  word.textContent = "connecting";
+  word.textContent = t("connecting");
   let closed = false;
 
   const refresh = async () => {
@@ -31,7 +33,7 @@ export function live() {
   };
   const source = new EventSource(stream);
   source.onopen = () => {
-    word.textContent = "live";
+    word.textContent = t("live");
     soon();
   };
   source.onmessage = (event) => {
@@ -40,7 +42,7 @@ export function live() {
   };
   source.onerror = () => {
     if (closed) return;
-    word.textContent = "reconnecting";
+    word.textContent = t("reconnecting");
     // A closed source (the address has expired) does not come back by itself: a new page has a new one.
     if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 2000);
   };

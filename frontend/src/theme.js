@@ -1,5 +1,13 @@
-// Light, dark or as the system has it. Kept in a cookie, so that the server sends the page right at once.
-const CHOICES = ["auto", "light", "dark"];
+// Light, dark, high contrast, or as the system has it. Kept in a cookie, so that the server sends the page right at once.
+import { t } from "./texts.js";
+
+const CHOICES = ["auto", "light", "dark", "contrast"];
+const NAMES = {
+  auto: () => t("auto"),
+  light: () => t("light"),
+  dark: () => t("dark"),
+  contrast: () => t("high contrast"),
+};
 
 export function theme() {
   const button = document.querySelector("[data-theme-switch]");
@@ -8,7 +16,7 @@ export function theme() {
   const show = (choice) => {
     if (choice === "auto") delete root.dataset.theme;
     else root.dataset.theme = choice;
-    button.querySelector("[data-theme-name]").textContent = choice;
+    button.querySelector("[data-theme-name]").textContent = NAMES[choice]();
   };
   button.hidden = false;
   show(root.dataset.theme || "auto");

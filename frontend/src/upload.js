@@ -1,3 +1,5 @@
+import { t } from "./texts.js";
+
 // A drop zone around a file input: names the file, and says at once when it is too large.
 export function uploads() {
   for (const form of document.querySelectorAll("form[data-upload]")) watch(form);
@@ -17,7 +19,11 @@ function watch(form) {
     const tooLarge = file && file.size > limit;
     problem.hidden = !tooLarge;
     problem.textContent = tooLarge
-      ? `${file.name} has ${size(file.size)}. This portal reads up to ${size(limit)}: leave out dependencies and build output.`
+      ? t("%(name)s has %(size)s. This portal reads up to %(limit)s: leave out dependencies and build output.", {
+          name: file.name,
+          size: size(file.size),
+          limit: size(limit),
+        })
       : "";
     return !tooLarge;
   };

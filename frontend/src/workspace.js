@@ -1,3 +1,4 @@
+import { t } from "./texts.js";
 import { goTo, mark, stateOf, viewIn } from "./codemirror.js";
 
 const PAUSE_MS = 600;
@@ -20,6 +21,9 @@ export class Workspace {
     this.timer = 0;
     const files = JSON.parse(root.querySelector("[data-contents]").textContent);
     for (const [path, text] of Object.entries(files)) this.states.set(path, this.fresh(path, text));
+    // What each file held when this window last knew: a save names it, so that no other window's is lost.
+    this.digests = new Map(Object.entries(JSON.parse(root.querySelector("[data-digests]").textContent)));
+    this.conflict = root.querySelector("[data-conflict]");
     this.wire();
     const { path, line } = this.wanted();
     if (path) this.open(path, line);
@@ -43,7 +47,7 @@ export class Workspace {
     this.root.querySelector("[data-new]").addEventListener("click", () => this.ask("new"));
     this.root.querySelector("[data-rename]").addEventListener("click", () => this.ask("rename"));
     this.root.querySelector("[data-delete]").addEventListener("click", () => this.ask("delete"));
-    for (const dialog of this.root.querySelectorAll("dialog")) {
+    for (const dialog of this.root.querySelectorAll("dialog[data-ask]")) {
       dialog.querySelector("[value=cancel]").addEventListener("click", () => dialog.close());
       dialog.querySelector("form").addEventListener("submit", (event) => {
         event.preventDefault();
@@ -94,7 +98,7 @@ export class Workspace {
       return item;
     });
     this.list.replaceChildren(...buttons);
-    this.title.textContent = this.current ?? "No file";
+    this.title.textContent = this.current ?? t("No file");
     for (const name of ["rename", "delete"]) this.root.querySelector(`[data-${name}]`).disabled = !this.current;
   }
 
@@ -115,7 +119,7 @@ export class Workspace {
 
   changed(path) {
     this.unsaved.add(path);
-    this.say("unsaved", "Not saved yet");
+    this.say("unsaved", t("Not saved yet"));
     this.markList(path);
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.flush(), PAUSE_MS);
@@ -138,8 +142,8 @@ export class Workspace {
         }
         const text = this.states.get(path).doc.toString();
         this.unsaved.delete(path);
-        this.say("saving", "Saving");
-        const saved = await this.send("PUT", this.address, { path, text });
+        this.say("saving", t("Saving"));
+        const saved = await this.store(path, text);
         if (!saved) {
           this.unsaved.add(path);
           return false;
@@ -148,10 +152,35 @@ export class Workspace {
         if ("problem" in saved) this.diagnose(path, saved.problem);
       }
       if (this.unsaved.size) return this.flushLater();
-      this.say("saved", "All changes saved");
+      this.say("saved", t("All changes saved"));
       return true;
     });
     return this.saving;
+  }
+
+  // Save a text; when another window has saved the file meanwhile, ask which one it shall have.
+  async store(path, text) {
+    const saved = await this.send("PUT", this.address, { path, text, base: this.digests.get(path) ?? "" });
+    if (!saved) return null;
+    this.digests.set(path, saved.digest);
+    if (saved.theirs === undefined) return saved;
+    if ((await this.choose(path, text, saved.theirs)) === "mine") return this.store(path, text);
+    const state = this.fresh(path, saved.theirs);
+    this.states.set(path, state);
+    if (path === this.current) this.view.setState(state);
+    return saved;
+  }
+
+  choose(path, mine, theirs) {
+    const { conflict } = this;
+    for (const place of conflict.querySelectorAll("[data-name]")) place.textContent = path;
+    conflict.querySelector("[data-mine]").textContent = mine;
+    conflict.querySelector("[data-theirs]").textContent = theirs;
+    conflict.returnValue = "mine";
+    conflict.showModal();
+    return new Promise((done) => {
+      conflict.addEventListener("close", () => done(conflict.returnValue), { once: true });
+    });
   }
 
   flushLater() {
@@ -170,17 +199,17 @@ export class Workspace {
         body: body && JSON.stringify(body),
       });
     } catch {
-      this.say("failed", "Not saved: the portal can't be reached. Trying again");
+      this.say("failed", t("Not saved: the portal can't be reached. Trying again"));
       this.timer = setTimeout(() => this.flush(), RETRY_MS);
       return null;
     }
     if (answer.redirected || answer.status === 401) {
-      this.say("failed", "Not saved: you were signed out. Sign in in another tab; your text stays here");
+      this.say("failed", t("Not saved: you were signed out. Sign in in another tab; your text stays here"));
       return null;
     }
     const told = await answer.json().catch(() => ({}));
-    if (answer.ok) return told;
-    this.say("failed", ["Not saved:", told.where && `${told.where}:`, told.error ?? "the portal refused it.", told.what_to_do].filter(Boolean).join(" "));
+    if (answer.ok || told.theirs !== undefined) return told;
+    this.say("failed", [t("Not saved:"), told.where && `${told.where}:`, told.error ?? t("the portal refused it."), told.what_to_do].filter(Boolean).join(" "));
     return null;
   }
 
@@ -226,9 +255,9 @@ export class Workspace {
     const what = dialog.dataset.ask;
     const path = dialog.querySelector("input")?.value.trim();
     const told = dialog.querySelector("[role=alert]");
-    if (what !== "delete" && !path) return void (told.textContent = "Give the file a name.");
+    if (what !== "delete" && !path) return void (told.textContent = t("Give the file a name."));
     if (what !== "delete" && path !== this.current && this.states.has(path)) {
-      return void (told.textContent = "There is a file with this name already.");
+      return void (told.textContent = t("There is a file with this name already."));
     }
     if (!(await this[what](path))) return void (told.textContent = this.status.textContent);
     dialog.close();
@@ -236,23 +265,28 @@ export class Workspace {
   }
 
   async new(path) {
-    if (!(await this.send("PUT", this.address, { path, text: "" }))) return false;
+    const made = await this.send("PUT", this.address, { path, text: "" });
+    if (!made) return false;
+    this.digests.set(path, made.digest);
     this.states.set(path, this.fresh(path, ""));
     this.open(path);
-    this.say("saved", `${path} created`);
+    this.say("saved", t("%(path)s created", { path }));
     return true;
   }
 
   async rename(path) {
     if (path === this.current) return true;
     await this.flush();
-    if (!(await this.send("PUT", this.address, { path, from: this.current }))) return false;
+    const moved = await this.send("PUT", this.address, { path, from: this.current });
+    if (!moved) return false;
+    this.digests.delete(this.current);
+    this.digests.set(path, moved.digest);
     const text = this.states.get(this.current).doc.toString();
     this.states.delete(this.current);
     this.current = undefined;
     this.states.set(path, this.fresh(path, text));
     this.open(path);
-    this.say("saved", `Renamed to ${path}`);
+    this.say("saved", t("Renamed to %(path)s", { path }));
     return true;
   }
 
@@ -260,6 +294,7 @@ export class Workspace {
     const gone = this.current;
     if (!(await this.send("DELETE", `${this.address}?path=${encodeURIComponent(gone)}`))) return false;
     this.states.delete(gone);
+    this.digests.delete(gone);
     this.unsaved.delete(gone);
     this.current = undefined;
     const next = [...this.states.keys()].sort()[0];
@@ -269,7 +304,7 @@ export class Workspace {
       this.view = undefined;
       this.render();
     }
-    this.say("saved", `${gone} deleted`);
+    this.say("saved", t("%(path)s deleted", { path: gone }));
     return true;
   }
 }

@@ -231,7 +231,7 @@
       const what = el("td", {}, item.name);
       if (item.text && item.kind !== "log") what.append(el("div", { className: "why" }, item.text));
       const made = el("tr", { className: `k-${item.kind}${item.index === state.picked ? " on" : ""}`, tabIndex: 0 },
-        el("td", {}, clock(item.begin)), el("td", {}, NAMES[item.kind] ? NAMES[item.kind].replace(/s$/, "") : item.kind), what, el("td", { className: item.tone }, item.outcome));
+        el("td", {}, clock(item.begin)), el("td", {}, NAMES[item.kind] ? NAMES[item.kind].replace(/ies$/, "y").replace(/s$/, "") : item.kind), what, el("td", { className: item.tone }, item.outcome));
       made.addEventListener("click", () => pick(item.index));
       made.addEventListener("keydown", (event) => { if (event.key === "Enter") pick(item.index); });
       return made;
@@ -289,9 +289,44 @@
     return [el("h3", {}, "Waterfall"), el("div", { className: "fall" }, ...rows.map(([part, depth]) => {
       const bar = el("i", { style: `left:${((part.start_time - begin) / span) * 100}%;width:${(((part.end_time || end) - part.start_time) / span) * 100}%` });
       const took = part.end_time ? length(part.end_time - part.start_time) : "in progress";
-      return el("div", { className: part.fault || part.error ? "bad" : "", title: `${part.name} ${took}` }, bar, el("span", {}, `${"   ".repeat(depth)}${part.name}${part.origin ? ` ${part.origin}` : ""} · ${took}`));
-    }))];
+      const kind = part.origin || (part.namespace ? resource(part) : "");
+      const text = el("span", { style: `padding-left:${Math.min(depth, 12) * 0.75}rem` }, `${part.name}${kind ? ` ${kind}` : ""} · ${took}`);
+      return el("div", { className: part.fault || part.error || part.throttle ? "bad" : "", title: `${part.name} ${took}` }, bar, text);
+    })), ...causes(rows), ...annotations(rows), ...links(rows)];
   }
+
+  function resource(part) {
+    const aws = part.aws || {}, queue = String(aws.queue_url || "").split("/").pop();
+    return [aws.operation, aws.table_name || queue].filter((word) => word).join(" ") || part.namespace;
+  }
+
+  function causes(rows) {
+    const told = rows.flatMap(([part]) => listed((part.cause || {}).exceptions).filter((each) => each).map((each) => [part.name, [each.type, each.message].filter((word) => word).join(": ")]));
+    return told.length ? [el("h3", {}, "Exceptions"), el("dl", {}, ...told.slice(0, 20).flatMap(([name, text]) => [el("dt", {}, name), el("dd", { className: "bad" }, text)]))] : [];
+  }
+
+  function annotations(rows) {
+    const told = rows.flatMap(([part]) => Object.entries(part.annotations || {}).map(([key, value]) => [key, `${value} (${part.name})`]));
+    return told.length ? [el("h3", {}, "Annotations"), el("dl", {}, ...told.slice(0, 50).flatMap(([key, text]) => [el("dt", {}, key), el("dd", {}, text)]))] : [];
+  }
+
+  // Both ways: what this trace took from others, and which others took from it.
+  function links(rows) {
+    const own = rows.length ? String(rows[0][0].trace_id) : "", made = [];
+    const linked = (item) => item.kind === "trace" ? item.detail.segments.flatMap((each) => listed(each.links)).filter((link) => link).map((link) => String(link.trace_id)) : [];
+    const from = new Set(rows.flatMap(([part]) => listed(part.links)).filter((link) => link).map((link) => String(link.trace_id)));
+    for (const [title, some] of [["Goes on from", (item) => from.has(item.name)], ["Goes on in", (item) => linked(item).includes(own)]]) {
+      const found = items.filter((item) => item.kind === "trace" && some(item)).slice(0, 20);
+      if (found.length) made.push(el("h3", {}, title), el("ol", {}, ...found.map((item) => {
+        const button = el("button", { type: "button" }, el("time", {}, clock(item.begin)), el("span", { className: item.tone === "bad" ? "bad" : "" }, `${item.name}${item.outcome ? ` [${item.outcome}]` : ""}`));
+        button.addEventListener("click", () => pick(item.index));
+        return el("li", {}, button);
+      })));
+    }
+    return made;
+  }
+
+  function listed(value) { return Array.isArray(value) ? value : []; }
 
   function redraw() { draw(); drawList(); }
   let due = 0;

@@ -10,6 +10,8 @@ from typing import Any
 # X-Ray tells of a day at a time, and gives five traces at once.
 _RANGE = timedelta(hours=24)
 _AT_ONCE = 5
+# So far lines are set in.
+_DEEPEST = 100
 
 
 def find_traces(client: Any, now: datetime, since_s: float, expression: str) -> Iterator[dict[str, Any]]:
@@ -45,7 +47,7 @@ def as_json(trace: dict[str, Any]) -> dict[str, Any]:
         "fault": trace["HasFault"],
         "error": trace["HasError"],
         "throttle": trace["HasThrottle"],
-        "links": [link["trace_id"] for segment in trace["Segments"] for link in segment.get("links", ())],
+        "links": [link for segment in trace["Segments"] for link in _links(segment)],
         "segments": trace["Segments"],
     }
 
@@ -71,13 +73,23 @@ def _below(part: dict[str, Any], segments: list[dict[str, Any]], began: float, d
     http = part.get("http")
     status = (http.get("response") or {}).get("status", "") if isinstance(http, dict) else ""
     words = [str(part.get("name", "")), str(part.get("origin", part.get("namespace", ""))), str(status)]
-    linked = [f"linked to {link['trace_id']}" for link in part.get("links", ())]
+    linked = [f"linked to {link}" for link in _links(part)]
     text = "  ".join(word for word in [*words, *linked] if word)
     yield f"{offset} {took:>11}  {'  ' * depth}{text}{_verdict(part)}"
     called = [segment for segment in segments if segment.get("parent_id") == part["id"]]
     segments = [segment for segment in segments if segment not in called]
+    if depth == _DEEPEST:
+        yield f"{' ' * 21}{'  ' * depth}… and what lies below"
+        return
     for each in [*part.get("subsegments", ()), *called]:
         yield from _below(each, segments, began, depth + 1)
+
+
+def _links(part: dict[str, Any]) -> list[str]:
+    """The traces that a segment says it goes on from; anybody may have written it."""
+    found = part.get("links")
+    links = found if isinstance(found, list) else []
+    return [str(link["trace_id"]) for link in links if isinstance(link, dict) and "trace_id" in link]
 
 
 def _within(part: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -43,7 +43,7 @@ TYPES = ("payment.authorised", "payment.failed", "payment.refunded", "payment.su
 WINDOWS_S = (120, 180, 480, 600)
 # Further from the edge of the window than any request is on its way.
 MARGIN_S = 40
-# Short, because it is really waited for: functions have the wall's clock.
+# Short, because it is really waited for: a function may measure age by a clock that no date moves.
 SECRET_MAX_AGE_S = 2
 SLACK_S = 4
 TOGETHER = 5

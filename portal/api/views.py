@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, g, jsonify, request
+from flask import Blueprint, g, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 
 from curriculum.loader import Lab
 from portal.errors import answer
 from portal.services import services
+from portal.submissions.streams import token_for
 from records.people import User
 from records.store import Attempt
 
@@ -101,5 +102,7 @@ def _attempt(found: Attempt) -> dict[str, Any]:
         "points_possible": found.points_possible,
         "counted": found.counted,
         "note": found.note,
+        "page": url_for("submissions.show", attempt_id=found.id),
+        "events": url_for("streams.events", token=token_for(services().streams, found.id)),
         **{name: at.isoformat() if at else None for name, at in moments.items()},
     }

@@ -14,6 +14,8 @@ from graders.labs import load_checks
 from graders.report.words import DIMENSIONS
 from records.store import Attempt
 
+RUNTIME_NAMES = {"python": "Python", "nodejs": "Node.js", "java": "Java", "go": "Go"}
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:

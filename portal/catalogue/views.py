@@ -8,15 +8,14 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from curriculum.loader import Lab
-from graders.shared import TITLES
-from portal.catalogue.services import judged, progress, shelves, tally
+from graders.shared import TITLES, WITHOUT_STACK
+from portal.catalogue.services import RUNTIME_NAMES, judged, progress, shelves, tally
+from portal.languages import N_
 from portal.services import services
 from portal.users.session import current_user, require_user
 
 bp = Blueprint("catalogue", __name__, template_folder="templates")
 bp.before_request(require_user)
-
-_RUNTIMES = {"python": "Python", "nodejs": "Node.js", "java": "Java", "go": "Go"}
 
 
 @bp.get("/")
@@ -49,9 +48,9 @@ def lab_page(found: Lab, problem: Mapping[str, object] | None = None) -> str:
         lab=found,
         judged=groups,
         total=sum(item.points for item in groups) + found.manifest.gate_points,
-        conditions=TITLES,
+        conditions=TITLES if found.manifest.deploys else WITHOUT_STACK,
         contract=_tables(found),
-        runtimes=_RUNTIMES,
+        runtimes=RUNTIME_NAMES,
         attempts=attempts,
         progress=progress(found, attempts),
         refused=services().store.refused(user.id, found.slug),
@@ -64,8 +63,8 @@ def _tables(found: Lab) -> list[tuple[str, str, tuple[object, ...]]]:
     """The contract's tables that have rows: title, first column, rows."""
     manifest = found.manifest
     tables: list[tuple[str, str, tuple[object, ...]]] = [
-        ("Stack outputs", "Output", manifest.outputs),
-        ("Stack parameters", "Parameter", manifest.parameters),
-        ("Files that are replaced before grading", "File", manifest.seeded_files),
+        (N_("Stack outputs"), N_("Output"), manifest.outputs),
+        (N_("Stack parameters"), N_("Parameter"), manifest.parameters),
+        (N_("Files that are replaced before grading"), N_("File"), manifest.seeded_files),
     ]
     return [table for table in tables if table[2]]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from portal.differences import FileChange
+from portal.differences import changes as changes_of
+
 Report = Mapping[str, Any]
 
-_LINES_LIMIT = 600
 _BETTER = ("passed", "partial", "failed")
 
 
@@ -40,18 +41,6 @@ class CheckChange:
 
 
 @dataclass(frozen=True, slots=True)
-class FileChange:
-    """A file that is not the same in both. ``lines`` are those of a unified diff, each with its kind."""
-
-    path: str
-    kind: str
-    added: int = 0
-    removed: int = 0
-    lines: tuple[tuple[str, str], ...] = ()
-    cut: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Comparison:
     """What is different; ``same`` counts the checks that are not."""
 
@@ -70,7 +59,7 @@ def compare(
     return Comparison(
         sorted(changed, key=lambda change: order.index(change.direction)),
         len(changes) - len(changed),
-        list(_files(files_before, files_after)),
+        list(changes_of(files_before, files_after)),
     )
 
 
@@ -90,40 +79,3 @@ def _checks(before: Report, after: Report) -> Iterator[CheckChange]:
             points_after=new["points"] if new else 0,
             headline=new["headline"] if new else "",
         )
-
-
-def _files(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Iterator[FileChange]:
-    for path in sorted(before.keys() | after.keys()):
-        old, new = before.get(path), after.get(path)
-        if old == new:
-            continue
-        kind = "added" if old is None else "removed" if new is None else "changed"
-        texts = _text(old), _text(new)
-        if texts[0] is None or texts[1] is None:
-            yield FileChange(path, kind)
-            continue
-        yield _difference(path, kind, texts[0], texts[1])
-
-
-def _difference(path: str, kind: str, old: str, new: str) -> FileChange:
-    found = list(difflib.unified_diff(old.splitlines(), new.splitlines(), n=3, lineterm=""))[2:]
-    kinds = {"+": "added", "-": "removed", "@": "place"}
-    lines = [(kinds.get(line[:1], "context"), line if line[:1] == "@" else line[1:]) for line in found]
-    return FileChange(
-        path,
-        kind,
-        sum(1 for what, _ in lines if what == "added"),
-        sum(1 for what, _ in lines if what == "removed"),
-        tuple(lines[:_LINES_LIMIT]),
-        len(lines) > _LINES_LIMIT,
-    )
-
-
-def _text(body: bytes | None) -> str | None:
-    """A file's text; nothing for what is none."""
-    if body is None:
-        return ""
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError:
-        return None

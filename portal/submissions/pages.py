@@ -50,5 +50,5 @@ def report_page(attempt: Attempt, **more: Any) -> str:
         verdict=VERDICTS.get(attempt.outcome or "", "Inconclusive"),
         words=OUTCOMES,
         evidence=EVIDENCE,
-        **more,
+        **{"ladders": {}, **more},
     )

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from graders.report.words import DIMENSIONS
+from portal.languages import N_
 
 Report = Mapping[str, Any]
 Group = tuple[str, str, bool, list[Mapping[str, Any]]]
@@ -47,18 +48,20 @@ def groups(report: Report) -> list[Group]:
     """
     checks = report["checks"]
     return [
-        ("What did not pass", "", True, [item for item in checks if item["outcome"] in _NEEDS_READING]),
+        (N_("What did not pass"), "", True, [item for item in checks if item["outcome"] in _NEEDS_READING]),
         (
-            "What we could not judge",
-            "The fault is ours, not yours. These checks were run again on fresh accounts first.",
+            N_("What we could not judge"),
+            N_("The fault is ours, not yours. These checks were run again on fresh accounts first."),
             True,
             _with(checks, "inconclusive"),
         ),
-        ("What passed", "", False, _with(checks, "passed")),
+        (N_("What passed"), "", False, _with(checks, "passed")),
         (
-            "What was not assessed",
-            "Either an earlier check has to pass first, or this backend can't put the question yet; "
-            "the points of the latter are left out of the total.",
+            N_("What was not assessed"),
+            N_(
+                "Either an earlier check has to pass first, or this backend can't put the question yet; "
+                "the points of the latter are left out of the total."
+            ),
             False,
             _with(checks, "not_assessed"),
         ),

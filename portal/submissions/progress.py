@@ -7,26 +7,29 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from flask_babel import gettext
+
+from portal.languages import N_
 from records.store import Attempt
 
 WORDS = {
-    "account": "Open a fresh AWS account",
-    "build": "Build your code",
-    "deploy": "Deploy the stack",
-    "checks": "Ask the checks",
-    "rights": "Look at the roles",
-    "redeploy": "Deploy once more, unchanged",
-    "delete": "Delete the stack",
+    "account": N_("Open a fresh AWS account"),
+    "build": N_("Build your code"),
+    "deploy": N_("Deploy the stack"),
+    "checks": N_("Ask the checks"),
+    "rights": N_("Look at the roles"),
+    "redeploy": N_("Deploy once more, unchanged"),
+    "delete": N_("Delete the stack"),
 }
 _ALWAYS = ("account", "build", "deploy", "checks")
 _SPOKEN = {
-    "account": "opening an account",
-    "build": "building",
-    "deploy": "deploying",
-    "checks": "asking the checks",
-    "rights": "looking at the roles",
-    "redeploy": "deploying once more",
-    "delete": "deleting the stack",
+    "account": N_("opening an account"),
+    "build": N_("building"),
+    "deploy": N_("deploying"),
+    "checks": N_("asking the checks"),
+    "rights": N_("looking at the roles"),
+    "redeploy": N_("deploying once more"),
+    "delete": N_("deleting the stack"),
 }
 
 
@@ -109,11 +112,11 @@ def run_of(attempt: Attempt, events: Iterable[tuple[datetime, Mapping[str, Any]]
 
 def _sentence(attempt: Attempt, lanes: list[Lane]) -> str:
     if attempt.state == "queued":
-        return "Waiting for a worker."
-    running = [(number, step) for number, lane in enumerate(lanes, 1) for step in lane.steps]
+        return str(gettext("Waiting for a worker."))
     parts = [
-        f"Run {number}: {_SPOKEN.get(step.name, step.name)}"
-        for number, step in running
+        gettext("Run %(number)s: %(phase)s", number=number, phase=gettext(_SPOKEN.get(step.name, step.name)))
+        for number, lane in enumerate(lanes, 1)
+        for step in lane.steps
         if step.status == "started"
     ]
-    return "; ".join(parts) + "." if parts else "Grading."
+    return "; ".join(parts) + "." if parts else str(gettext("Grading."))

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from curriculum.loader import Lab
+from graders.shared import has_all
+from portal.languages import N_
 from records.errors import AlreadyOpen
 from records.store import Attempt, Store
 from sandbox.errors import BadSubmission
 from sandbox.submissions import Limits, Submission, read_zip
 from sandbox.templates import parse_template
 
-_ZIP_DATE = (2000, 1, 1, 0, 0, 0)
-_WAIT = "Submit again when its report is there."
-
-
-def pack(files: Mapping[str, bytes]) -> bytes:
-    """Files as a zip; the same files give the same bytes."""
-    into = io.BytesIO()
-    with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(files):
-            archive.writestr(zipfile.ZipInfo(path, _ZIP_DATE), files[path], zipfile.ZIP_DEFLATED)
-    return into.getvalue()
+_WAIT = N_("Submit again when its report is there.")
 
 
 def read_checked(lab: Lab, archive: bytes) -> Submission:
@@ -35,6 +25,9 @@ def read_checked(lab: Lab, archive: bytes) -> Submission:
         BadSubmission: they can't be; says where and why.
     """
     submission = read_zip(archive, limits=Limits(unpacked_bytes=lab.manifest.limit_bytes))
+    if not lab.manifest.deploys:
+        has_all(submission.files, lab.manifest.required)
+        return submission
     path = submission.template
     parse_template(path, submission.files[path])
     return submission
@@ -43,7 +36,11 @@ def read_checked(lab: Lab, archive: bytes) -> Submission:
 def problem_of(error: BadSubmission | AlreadyOpen) -> dict[str, str]:
     """Why something was not graded, as it is kept and shown: message, where, what to do."""
     if isinstance(error, AlreadyOpen):
-        return {"message": "Another attempt at this lab is being graded.", "where": "", "what_to_do": _WAIT}
+        return {
+            "message": N_("Another attempt at this lab is being graded."),
+            "where": "",
+            "what_to_do": _WAIT,
+        }
     return {"message": str(error.args[0]), "where": error.where, "what_to_do": error.what_to_do}
 
 
@@ -72,10 +69,17 @@ class SubmissionService:
             self.store.refuse(submission_id, problem_of(error))
             raise
 
-    def again(self, attempt: Attempt) -> Attempt:
+    def again(self, attempt: Attempt, *, same_seed: bool = False) -> Attempt:
         """Queue what was handed in with an attempt once more, as it is.
 
         Raises:
             AlreadyOpen: another attempt at this lab waits or runs.
         """
-        return self.store.open_attempt(attempt.user_id, attempt.lab, attempt.submission_id, self.now())
+        report = self.store.report(attempt.id) if same_seed else None
+        return self.store.open_attempt(
+            attempt.user_id,
+            attempt.lab,
+            attempt.submission_id,
+            self.now(),
+            seed=report["seed"] if report else None,
+        )

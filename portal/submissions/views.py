@@ -9,16 +9,20 @@ from flask.typing import ResponseReturnValue
 
 from graders.report.words import OUTCOMES
 from portal.catalogue.views import lab_page
+from portal.hints.services import Ladder
+from portal.languages import N_
 from portal.services import services
 from portal.submissions.pages import lab_of, report_page
 from portal.submissions.progress import run_of
 from portal.submissions.reviewing import others_of
-from portal.submissions.services import pack, problem_of
+from portal.submissions.services import problem_of
 from portal.submissions.streams import attempt_of, follow, token_for
 from portal.users.session import current_user, require_user
 from portal.workspace.views import files_of, workspace_page
 from records.errors import AlreadyOpen
+from records.store import Attempt
 from sandbox.errors import BadSubmission
+from sandbox.submissions import pack
 
 bp = Blueprint("submissions", __name__, template_folder="templates")
 streams = Blueprint("streams", __name__)
@@ -56,7 +60,7 @@ def show(attempt_id: int) -> ResponseReturnValue:
         )
     key = services().sharing.key_of(attempt.id)
     link = url_for("shared.show", key=key, _external=True) if key else ""
-    return report_page(attempt, others=others_of(attempt), link=link)
+    return report_page(attempt, others=others_of(attempt), link=link, ladders=_ladders(attempt))
 
 
 @bp.get("/attempts/<int:attempt_id>/progress")
@@ -67,9 +71,9 @@ def progress(attempt_id: int) -> ResponseReturnValue:
 
 @bp.post("/attempts/<int:attempt_id>/again")
 def again(attempt_id: int) -> ResponseReturnValue:
-    """Grade once more what was handed in; for attempts that we could not judge."""
+    """Grade once more what was handed in: an attempt that we could not judge, or one to be repeated."""
     attempt = services().store.attempt(attempt_id, current_user().id)
-    following = services().submissions.again(attempt)
+    following = services().submissions.again(attempt, same_seed=request.form.get("seed") == "same")
     return redirect(url_for("submissions.show", attempt_id=following.id), 303)
 
 
@@ -120,15 +124,24 @@ def _running(attempt_id: int) -> dict[str, object]:
         "attempt": attempt,
         "run": run_of(attempt, store.events_of(attempt)),
         "position": queue.position(attempt),
+        "wait_s": queue.wait_s(attempt) if attempt.state == "queued" else None,
         "typical_s": queue.typical_s(attempt.lab),
         "words": OUTCOMES,
     }
 
 
+def _ladders(attempt: Attempt) -> dict[str, Ladder]:
+    report = services().store.report(attempt.id)
+    if report is None or not lab_of(attempt).exists:
+        return {}
+    lab = services().catalogue().get_lab(attempt.lab)
+    return services().hints.ladders(lab, attempt, report, services().now())
+
+
 def _sent() -> bytes:
     sent = request.files["archive"]
     if not sent.filename:
-        raise BadSubmission("No file was chosen.", where="archive", what_to_do="Choose a zip file.")
+        raise BadSubmission(N_("No file was chosen."), where="archive", what_to_do=N_("Choose a zip file."))
     return bytes(sent.read())
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from flask_babel import gettext
 
 from portal.errors import TooManyTries
 from records.errors import LoginTaken
@@ -63,17 +64,17 @@ class Accounts:
         problems = []
         if not _LOGIN.fullmatch(wanted):
             problems.append(
-                "Login: two or more letters, digits or . _ - @ +, beginning with a letter or digit."
+                gettext("Login: two or more letters, digits or . _ - @ +, beginning with a letter or digit.")
             )
         if len(password) < MINIMUM_PASSWORD:
-            problems.append(f"Password: at least {MINIMUM_PASSWORD} characters.")
+            problems.append(gettext("Password: at least %(number)s characters.", number=MINIMUM_PASSWORD))
         if len(password) > 1000 or len(name) > 120:
-            problems.append("Name: at most 120 characters. Password: at most 1000.")
+            problems.append(gettext("Name: at most 120 characters. Password: at most 1000."))
         if problems:
             return None, problems
         try:
             user = self.people.add(wanted, name.strip() or wanted, self.hasher.hash(password), self.now())
         except LoginTaken:
-            return None, ["Login: choose another one."]
+            return None, [gettext("Login: choose another one.")]
         self.store.note(user.id, "signed_up", self.now())
         return user, []

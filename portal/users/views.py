@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from flask import Blueprint, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 
+from portal.paths import own_path
 from portal.services import services
 from portal.users.services import MINIMUM_PASSWORD
 from portal.users.session import begin, current_user, find_user, require_user
@@ -29,7 +31,7 @@ def do_sign_in() -> ResponseReturnValue:
     address = request.remote_addr or ""
     user = services().accounts.sign_in(login, request.form.get("password", ""), address)
     if user is None:
-        problems = ["Login and password do not belong together."]
+        problems = [gettext("Login and password do not belong together.")]
         return _door(following=request.form.get("next", ""), login=login, problems=problems), 401
     begin(user)
     return redirect(_following(), 303)
@@ -61,7 +63,7 @@ def link(token: str) -> ResponseReturnValue:
     """Sign in with a link that works once."""
     user = services().accounts.people.use_link(token, services().now())
     if user is None:
-        return _door(problems=["This link was used before or is too old. Ask for another."]), 410
+        return _door(problems=[gettext("This link was used before or is too old. Ask for another.")]), 410
     begin(user)
     services().store.note(user.id, "signed_in_by_link", services().now())
     return redirect(url_for("catalogue.home"), 303)
@@ -99,6 +101,4 @@ def _sign_up_form(*, open: bool, login: str = "", name: str = "", problems: Sequ
 
 def _following() -> str:
     """Where to go after signing in: a path of ours, never another site."""
-    wanted = request.values.get("next", "")
-    safe = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted
-    return wanted if safe and wanted.isprintable() else url_for("catalogue.home")
+    return own_path(request.values.get("next", "")) or url_for("catalogue.home")

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 
 from curriculum.loader import Lab
+from portal.catalogue.services import RUNTIME_NAMES
+from portal.languages import N_
 from portal.services import services
-from portal.submissions.services import pack
 from portal.users.session import current_user, require_user
 from records.errors import NotFound
+from records.workspaces import Stored
 from sandbox.errors import BadSubmission
-from sandbox.submissions import TEMPLATE_NAMES, Limits, read_zip
+from sandbox.submissions import TEMPLATE_NAMES, Limits, pack, read_zip
 from sandbox.templates import parse_template
 
 bp = Blueprint("workspace", __name__, url_prefix="/labs/<slug>/workspace", template_folder="templates")
@@ -26,9 +29,20 @@ def files_of(lab: Lab, user_id: int) -> dict[str, bytes]:
     store = services().store
     files = store.workspace(user_id, lab.slug)
     if not files and lab.starters:
-        files = lab.starter("python" if "python" in lab.starters else lab.starters[0])
+        files = lab.starter(first_starter(lab))
         store.save_files(user_id, lab.slug, files, services().now())
     return files
+
+
+def first_starter(lab: Lab) -> str:
+    """The runtime that a workspace begins with."""
+    return "python" if "python" in lab.starters else lab.starters[0]
+
+
+def likely_runtime(lab: Lab, paths: Iterable[str]) -> str:
+    """The runtime that files are in, by what only its starter has; the first one's if that tells nothing."""
+    present = set(paths)
+    return max(lab.starters, key=lambda name: len(present & lab.starter(name).keys()), default="")
 
 
 @bp.get("")
@@ -38,7 +52,7 @@ def show(slug: str) -> ResponseReturnValue:
 
 
 def workspace_page(
-    lab: Lab, problem: Mapping[str, object] | None = None, *, title: str = "This was not graded."
+    lab: Lab, problem: Mapping[str, object] | None = None, *, title: str = N_("This was not graded.")
 ) -> str:
     """The editor, with what was wrong with a submission where there was something."""
     files = files_of(lab, current_user().id)
@@ -53,6 +67,9 @@ def workspace_page(
         "workspace.html",
         lab=lab,
         files=shown,
+        language_of_files=likely_runtime(lab, files),
+        runtimes=RUNTIME_NAMES,
+        digests=services().workspaces.digests(current_user().id, lab.slug),
         binary=binary,
         running=services().store.open_of(current_user().id, lab.slug),
         problem=problem,
@@ -83,18 +100,18 @@ def save(slug: str) -> ResponseReturnValue:
     """Save one file: ``{"path", "text"}``; with ``from``, it is renamed."""
     lab, body = services().catalogue().get_lab(slug), request.get_json()
     if not isinstance(body, dict) or not isinstance(body.get("text", ""), str):
-        raise BadSubmission("Send a path and a text.")
+        raise BadSubmission(N_("Send a path and a text."))
     store, user = services().store, current_user()
     files, path = store.workspace(user.id, lab.slug), str(body.get("path", ""))
     old = body.get("from")
     if old is not None:
         if old not in files:
             raise BadSubmission(
-                "This file does not exist any more.", where=str(old), what_to_do="Reload the page."
+                N_("This file does not exist any more."), where=str(old), what_to_do=N_("Reload the page.")
             )
         if path in files:
             raise BadSubmission(
-                "There is a file with this name already.", where=path, what_to_do="Choose another."
+                N_("There is a file with this name already."), where=path, what_to_do=N_("Choose another.")
             )
         content = files.pop(old)
     else:
@@ -104,15 +121,33 @@ def save(slug: str) -> ResponseReturnValue:
     checked = read_zip(pack({**files, path: content}), limits=limits)
     if path not in checked.files and len(files) > 0:
         raise BadSubmission(
-            "This name is not used for files here.",
+            N_("This name is not used for files here."),
             where=path,
-            what_to_do="Use relative paths with / between folders; leave build folders and caches out.",
+            what_to_do=N_("Use relative paths with / between folders; leave build folders and caches out."),
         )
-    store.save_files(user.id, lab.slug, {path: content}, services().now(), deleted=[old] if old else [])
-    told: dict[str, object] = {"saved": path}
+    if old is not None:
+        store.save_files(user.id, lab.slug, {}, services().now(), deleted=[str(old)])
+    base = body.get("base")
+    stored = services().workspaces.save(
+        user.id, lab.slug, path, content, services().now(), base if isinstance(base, str) else None
+    )
+    if stored.other is not None:
+        return _elsewhere(path, stored)
+    told: dict[str, object] = {"saved": path, "digest": stored.digest}
     if path in TEMPLATE_NAMES:
         told["problem"] = template_problem(path, content)
     return jsonify(told)
+
+
+def _elsewhere(path: str, stored: Stored) -> ResponseReturnValue:
+    """Another window saved this file since this one looked: both texts are kept, and the page asks which."""
+    told = {
+        "error": gettext("This file was saved in another window meanwhile."),
+        "where": path,
+        "digest": stored.digest,
+        "theirs": (stored.other or b"").decode("utf-8", "replace"),
+    }
+    return jsonify(told), 409
 
 
 @bp.delete("/files")
@@ -129,21 +164,22 @@ def upload(slug: str) -> ResponseReturnValue:
     """Replace the workspace by the files of a zip; the earlier saves stay in its history."""
     lab, sent = services().catalogue().get_lab(slug), request.files.get("archive")
     if sent is None or not sent.filename:
-        raise BadSubmission("No file was chosen.", where="archive", what_to_do="Choose a zip file.")
+        raise BadSubmission(N_("No file was chosen."), where="archive", what_to_do=N_("Choose a zip file."))
     try:
         files = read_zip(sent.read(), limits=Limits(unpacked_bytes=lab.manifest.limit_bytes)).files
     except BadSubmission as error:
         told = {"message": str(error.args[0]), "where": error.where, "what_to_do": error.what_to_do}
-        return workspace_page(lab, told, title="This zip was not used."), 422
+        return workspace_page(lab, told, title=N_("This zip was not used.")), 422
     services().store.save_files(current_user().id, lab.slug, files, services().now(), replace_all=True)
     return redirect(url_for("workspace.show", slug=lab.slug), 303)
 
 
 @bp.post("/reset")
 def reset(slug: str) -> ResponseReturnValue:
-    """Start again from the starter; the earlier saves stay in the history."""
+    """Start again from a starter; the earlier saves stay in the history."""
     lab = services().catalogue().get_lab(slug)
-    files = lab.starter("python" if "python" in lab.starters else lab.starters[0]) if lab.starters else {}
+    asked = request.form.get("runtime", "")
+    files = lab.starter(asked if asked in lab.starters else first_starter(lab)) if lab.starters else {}
     services().store.save_files(current_user().id, lab.slug, files, services().now(), replace_all=True)
     return redirect(url_for("workspace.show", slug=lab.slug), 303)
 

@@ -59,8 +59,9 @@ class Step:
 class Job:
     """A build: files below ``/build``, the tools to show, the steps, and the folder that is its result.
 
-    ``seeds`` are folders of ours that are copied in. ``registry`` is the only thing that the build's
-    network holds; None: nothing.
+    ``seeds`` are folders of ours that are copied in. All that the build's network holds is ``registry``
+    (None: nothing), and what is ``served``: by port, who takes the socket that listens there and gives
+    back how to stop.
     """
 
     files: Files = field(repr=False)
@@ -69,6 +70,7 @@ class Job:
     result: str = RESULT
     seeds: tuple[tuple[Path, str], ...] = ()
     registry: Registry | None = None
+    served: Mapping[int, Callable[[socket.socket], Callable[[], None]]] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
 
 
@@ -94,11 +96,18 @@ def run(job: Job, tell: Tell = lambda _: None) -> Outcome:
     Raises:
         EnvironmentFault: it could not be isolated here, or our machinery broke.
     """
+    with started(job, tell) as running:
+        return running.outcome()
+
+
+@contextlib.contextmanager
+def started(job: Job, tell: Tell = lambda _: None) -> Iterator[Running]:
+    """A build that runs while the block does. The thread that started it has to live as long."""
     with contextlib.ExitStack() as stack:
-        return _Run(job, tell, stack).outcome()
+        yield Running(job, tell, stack)
 
 
-class _Run:
+class Running:
     """The owner's side of one build."""
 
     def __init__(self, job: Job, tell: Tell, stack: contextlib.ExitStack) -> None:
@@ -123,6 +132,7 @@ class _Run:
             ],
             "result": job.result,
             "registry": job.registry is not None,
+            "ports": tuple(job.served),
             "memory_mb": job.limits.memory_mb,
             "disk_mb": job.limits.disk_mb,
             "processes": job.limits.processes,
@@ -151,6 +161,11 @@ class _Run:
         for thread in (*self.threads, self.broken):
             thread.start()
 
+    def end(self) -> None:
+        """End it at once, from any thread; :meth:`outcome` then raises EnvironmentFault."""
+        with contextlib.suppress(OSError):
+            self.control.shutdown(socket.SHUT_RDWR)
+
     def _end(self) -> None:
         self.control.close()  # The keeper ends everything in there when we let go.
         try:
@@ -162,7 +177,9 @@ class _Run:
             thread.join(timeout=10)
 
     def outcome(self) -> Outcome:
+        """Wait for its end; as :func:`run`."""
         door: Door | None = None
+        stops: list[Callable[[], None]] = []
         try:
             while True:
                 message, descriptors = wire.receive(self.control)
@@ -175,8 +192,14 @@ class _Run:
                         f"Builds can't be isolated here: {message['fault']}."
                         " `coldstart doctor` says what is missing."
                     )
-                if descriptors and self.job.registry is not None:
-                    door = Door(socket.socket(fileno=descriptors[0]), self.job.registry)
+                if "ready" in message:
+                    listeners = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+                    if self.job.registry is not None:
+                        door = Door(listeners.pop(0), self.job.registry)
+                    stops += [
+                        serve(listener)
+                        for serve, listener in zip(self.job.served.values(), listeners, strict=True)
+                    ]
                 if "begun" in message:
                     self.tell(self.job.steps[message["begun"]].says)
                 if "step" in message:
@@ -184,6 +207,8 @@ class _Run:
         finally:
             if door is not None:
                 door.close()
+            for stop in stops:
+                stop()
 
     def _ended(self, message: Mapping[str, Any], door: Door | None) -> Outcome:
         reason = str(message["reason"])

@@ -14,7 +14,7 @@ _SERVICE = re.compile(r"(?:s3|sqs|sns|dynamodb|lambda|[a-z0-9\-]+)(?:[.\-][a-z0-
 def local(address: str, port: int) -> str:
     """``address`` (execute-api, function URL, bucket, queue) as a URL of the gateway on ``port``.
 
-    An address that is not one of AWS comes back unchanged.
+    An address that is not one of AWS comes back unchanged; one that begins with ``wss`` is a WebSocket's.
     """
     parts = urlsplit(address if "://" in address else f"https://{address}")
     host = (parts.hostname or "").lower()
@@ -29,7 +29,9 @@ def local(address: str, port: int) -> str:
         prefix = ""
     else:
         return address
-    return urlunsplit(("http", f"127.0.0.1:{port}", f"{prefix}{path}", parts.query, parts.fragment))
+    return urlunsplit(
+        (_scheme(parts.scheme), f"127.0.0.1:{port}", f"{prefix}{path}", parts.query, parts.fragment)
+    )
 
 
 def named(address: str, port: int, client: str = "") -> str:
@@ -40,4 +42,8 @@ def named(address: str, port: int, client: str = "") -> str:
     parts = urlsplit(address if "://" in address else f"https://{address}")
     host = (parts.hostname or "").lower()
     path = f"/_aws/name/{client}/{host}{parts.path or '/'}"
-    return urlunsplit(("http", f"127.0.0.1:{port}", path, parts.query, parts.fragment))
+    return urlunsplit((_scheme(parts.scheme), f"127.0.0.1:{port}", path, parts.query, parts.fragment))
+
+
+def _scheme(given: str) -> str:
+    return "ws" if given in ("ws", "wss") else "http"

@@ -29,6 +29,8 @@ class VirtualClock:
         self._offset_s = 0.0
         self._travel: time_machine.travel | None = None
         self._traveller: time_machine.Traveller | None = None
+        self.functions_follow = True
+        """Whether functions see this clock; where this machine can't have that, they see the wall's."""
 
     def start(self) -> None:
         """Make this process follow the clock. Call once, after the fork."""
@@ -60,6 +62,11 @@ class VirtualClock:
     def offset_s(self) -> float:
         """How far the account is ahead of the wall clock, in seconds."""
         return self._offset_s
+
+    @property
+    def functions_behind_s(self) -> float:
+        """How far what functions tell of the time is behind the account."""
+        return 0.0 if self.functions_follow else self._offset_s
 
     def shift(self, seconds: float) -> None:
         """Move the clock forward by ``seconds`` (never back).

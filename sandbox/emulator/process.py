@@ -169,6 +169,8 @@ class EmulatedAccount:
             self.core, web, apis.domains, self._telemetry.alarms.state, self._telemetry.health
         )
         web.known = lambda name: self.names.find(name, "")
+        self.functions.names.look_up = self.names.look_up
+        self.functions.names.vouched = apis.domains.configured
         pools = UserPools(self.core, self.functions)
         links = Links(self.faults)
         secrets, replicas = Secrets(self.core, self.functions), SecretReplicas(self.core, links)
@@ -191,7 +193,7 @@ class EmulatedAccount:
             Replication(self.core, notifications, links),
             self.events,
             Scheduler(self.core),
-            StepFunctions(self.core, self.events),
+            StepFunctions(self.core, self.events, traces),
             CodeDeploy(self.core, self.events),
             self._telemetry,
             traces,
@@ -254,7 +256,7 @@ class EmulatedAccount:
     def _isolation(self) -> dict[str, Any]:
         level = self._spawner.level
         reasons = [f"{step['step']}: {step['reason']}" for step in self._spawner.steps if step["reason"]]
-        return {"level": int(level), "name": level.name.lower(), "reasons": reasons}
+        return {"level": int(level), "name": self._spawner.name, "reasons": reasons}
 
     def settle(self, timeout_s: float = 30.0) -> Quiet:
         """Wait until nothing runs and nothing is due, at most ``timeout_s`` wall seconds."""
@@ -277,6 +279,11 @@ class EmulatedAccount:
     def now(self) -> dt.datetime:
         """The account's time."""
         return self.core.clock.now()
+
+    def functions_now(self) -> dt.datetime:
+        """The time that functions see."""
+        clock = self.core.clock
+        return clock.now() - dt.timedelta(seconds=clock.functions_behind_s)
 
     def timeline(self, since: int = 0) -> list[dict[str, Any]]:
         """What happened after ``since``, oldest first, as plain JSON."""

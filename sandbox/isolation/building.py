@@ -48,8 +48,9 @@ class Job:
 
     ``shown`` are files and directories of tools, seen read-only where they are; ``seeds`` are trees of
     ours (host directory, place inside) that are copied in. ``steps`` are run one after the other until
-    one fails; ``result`` is the folder whose files are handed out then. Descriptors: ``control``
-    (SEQPACKET), ``sources`` and ``results`` (frames), ``output``.
+    one fails; ``result`` is the folder whose files are handed out then. ``ports`` are where sockets listen
+    inside that the owner serves, the registry's apart. Descriptors: ``control`` (SEQPACKET), ``sources``
+    and ``results`` (frames), ``output``.
     """
 
     owner: int
@@ -63,6 +64,7 @@ class Job:
     steps: tuple[dict[str, Any], ...]
     result: str
     registry: bool
+    ports: tuple[int, ...]
     memory_mb: int
     disk_mb: int
     processes: int
@@ -73,7 +75,7 @@ def main() -> NoReturn:
     """Be the keeper's parent. The job is on standard input."""
     kernel.die_with_parent()
     told = json.load(sys.stdin.buffer)
-    told |= {name: tuple(told[name]) for name in ("shown", "steps")}
+    told |= {name: tuple(told[name]) for name in ("shown", "steps", "ports")}
     told["seeds"] = tuple((source, target) for source, target in told["seeds"])
     job = Job(**told)
     if os.getppid() != job.owner:
@@ -190,7 +192,7 @@ class Keeper:
             kernel.unshare(everything | kernel.CLONE_NEWUTS | kernel.CLONE_NEWCGROUP)
             kernel.sethostname("build")
             kernel.loopback_up()
-            self._open_registry()
+            self._open_doors()
             self.place.enter(self.job.staging)
             with os.fdopen(self.job.sources, "rb") as stream:
                 self.place.take(stream)
@@ -215,14 +217,16 @@ class Keeper:
             workplace.hand_out(self.job.result, stream)
         os._exit(0)
 
-    def _open_registry(self) -> None:
-        if not self.job.registry:
-            _tell(self.control, {"ready": True})
-            return
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
-            listener.bind(("127.0.0.1", REGISTRY_PORT))
-            listener.listen(128)
-            _tell(self.control, {"ready": True}, (listener.fileno(),))
+    def _open_doors(self) -> None:
+        """All that this network holds: sockets that listen, given to the owner to serve."""
+        with contextlib.ExitStack() as stack:
+            listeners = []
+            for port in (*((REGISTRY_PORT,) if self.job.registry else ()), *self.job.ports):
+                listener = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+                listener.bind(("127.0.0.1", port))
+                listener.listen(128)
+                listeners.append(listener.fileno())
+            _tell(self.control, {"ready": True}, tuple(listeners))
 
     def _start(self, step: dict[str, Any]) -> int:
         def prepare() -> None:

@@ -39,6 +39,8 @@ def start_spawner(
     unsafe: bool = False,
     hidden: Sequence[Path] = (),
     trust: Path | None = None,
+    image: str = "",
+    docker: Sequence[str] = ("docker",),
     self_test: bool = True,
 ) -> subprocess.Popen[bytes]:
     """Start the spawner that every account process connects to; returns when it is warm and tested.
@@ -50,7 +52,15 @@ def start_spawner(
         EnvironmentFault: the spawner did not start.
     """
     starting = StartingSpawner(
-        socket_path, runtime_dir, level=level, minimum=minimum, unsafe=unsafe, hidden=hidden, trust=trust
+        socket_path,
+        runtime_dir,
+        level=level,
+        minimum=minimum,
+        unsafe=unsafe,
+        hidden=hidden,
+        trust=trust,
+        image=image,
+        docker=docker,
     )
     return starting.wait(self_test=self_test)
 
@@ -61,7 +71,8 @@ class StartingSpawner:
     Make it in the main thread: the kernel ends the spawner when the thread that started it ends.
     ``level`` asks for exactly one level, else the best found at or above ``minimum``; level 1 needs
     ``unsafe``. ``hidden`` directories stay out of sight wherever they lie. ``trust`` is a directory whose
-    files are shown below /etc: the authorities that environments trust, public parts alone.
+    files are shown below /etc: the authorities that environments trust, public parts alone. With an
+    ``image`` environments are containers that the command ``docker`` starts from it.
     """
 
     def __init__(
@@ -74,6 +85,8 @@ class StartingSpawner:
         unsafe: bool = False,
         hidden: Sequence[Path] = (),
         trust: Path | None = None,
+        image: str = "",
+        docker: Sequence[str] = ("docker",),
     ) -> None:
         self._socket_path = socket_path
         self._staging = tempfile.mkdtemp(prefix="coldstart-")
@@ -99,12 +112,14 @@ class StartingSpawner:
             "hidden": [str(path) for path in (_SOURCE, *hidden)],
             "trust": None if trust is None else str(trust.resolve()),
             "staging": self._staging,
+            "image": image,
+            "docker": list(docker),
         }
         with listener, theirs:
             self.process = subprocess.Popen(
                 [f"{prefix}/bin/python{version}", "-I", "-S", "-c", _STAGE_ONE.format(path=str(_SOURCE))],
                 stdin=subprocess.PIPE,
-                env={"LD_LIBRARY_PATH": f"{prefix}/lib"},  # A moved interpreter finds its own.
+                env=_variables(prefix, image),
                 pass_fds=(listener.fileno(), theirs.fileno()),
                 start_new_session=True,
             )
@@ -138,6 +153,12 @@ class StartingSpawner:
         return self.process
 
 
+def _variables(prefix: str, image: str) -> dict[str, str]:
+    """A moved interpreter finds its own libraries; the engine's command needs to find its engine."""
+    engine = {name: value for name, value in os.environ.items() if name == "PATH" or "DOCKER" in name}
+    return {"LD_LIBRARY_PATH": f"{prefix}/lib", **(engine if image else {})}
+
+
 def _await_ready(process: subprocess.Popen[bytes], ready: socket.socket) -> None:
     ready.settimeout(START_TIMEOUT_S)
     try:
@@ -162,7 +183,7 @@ class IsolatedEnvironment:
         control: socket.socket,
         descriptors: list[int],
         output: int,
-        ports: dict[str, int],
+        started: dict[str, Any],
     ) -> None:
         self.environment_id = environment_id
         self.level = level
@@ -171,7 +192,8 @@ class IsolatedEnvironment:
         )
         own = [socket.socket(fileno=descriptor) for descriptor in descriptors[4:-1]]
         self.names = NameSockets(*own) if own else None
-        self.ports = ports
+        self.ports: dict[str, int] = started.get("ports", {})
+        self.clock_ahead_s: float = started.get("clock_ahead_s", 0.0)
         self.output = output
         self._ended = descriptors[-1]
         self._control = control
@@ -209,11 +231,12 @@ class IsolatedEnvironment:
             how = message["exit"]
             self._exit = Exit(how["status"], how["signal"], out_of_memory=message["out_of_memory"])
 
-    def _ask(self, what: str) -> None:
-        """Have the first process do something; silently nothing once it has ended."""
+    def _ask(self, what: str, **more: float) -> dict[str, Any]:
+        """Have the first process do something; its answer, and silently nothing once it has ended."""
+        told: dict[str, Any] = {}
         with self._lock:
-            if not self._send(what):
-                return
+            if not self._send(what, **more):
+                return told
             try:
                 while self._unanswered:
                     if not _readable(self._control.fileno(), REPLY_TIMEOUT_S):
@@ -222,21 +245,23 @@ class IsolatedEnvironment:
                         )
                     message, _descriptors = wire.receive(self._control)
                     if message is None:
-                        return
+                        return told
+                    told = message
                     self._note(message)
                     if "reply" in message:
                         self._unanswered -= 1
                     if "exit" in message:
-                        return
+                        return told
             except (BrokenPipeError, ConnectionResetError):
-                return
+                return told
+        return told
 
-    def _send(self, what: str) -> bool:
+    def _send(self, what: str, **more: float) -> bool:
         """Whether the first process was there to be told. The caller holds the lock."""
         if self._exit is not None:
             return False
         try:
-            wire.send(self._control, {"do": what})
+            wire.send(self._control, {"do": what, **more})
         except (BrokenPipeError, ConnectionResetError):
             return False
         self._unanswered += 1
@@ -252,6 +277,13 @@ class IsolatedEnvironment:
         self._frozen = False
         with self._lock:
             self._send("thaw")
+
+    def set_clock(self, ahead_s: float) -> bool:
+        """Have its frozen processes see the time ``ahead_s`` after the wall's; whether all of them do."""
+        if self._ask("clock", ahead_s=ahead_s).get("clock", False):
+            self.clock_ahead_s = ahead_s
+            return True
+        return False
 
     def memory_peak_mb(self) -> int:
         """The most memory its processes have held together, in MB, rounded up."""
@@ -331,6 +363,9 @@ class SpawnerClient:
             raise EnvironmentFault(f"The spawner at {socket_path} hung up.")
         self.level = IsolationLevel(hello["level"])
         self.steps: list[dict[str, str]] = hello["steps"]
+        self.name: str = hello.get("name", self.level.name.lower())
+        self.has_clocks: bool = hello.get("clocks", False)
+        self.has_names: bool = hello.get("names", False)
         self._lock = threading.Lock()
         self._alive: weakref.WeakSet[IsolatedEnvironment] = weakref.WeakSet()
 
@@ -367,7 +402,7 @@ class SpawnerClient:
             raise EnvironmentFault(f"Environment {spec.environment_id} could not be started: {reason}.")
         control.settimeout(None)
         environment = IsolatedEnvironment(
-            spec.environment_id, self.level, control, descriptors, output, message.get("ports", {})
+            spec.environment_id, self.level, control, descriptors, output, message
         )
         with self._lock:
             self._alive.add(environment)
@@ -396,4 +431,5 @@ def _order(spec: EnvironmentSpec) -> dict[str, Any]:
         "max_processes": spec.max_processes,
         "cpus": spec.cpus,
         "copies": sorted(spec.copies),
+        "clock_ahead_s": spec.clock_ahead_s,
     }

@@ -1,13 +1,13 @@
-"""Experimental: environments as containers, for hosts that have a Docker engine and nothing else.
+"""Environments as containers, for hosts that have a Docker engine and nothing else.
 
-A container gives what levels 3 and 4 make themselves: namespaces, a read-only root, limits of memory and
-processes. Inside, its first process is ours (``docker_init.py``): it makes the listening sockets in the
-container's empty network and hands them out through one unix socket that is shown in the container. That
-works with an engine on this very machine, not with one in a virtual machine of its own (Docker Desktop).
+A container gives what level 3 makes itself: namespaces, a read-only root, limits of memory and processes.
+Inside, its first process is ours (``docker_init.py``): it is handed the order and the owner's channels
+through one unix socket that is shown in the container, makes the listening sockets in the container's empty
+network, and does the rest as at level 3, with the same system call filter. That works with an engine on this
+very machine, not with one in a virtual machine of its own (Docker Desktop).
 
-A container takes several hundred milliseconds to start, and nothing is warm in it. It has been tested
-against a program that stands in for ``docker``, never against an engine, so no level is promised: an owner
-has to have the self-test pass first, and a server does not use it.
+A container takes about a second to start, and nothing is warm in it. Its image holds the interpreter and the
+system's libraries; everything else is shown from outside, read-only.
 
 Source: https://docs.docker.com/reference/cli/docker/container/run/
 """
@@ -16,22 +16,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
+import signal
 import socket
 import subprocess
 import tempfile
 import threading
-import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NoReturn
 
-from sandbox.errors import EnvironmentFault
 from sandbox.isolation import wire
-from sandbox.isolation.client import IsolatedEnvironment
-from sandbox.isolation.spec import EnvironmentSpec, IsolationLevel
+from sandbox.isolation.environment import Order
 
 START_TIMEOUT_S = 60.0
-_SOURCE = Path(__file__).resolve().parents[2]
+_LOOK_S = 0.5
 _MEETING = "/.coldstart"
 _OURS = "/.coldstart-source"
 _USER = "65534:65534"
@@ -40,166 +39,148 @@ _PROGRAM = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
-    """A container image that holds the interpreter, and where its packages for functions lie here."""
-
-    name: str
-    python: str
-    runtime_dir: Path
-
-
-def run_arguments(spec: EnvironmentSpec, image: Image, name: str, meeting: Path) -> list[str]:
-    """``docker run`` and what follows, for one environment. ``meeting`` holds the control socket."""
+def run_arguments(order: Order, config: dict[str, Any], name: str, meeting: Path) -> list[str]:
+    """``docker run`` and what follows, for one environment. ``meeting`` holds the socket to meet at."""
     shown = [
-        (spec.code_dir, "/var/task"),
-        (spec.runtime_dir or image.runtime_dir, "/var/runtime"),
-        (spec.layer_dir, "/opt"),
-        (spec.language_dir, "/var/lang"),
-        (meeting, _MEETING),
-        (_SOURCE / "sandbox", f"{_OURS}/sandbox"),
+        (order.code_dir, "/var/task"),
+        (order.runtime_dir or config["runtime_dir"], "/var/runtime"),
+        (order.layer_dir, "/opt"),
+        (order.language_dir, "/var/lang"),
+        (str(meeting), _MEETING),
+        (f"{config['source']}/sandbox", f"{_OURS}/sandbox"),
     ]
     # The pages of /tmp count as well, so its size is part of the limit.
-    memory_mb = spec.memory_mb + spec.tmp_mb + 16
+    memory_mb = order.memory_mb + order.tmp_mb + 16
     arguments = ["run", "--rm", "--detach", "--name", name, "--pull", "never", "--hostname", "sandbox"]
     arguments += ["--network", "none", "--ipc", "none", "--read-only", "--user", _USER]
     arguments += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--log-driver", "none"]
     arguments += ["--memory", f"{memory_mb}m", "--memory-swap", f"{memory_mb}m"]
-    arguments += ["--pids-limit", str(spec.max_processes + 1), "--ulimit", "core=0:0"]
-    if spec.cpus is not None:
-        arguments += ["--cpus", f"{spec.cpus:g}"]
-    inodes = spec.tmp_mb * 200
-    arguments += ["--tmpfs", f"/tmp:rw,exec,nosuid,nodev,size={spec.tmp_mb}m,nr_inodes={inodes},mode=1777"]
+    arguments += ["--pids-limit", str(order.max_processes + 1), "--ulimit", "core=0:0"]
+    if order.cpus is not None:
+        arguments += ["--cpus", f"{order.cpus:g}"]
+    inodes = order.tmp_mb * 200
+    arguments += ["--tmpfs", f"/tmp:rw,exec,nosuid,nodev,size={order.tmp_mb}m,nr_inodes={inodes},mode=1777"]
+    arguments += ["--tmpfs", "/sys:ro,size=4k"]
     for source, target in shown:
         if source is not None:
-            arguments += ["--mount", f"type=bind,source={source.resolve()},target={target},readonly"]
+            arguments += ["--mount", f"type=bind,source={source},target={target},readonly"]
     program = _PROGRAM.format(path=_OURS)
-    return [*arguments, "--entrypoint", image.python, image.name, "-I", "-S", "-c", program]
+    return [*arguments, "--entrypoint", "python3", config["image"], "-I", "-S", "-c", program]
 
 
-class DockerSpawner:
-    """Starts environments by ``docker run``. Safe across threads. Implements ``spec.Spawner``."""
+def probe(image: str, docker: Sequence[str] = ("docker",)) -> str:
+    """What keeps an engine from starting environments from this image; empty when nothing does."""
+    try:
+        _call(docker, "image", "inspect", "--format", "{{.Id}}", image)
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
-    level = IsolationLevel.NONE
-    """Nothing is promised: see the module."""
 
-    def __init__(self, image: Image, docker: Sequence[str] = ("docker",)) -> None:
-        self._image = image
-        self._docker = tuple(docker)
-        self._lock = threading.Lock()
-        self._alive: weakref.WeakSet[IsolatedEnvironment] = weakref.WeakSet()
+def serve(config: dict[str, Any], listener: socket.socket, ready: socket.socket) -> NoReturn:
+    """Be the spawner, in stage one's process, by the engine's command."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if reason := probe(config["image"], config["docker"]):
+        wire.send(ready, {"refused": f"Docker can't be used: {reason}", "steps": []})
+        os._exit(3)
+    wire.send(ready, {"ready": True})
+    ready.close()
+    ContainerSpawner(config, listener).serve()
 
-    def spawn(self, spec: EnvironmentSpec) -> IsolatedEnvironment:
-        """Start a container; returns as soon as its sockets exist.
 
-        Raises:
-            EnvironmentFault: the engine refused it, or its first process did not answer.
-        """
-        name = f"coldstart-{os.getpid()}-{spec.environment_id}"
-        with tempfile.TemporaryDirectory(prefix="coldstart-") as directory:
-            meeting = Path(directory)
-            meeting.chmod(0o755)
-            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-                listener.bind(str(meeting / "control"))
-                (meeting / "control").chmod(0o666)
-                listener.listen(1)
-                listener.settimeout(START_TIMEOUT_S)
-                self._call(*run_arguments(spec, self._image, name, meeting))
-                try:
-                    environment = self._meet(spec, listener, name)
-                except BaseException:
-                    self._end(name)
-                    raise
-        with self._lock:
-            self._alive.add(environment)
-        return environment
+class ContainerSpawner:
+    """Accepts owners and starts a container for each environment, several at a time."""
 
-    def _meet(self, spec: EnvironmentSpec, listener: socket.socket, name: str) -> IsolatedEnvironment:
+    def __init__(self, config: dict[str, Any], listener: socket.socket) -> None:
+        self.config = config
+        self.listener = listener
+        self.started = 0
+
+    def serve(self) -> NoReturn:
+        """For as long as the owner lives: the kernel ends us with it."""
+        poll = select.poll()
+        owners: dict[int, socket.socket] = {}
+        poll.register(self.listener, select.POLLIN)
+        while True:
+            for descriptor, _event in poll.poll():
+                if descriptor == self.listener.fileno():
+                    owner, _address = self.listener.accept()
+                    with contextlib.suppress(OSError):
+                        wire.send(owner, {"level": 3, "name": "docker", "steps": self.config["steps"]})
+                    owners[owner.fileno()] = owner
+                    poll.register(owner, select.POLLIN)
+                elif not self._take_order(owners[descriptor]):
+                    poll.unregister(descriptor)
+                    owners.pop(descriptor).close()
+
+    def _take_order(self, owner: socket.socket) -> bool:
+        message, descriptors = wire.receive(owner)
+        if message is None:
+            return False
+        self.started += 1
+        name = f"coldstart-{os.getpid()}-{self.started}"
+        arguments = (Order.read(message), message, descriptors, name)
+        threading.Thread(target=self._start, args=arguments, daemon=True).start()
+        return True
+
+    def _start(self, order: Order, message: dict[str, Any], descriptors: list[int], name: str) -> None:
+        control = socket.socket(fileno=descriptors[0])
         try:
-            control, _address = listener.accept()
-        except TimeoutError:
-            raise EnvironmentFault(
-                f"The container {name} did not answer in {START_TIMEOUT_S:.0f} s."
-            ) from None
-        control.settimeout(START_TIMEOUT_S)
-        output, their_output = os.pipe()
-        try:
-            order = {"order": docker_order(spec), "variables": dict(spec.variables)}
-            wire.send(control, order, (their_output,))
-            message, descriptors = wire.receive(control)
+            with tempfile.TemporaryDirectory(prefix="coldstart-") as directory:
+                self._meet(order, message, (descriptors[0], descriptors[1]), name, Path(directory))
         except OSError as error:
-            message, descriptors = {"fault": str(error)}, []
+            with contextlib.suppress(OSError):
+                _call(self.config["docker"], "kill", name)
+            with contextlib.suppress(OSError):
+                wire.send(control, {"fault": error.strerror or str(error)})
         finally:
-            os.close(their_output)
-        if message is None or "fault" in message:
             control.close()
-            os.close(output)
-            reason = message["fault"] if message else "its first process died"
-            raise EnvironmentFault(f"Environment {spec.environment_id} could not be started: {reason}.")
-        control.settimeout(None)
-        return _Container(self, name, spec.environment_id, control, descriptors, output)
+            os.close(descriptors[1])
 
-    def _call(self, *arguments: str) -> None:
-        try:
-            done = subprocess.run(
-                [*self._docker, *arguments],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=START_TIMEOUT_S,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise EnvironmentFault(f"`{self._docker[0]} {arguments[0]}` failed: {error}.") from error
-        if done.returncode != 0:
-            words = done.stderr.strip().splitlines()[-1:]
-            raise EnvironmentFault(f"`{self._docker[0]} {arguments[0]}` failed: {' '.join(words)}")
-
-    def _end(self, name: str) -> None:
-        with contextlib.suppress(EnvironmentFault):  # It may have ended by itself.
-            self._call("kill", name)
-
-    def close(self) -> None:
-        """Kill every environment started here."""
-        with self._lock:
-            environments = list(self._alive)
-        for environment in environments:
-            environment.kill()
-
-
-class _Container(IsolatedEnvironment):
-    """An environment that the engine ends when its first process does not do so itself."""
-
-    def __init__(
-        self,
-        spawner: DockerSpawner,
-        name: str,
-        environment_id: str,
-        control: socket.socket,
-        descriptors: list[int],
-        output: int,
+    def _meet(
+        self, order: Order, message: dict[str, Any], channels: tuple[int, int], name: str, meeting: Path
     ) -> None:
-        super().__init__(environment_id, spawner.level, control, descriptors, output, {})
-        self._spawner = spawner
-        self._name = name
+        meeting.chmod(0o755)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+            listener.bind(str(meeting / "control"))
+            (meeting / "control").chmod(0o666)
+            listener.listen(1)
+            listener.settimeout(_LOOK_S)
+            _call(self.config["docker"], *run_arguments(order, self.config, name, meeting))
+            for _ in range(int(START_TIMEOUT_S / _LOOK_S)):
+                with contextlib.suppress(TimeoutError):
+                    inside, _address = listener.accept()
+                    break
+                # It says nothing, so whether it is still there is asked.
+                _call(self.config["docker"], "inspect", "--format", "{{.State.Running}}", name)
+            else:
+                raise OSError(0, f"The container {name} did not answer in {START_TIMEOUT_S:.0f} s.")
+        with inside:
+            # Paths are what they are inside; the owner's channels go with it, and we are out of it.
+            layer, places = order.layer_dir and "/opt", {"code_dir": "/var/task"}
+            wire.send(inside, {**message, **places, "layer_dir": layer}, channels)
+            inside.settimeout(START_TIMEOUT_S)
+            wire.receive(inside)
 
-    def kill(self) -> None:
-        """End every process in it; by the engine where we may not signal its processes. Idempotent."""
-        try:
-            super().kill()
-        except PermissionError:
-            self._spawner._end(self._name)
-            super().kill()
 
+def _call(docker: Sequence[str], *arguments: str) -> None:
+    """Run the engine's command.
 
-def docker_order(spec: EnvironmentSpec) -> dict[str, object]:
-    """What the container's first process has to know, besides the variables."""
-    return {
-        "environment_id": spec.environment_id,
-        "code_dir": "/var/task",
-        "layer_dir": None,
-        "command": None if spec.command is None else list(spec.command),
-        "memory_mb": spec.memory_mb,
-        "tmp_mb": spec.tmp_mb,
-        "gateway_port": spec.gateway_port,
-        "max_processes": spec.max_processes,
-    }
+    Raises:
+        OSError: it is not there, takes too long or refuses; in its words.
+    """
+    try:
+        done = subprocess.run(
+            [*docker, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=START_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise OSError(0, f"`docker {arguments[0]}` took longer than {START_TIMEOUT_S:.0f} s.") from None
+    except OSError as error:
+        raise OSError(0, f"{docker[0]} can't be run: {error.strerror}.") from None
+    if done.returncode != 0:
+        words = done.stderr.strip().splitlines()[-1:]
+        raise OSError(0, f"`docker {arguments[0]}` failed: {' '.join(words)}")

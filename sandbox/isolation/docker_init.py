@@ -18,20 +18,25 @@ CONTROL = "/.coldstart/control"
 
 
 def main() -> NoReturn:
-    """Meet the owner, start the function, watch until the end."""
+    """Take the order and the owner's channels, start the function, watch until the end."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # As pid 1 we are deaf to what has no handler.
-    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    control.connect(CONTROL)
-    message, descriptors = wire.receive(control)
+    # Else the function, who is the same user, could look into us.
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+    meeting = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    meeting.connect(CONTROL)
+    message, descriptors = wire.receive(meeting)
     if message is None:
-        os._exit(0)  # The owner died.
-    order = Order.read(message["order"])
+        os._exit(0)  # The spawner died.
+    meeting.close()
+    control, output = socket.socket(fileno=descriptors[0]), descriptors[1]
+    order = Order.read(message)
     confinement = Confinement(os.geteuid(), False, None, seccomp.deny_list(kernel.MACHINE))
     try:
+        variables = environment.receive_variables(control)
         ports = (wire.RUNTIME_API_PORT, order.gateway_port, wire.OTLP_PORT, wire.XRAY_PORT)
         sockets = environment.listen("127.0.0.1", ports)
-        function = _start(order, message["variables"], descriptors[0], confinement)
-        os.close(descriptors[0])
+        function = _start(order, variables, output, confinement)
+        os.close(output)
         own = os.pidfd_open(os.getpid())
         wire.send(control, {"started": True}, (*(each.fileno() for each in sockets), own))
     except OSError as error:
@@ -57,6 +62,7 @@ def _start(order: Order, variables: dict[str, str], output: int, confinement: Co
             # RLIMIT_NPROC counts all containers of one user together; the engine counts each.
             environment.set_limits(order, counted=True, others=1 << 20)
             kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+            kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # Else /proc/self belongs to root.
             os.closerange(3, theirs)
             os.closerange(theirs + 1, 4096)
             kernel.install_filter(confinement.seccomp)

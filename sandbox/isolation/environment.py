@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from sandbox.isolation import kernel, names, rights, view, wire
+from sandbox.isolation import kernel, names, rights, vdso, view, wire
 from sandbox.isolation.rights import Confinement
 
 FILES_OPEN = 1024
@@ -40,6 +40,7 @@ class Order:
     runtime_dir: str | None = None
     language_dir: str | None = None
     copies: Sequence[str] = ()
+    clock_ahead_s: float = 0.0
 
     @classmethod
     def read(cls, message: dict[str, Any]) -> Order:
@@ -89,11 +90,19 @@ def start(
     control: socket.socket,
     output: int,
     execute: Callable[[], NoReturn],
+    at_exec: Callable[[int], None] | None = None,
 ) -> int:
     """Become the first process of an environment and start the function's, by ``execute``; its pid.
 
-    The owner is told how that went. What failed here ends the process, and with it the environment.
+    ``at_exec`` is called with it when it has become another program that has not run yet. The owner is told
+    how that went. What failed here ends the process, and with it the environment.
     """
+
+    def prepare() -> None:
+        set_limits(order, counted=confinement.slot is not None)
+        if at_exec is not None:
+            kernel.trace_me()
+
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # As pid 1 we are deaf to what has no handler.
     try:
         kernel.die_with_parent()
@@ -115,17 +124,13 @@ def start(
             "/var/lang": order.language_dir,
         }
         view.enter(laid, order.tmp_mb)
-        counted = confinement.slot is not None
-        function = rights.start(
-            confinement,
-            output,
-            lambda: set_limits(order, counted=counted),
-            execute,
-            name="the function's process",
-        )
+        function = rights.start(confinement, output, prepare, execute, name="the function's process")
+        if at_exec is not None:
+            vdso.await_exec(function, at_exec)
         os.close(output)
         own = os.pidfd_open(os.getpid())
-        wire.send(control, {"started": True}, (*(each.fileno() for each in sockets), own))
+        started = {"started": True, "clock_ahead_s": order.clock_ahead_s}
+        wire.send(control, started, (*(each.fileno() for each in sockets), own))
         os.close(own)
         for each in sockets:
             each.close()

@@ -143,6 +143,7 @@ class Keeper:
             function = self._start(temporary, ports)
             os.close(self.output)
             own = os.pidfd_open(os.getpid())
+            # Their functions keep the wall's time: what they may open is not enough to change it.
             wire.send(self.control, {"started": True}, (*(each.fileno() for each in sockets), own))
         except OSError as error:
             with contextlib.suppress(OSError):

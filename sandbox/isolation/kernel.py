@@ -46,6 +46,9 @@ PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 
+PTRACE_TRACEME = 0
+PTRACE_DETACH = 17
+
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 0x1
@@ -57,6 +60,7 @@ _MOUNT_SETATTR = 442
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+_libc.ptrace.restype = ctypes.c_long
 
 
 def _check(result: int, step: str) -> int:
@@ -179,3 +183,15 @@ def cpu_clock(pid: int) -> float:
 def syscall(number: int, *arguments: object) -> int:
     """A call by number, for calls that libc has no name for."""
     return _check(_libc.syscall(ctypes.c_long(number), *arguments), f"syscall {number}")
+
+
+def trace_me() -> None:
+    """Have the parent trace this process: it is stopped once it has become another program."""
+    nothing = ctypes.c_void_p(0)
+    _check(_libc.ptrace(ctypes.c_long(PTRACE_TRACEME), ctypes.c_long(0), nothing, nothing), "ptrace")
+
+
+def let_go(pid: int) -> None:
+    """Trace a stopped child no longer, and let it run."""
+    nothing = ctypes.c_void_p(0)
+    _check(_libc.ptrace(ctypes.c_long(PTRACE_DETACH), ctypes.c_long(pid), nothing, nothing), "ptrace detach")

@@ -1,4 +1,4 @@
-"""What names mean inside an environment: those of AWS lead to its own gateway, and there are no others.
+"""What names mean inside an environment: those of AWS lead to its own gateway; others are the account's own.
 
 Source: https://www.rfc-editor.org/rfc/rfc1035#section-4 (messages)
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Callable
+from dataclasses import dataclass
 
 ADDRESS = "127.0.0.1"
 SUFFIXES = (".amazonaws.com", ".on.aws", ".api.aws")
@@ -17,9 +19,29 @@ _HEAD = struct.Struct(">HHHHHH")
 _QUESTION = struct.Struct(">HH")
 _IS_ANSWER, _AUTHORITATIVE, _RECURSION_WANTED, _RECURSION_HERE = 0x8000, 0x0400, 0x0100, 0x0080
 _OPCODE = 0x7800
-_FORMAT_ERROR, _NO_SUCH_NAME, _NOT_IMPLEMENTED = 1, 3, 4
+_FORMAT_ERROR, _SERVER_FAILED, _NO_SUCH_NAME, _NOT_IMPLEMENTED = 1, 2, 3, 4
+_CODES = {"NOERROR": 0, "SERVFAIL": _SERVER_FAILED, "NXDOMAIN": _NO_SUCH_NAME}
+# More than a resource record set may have, and few enough for one datagram.
+_ADDRESSES_LIMIT = 20
 _INTERNET, _A, _ANY = 1, 1, 255
 _QUESTIONS_NAME = 0xC00C  # A pointer to where the question's name begins.
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a name that is not AWS's has: addresses of version 4. ``code`` is DNS's word for the outcome."""
+
+    code: str = "NOERROR"
+    addresses: tuple[str, ...] = ()
+    ttl_s: int = TTL_S
+
+
+LookUp = Callable[[str], Found | None]
+
+
+def nobody(_name: str) -> Found | None:
+    """There are no names but AWS's."""
+    return None
 
 
 def is_known(name: str) -> bool:
@@ -27,10 +49,11 @@ def is_known(name: str) -> bool:
     return name.lower().rstrip(".").endswith(SUFFIXES)
 
 
-def answer(query: bytes) -> bytes | None:
+def answer(query: bytes, look_up: LookUp = nobody) -> bytes | None:
     """What to answer to a DNS message; None to what is no query at all.
 
-    A known name has one address of version 4 and nothing else; any other does not exist.
+    A known name has one address of version 4 and nothing else; of any other, ``look_up`` knows or it does
+    not exist.
     """
     if len(query) < _HEAD.size:
         return None
@@ -46,12 +69,13 @@ def answer(query: bytes) -> bytes | None:
     name, end = found
     kind, of_class = _QUESTION.unpack_from(query, end)
     question = query[_HEAD.size : end + _QUESTION.size]
-    if not is_known(name):
-        return _HEAD.pack(number, said | _NO_SUCH_NAME, 1, 0, 0, 0) + question
-    if kind not in (_A, _ANY) or of_class != _INTERNET:
-        return _HEAD.pack(number, said, 1, 0, 0, 0) + question
-    record = struct.pack(">HHHIH", _QUESTIONS_NAME, _A, _INTERNET, TTL_S, 4) + socket.inet_aton(ADDRESS)
-    return _HEAD.pack(number, said, 1, 1, 0, 0) + question + record
+    has = Found(addresses=(ADDRESS,)) if is_known(name) else look_up(name)
+    code = _NO_SUCH_NAME if has is None else _CODES.get(has.code, _SERVER_FAILED)
+    if has is None or code or kind not in (_A, _ANY) or of_class != _INTERNET:
+        return _HEAD.pack(number, said | code, 1, 0, 0, 0) + question
+    head = struct.pack(">HHHIH", _QUESTIONS_NAME, _A, _INTERNET, has.ttl_s, 4)
+    records = [head + socket.inet_aton(address) for address in has.addresses[:_ADDRESSES_LIMIT]]
+    return _HEAD.pack(number, said, 1, len(records), 0, 0) + question + b"".join(records)
 
 
 def _read_name(query: bytes) -> tuple[str, int] | None:

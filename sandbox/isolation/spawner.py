@@ -14,6 +14,8 @@ import selectors
 import signal
 import socket
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,6 +23,7 @@ from sandbox.isolation import environment, kernel, seccomp, view, warm, wire
 from sandbox.isolation.cgroups import Cgroups, Slot
 from sandbox.isolation.environment import Order
 from sandbox.isolation.rights import Confinement
+from sandbox.isolation.vdso import Clocks
 from sandbox.isolation.watch import Watch
 
 # Identities that nobody on the machine has; one per environment, so limits and signals never meet.
@@ -37,10 +40,14 @@ def main() -> NoReturn:
     config = json.load(sys.stdin.buffer)
     if os.getppid() != config["owner"]:
         os._exit(0)  # The owner died before the kernel knew that we go with it.
-    from sandbox.isolation import levels
-
     listener = config["listener"]
     ready = socket.socket(fileno=config["ready"])
+    if config["image"]:
+        from sandbox.isolation import docker
+
+        docker.serve({**config, "steps": []}, socket.socket(fileno=listener), ready)
+    from sandbox.isolation import levels
+
     try:
         found = levels.choose(config["level"], config["minimum"], unsafe=config["unsafe"])
     except levels.IsolationRefused as error:
@@ -127,6 +134,7 @@ def serve() -> NoReturn:
         wire.send(ready, {"fault": f"The Python runtime can't be imported: {error}"})
         os._exit(70)
     spawner = NamespaceSpawner(config, imported)
+    spawner.clocks.work()
     wire.send(ready, {"ready": True, "level": config["level"], "steps": config["steps"]})
     ready.close()
     spawner.serve()
@@ -149,6 +157,7 @@ class NamespaceSpawner:
         self.started = 0
         self.environments: dict[int, tuple[int, Slot | None]] = {}
         self.unburied: list[str] = []
+        self.clocks = Clocks()
 
     def serve(self) -> NoReturn:
         """Until stage one's process is gone."""
@@ -166,7 +175,12 @@ class NamespaceSpawner:
 
     def _accept(self, listener: socket.socket) -> None:
         owner, _address = listener.accept()
-        hello = {"level": self.config["level"], "steps": self.config["steps"]}
+        hello = {
+            "level": self.config["level"],
+            "steps": self.config["steps"],
+            "names": True,
+            "clocks": self.clocks.work(),
+        }
         with contextlib.suppress(OSError):
             wire.send(owner, hello)
         self.selector.register(owner, selectors.EVENT_READ, self._take_order)
@@ -190,6 +204,8 @@ class NamespaceSpawner:
 
     def _start(self, order: Order, control: socket.socket, output: int) -> None:
         self.started += 1
+        if order.clock_ahead_s and not self.clocks.work():
+            order = replace(order, clock_ahead_s=0.0)
         slot = self._make_slot(order)
         root = self.config["root"]
         outer_uid = _FIRST_UID + self.started % _UIDS if root else 0
@@ -229,10 +245,14 @@ class NamespaceSpawner:
                     os.close(descriptor)
         cold = order.command is None and self._must_start_cold(order)
         variables = environment.receive_variables(control)
+        clock = self.clocks.image if order.clock_ahead_s else None
+        at_exec = None
+        if clock is not None and (cold or order.command is not None):
+            at_exec = partial(clock.shift, ahead_s=order.clock_ahead_s)
         function = environment.start(
-            order, confinement, control, output, lambda: self._execute(order, variables, cold=cold)
+            order, confinement, control, output, lambda: self._execute(order, variables, cold=cold), at_exec
         )
-        Watch(order, confinement, control, function).until_the_end()
+        Watch(order, confinement, control, function, self.clocks).until_the_end()
 
     def _must_start_cold(self, order: Order) -> bool:
         layer = None if order.layer_dir is None else Path(view.HOST + order.layer_dir)
@@ -243,6 +263,8 @@ class NamespaceSpawner:
         interpreter = view.Interpreter(self.config["prefix"], self.config["version"])
         variables = complete_variables(given, interpreter.library_path)
         if order.command is None and not cold:
+            if self.clocks.image is not None and order.clock_ahead_s:
+                self.clocks.image.shift("self", order.clock_ahead_s)
             warm.become_function(variables, warm.function_path(interpreter.version))
         if order.command is None:
             arguments = [interpreter.executable, "-S", "-s", "-c", warm.cold_start()]

@@ -38,9 +38,9 @@ class EnvironmentSpec:
     both read-only; None leaves Python's. ``memory_mb`` is the function's memory, ``tmp_mb`` the size of /tmp.
     ``cpus`` limits the processors' time it gets where cgroups are to be had; None: no limit.
     ``max_processes`` counts threads as well; 1,024 is what Lambda allows.
-    ``gateway_port`` is where the AWS endpoint listens inside. ``time_offset_s`` is how far the
-    account's clock is ahead of the wall. ``copies`` names what the code brings along and Python's runtime
-    has byte for byte: it does not keep a function from being forked.
+    ``gateway_port`` is where the AWS endpoint listens inside. ``clock_ahead_s`` is how far its
+    processes' clock is to be ahead of the wall's. ``copies`` names what the code brings along and Python's
+    runtime has byte for byte: it does not keep a function from being forked.
     """
 
     environment_id: str
@@ -53,7 +53,7 @@ class EnvironmentSpec:
     command: tuple[str, ...] | None = None
     runtime_dir: Path | None = None
     language_dir: Path | None = None
-    time_offset_s: float = 0.0
+    clock_ahead_s: float = 0.0
     max_processes: int = 1024
     cpus: float | None = None
     copies: frozenset[str] = frozenset()
@@ -88,6 +88,7 @@ class Environment(Protocol):
     The owner serves ``runtime_api`` (TCP 9001 inside), ``gateway`` (TCP ``gateway_port`` inside) and
     ``otlp`` (TCP 4318), and reads ``xray`` (UDP 2000). ``output`` is the read end of the pipe that
     both stdout and stderr go to. ``names`` are None below level 3, where ports are shared with the machine.
+    ``clock_ahead_s`` is how far its processes see the time ahead of the wall; 0 where they can't.
     """
 
     environment_id: str
@@ -98,6 +99,7 @@ class Environment(Protocol):
     xray: socket.socket
     names: NameSockets | None
     output: int
+    clock_ahead_s: float
 
     def fileno(self) -> int:
         """A descriptor that becomes readable when the environment has ended."""
@@ -110,6 +112,9 @@ class Environment(Protocol):
 
     def thaw(self) -> None:
         """Let it run again."""
+
+    def set_clock(self, ahead_s: float) -> bool:
+        """Have its frozen processes see the time ``ahead_s`` after the wall's; whether all of them do."""
 
     def memory_peak_mb(self) -> int:
         """The most memory its processes have held together, in MB, rounded up."""
@@ -128,9 +133,15 @@ class Environment(Protocol):
 
 
 class Spawner(Protocol):
-    """Starts environments. Safe across threads."""
+    """Starts environments. Safe across threads.
+
+    ``has_clocks``: they may be given clocks of their own. ``has_names``: AWS's names lead to sockets of
+    their own.
+    """
 
     level: IsolationLevel
+    has_clocks: bool
+    has_names: bool
 
     def spawn(self, spec: EnvironmentSpec) -> Environment:
         """Start an environment; returns as soon as its sockets exist, before the function's init.

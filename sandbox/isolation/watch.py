@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from sandbox.isolation import kernel, wire
 from sandbox.isolation.environment import Order, anonymous_mb, proportional_mb
 from sandbox.isolation.rights import Confinement
+from sandbox.isolation.vdso import Clocks
 
 # Python, its runtime client and the machine's libraries take about this much on Lambda, before a
 # function allocates anything; pages shared with the warmed parent are counted as this constant.
@@ -59,8 +60,16 @@ class Usage:
 class Watch:
     """The first process after its start: a loop over the owner's words and its children."""
 
-    def __init__(self, order: Order, confinement: Confinement, control: socket.socket, function: int) -> None:
+    def __init__(
+        self,
+        order: Order,
+        confinement: Confinement,
+        control: socket.socket,
+        function: int,
+        clocks: Clocks | None = None,
+    ) -> None:
         self.order = order
+        self.clocks = clocks
         self.slot = confinement.slot
         self.control = control
         self.function = function
@@ -103,9 +112,16 @@ class Watch:
             case "usage":
                 self.usage.sample(self.processes())
                 _report(self.control, {"reply": True, **self._usage()})
+            case "clock":
+                _report(self.control, {"reply": True, "clock": self._set_clock(message["ahead_s"])})
             case "kill":
                 _report(self.control, {"exit": {"status": None, "signal": 9}, **self._usage()})
                 self.leave()
+
+    def _set_clock(self, ahead_s: float) -> bool:
+        if self.clocks is None or not self.frozen or not self.clocks.work():
+            return False
+        return self.clocks.shift_all(self.processes(), ahead_s)
 
     def _stop(self) -> list[int]:
         """Let nothing here run; who was stopped."""

@@ -56,6 +56,8 @@ class Workplace:
         kernel.mount("view", root, "tmpfs", _PLAIN, "size=4m,mode=755")
         self._show_system(root)
         self._make_writable(root)
+        for path in self.shown:  # After /tmp, which some of them may lie in.
+            _show(path, root)
         for source, target in self.seeds:
             self._plant(source, root + target)
         kernel.mount("proc", f"{root}/proc", "proc", _PLAIN | kernel.MS_NOEXEC)
@@ -79,8 +81,8 @@ class Workplace:
         os.makedirs(f"{root}/etc")
         for name, text in _ETC_WRITTEN.items():
             Path(root, "etc", name).write_text(text)
-        for path in (*(f"/etc/{name}" for name in _ETC_SHOWN), *self.shown):
-            _show(path, root)
+        for name in _ETC_SHOWN:
+            _show(f"/etc/{name}", root)
 
     def _make_writable(self, root: str) -> None:
         for name in ("build", "proc", "tmp"):

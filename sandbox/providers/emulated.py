@@ -260,6 +260,10 @@ class EmulatedAccount:
         """The account's time."""
         return dt.datetime.fromisoformat(self._ask("now"))
 
+    def functions_now(self) -> dt.datetime:
+        """The time that functions see."""
+        return dt.datetime.fromisoformat(self._ask("functions_now"))
+
     def timeline(self, since: int = 0) -> list[dict[str, Any]]:
         """What happened after ``since``, oldest first."""
         found: list[dict[str, Any]] = self._ask("timeline", since=since)

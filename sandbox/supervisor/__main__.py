@@ -52,6 +52,7 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--minimum", type=int, default=3, help="the least isolation level")
     parser.add_argument("--level", type=int, help="exactly this isolation level")
     parser.add_argument("--unsafe", action="store_true", help="level 1 will do")
+    parser.add_argument("--image", default="", help="environments are containers of this image")
     parser.add_argument("--stamp", default="", help="names the source that is served")
     return parser.parse_args()
 
@@ -89,6 +90,7 @@ def _serve(options: argparse.Namespace, ready: IO[bytes]) -> NoReturn:
         unsafe=options.unsafe,
         hidden=(options.home, options.run),
         trust=authority.trust,
+        image=options.image,
     )
     gc.disable()
     _share_models()
@@ -102,7 +104,7 @@ def _serve(options: argparse.Namespace, ready: IO[bytes]) -> NoReturn:
     gc.enable()
     spawner = starting.wait()
     held = SpawnerClient(place / "spawner")
-    level, steps = held.level, held.steps
+    level, name, steps = held.level, held.name, held.steps
     held.close()
     about = {
         "pid": os.getpid(),
@@ -110,8 +112,9 @@ def _serve(options: argparse.Namespace, ready: IO[bytes]) -> NoReturn:
         "shared": options.owner is None,
         "isolation": {
             "level": int(level),
-            "name": level.name.lower(),
+            "name": name,
             "reasons": [f"{step['step']}: {step['reason']}" for step in steps if step["reason"]],
+            **({"image": options.image} if options.image else {}),
         },
     }
     at = places.shared_socket(options.run) if options.owner is None else place / "supervisor"

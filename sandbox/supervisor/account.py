@@ -64,6 +64,7 @@ class Control:
             "settle": lambda timeout_s=30.0: _plain_quiet(account.settle(float(timeout_s))),
             "advance": self._advance,
             "now": lambda: _plain_time(account.now()),
+            "functions_now": lambda: _plain_time(account.functions_now()),
             "timeline": lambda since=0: account.timeline(int(since)),
             "iam": account.iam,
             "decisions": lambda since=0: account.decisions(int(since)),

@@ -31,20 +31,25 @@ Say = Callable[[str], None]
 class Wanted:
     """What a supervisor has to offer: the least isolation level; level 1 takes ``unsafe`` as well.
 
-    ``exactly`` asks for one level, though the machine may have better ones.
+    ``exactly`` asks for one level, though the machine may have better ones. With an ``image`` environments
+    are containers of an engine.
     """
 
     minimum: IsolationLevel = IsolationLevel.NAMESPACES
     unsafe: bool = False
     exactly: IsolationLevel | None = None
+    image: str = ""
 
     @classmethod
     def named(cls, text: str) -> Wanted:
-        """From a setting: empty or 3, 4, 2, or ``unsafe``.
+        """From a setting: empty or 3, 4, 2, ``unsafe``, or ``docker:IMAGE``.
 
         Raises:
             EnvironmentFault: it is none of these.
         """
+        kind, _, image = text.strip().partition(":")
+        if kind.lower() == "docker" and image:
+            return cls(image=image)
         match text.strip().lower():
             case "" | "3":
                 return cls()
@@ -52,10 +57,14 @@ class Wanted:
                 return cls(IsolationLevel.NONE, unsafe=True)
             case "2" | "4":
                 return cls(IsolationLevel(int(text)))
-        raise EnvironmentFault(f"COLDSTART_ISOLATION is `{text}`. It can be 4, 3, 2 or `unsafe`.")
+        raise EnvironmentFault(
+            f"COLDSTART_ISOLATION is `{text}`. It can be 4, 3, 2, `unsafe` or `docker:IMAGE`."
+        )
 
     def served_by(self, about: Mapping[str, Any]) -> bool:
         """Whether a supervisor that describes itself so will do."""
+        if about["isolation"].get("image", "") != self.image:
+            return False
         level = int(about["isolation"]["level"])
         return level >= self.minimum if self.exactly is None else level == self.exactly
 
@@ -170,6 +179,7 @@ class Starting:
         command += ["--runtime", str(runtime), "--ready", str(writer), "--minimum", str(int(wanted.minimum))]
         command += ["--stamp", places.source_stamp()]
         command += ["--unsafe"] if wanted.unsafe else []
+        command += ["--image", wanted.image] if wanted.image else []
         command += ["--level", str(int(wanted.exactly))] if wanted.exactly is not None else []
         command += ["--owner", str(os.getpid())] if private else []
         with places.open_log(home) as log:

@@ -162,7 +162,8 @@ def test_an_environment_that_fails_is_ours(tmp_path: Path) -> None:
 
     assert done.returncode == 3
     assert done.stderr.strip() == (
-        "Our environment failed: COLDSTART_ISOLATION is `sealed`. It can be 4, 3, 2 or `unsafe`."
+        "Our environment failed: COLDSTART_ISOLATION is `sealed`."
+        " It can be 4, 3, 2, `unsafe` or `docker:IMAGE`."
     )
 
 

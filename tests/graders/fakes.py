@@ -65,6 +65,9 @@ class FakeAccount:
     def now(self) -> dt.datetime:
         return NOON + dt.timedelta(seconds=self.elapsed_s)
 
+    def functions_now(self) -> dt.datetime:
+        return self.now()
+
     def later(self, seconds: float, action: Callable[[], None]) -> None:
         self.due.append((self.elapsed_s + seconds, action))
         self.due.sort(key=lambda item: item[0])

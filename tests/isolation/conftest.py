@@ -17,7 +17,15 @@ import pytest
 from sandbox.runtimes.prepared import prepare_python_runtime
 
 # What an environment started by an ordinary user is tried with at every change; everything in `make verify`.
-_AS_USER = ("other-processes", "planted-listeners", "memory", "tampering", "from_inside", "first_invocation")
+_AS_USER = (
+    "other-processes",
+    "planted-listeners",
+    "memory",
+    "tampering",
+    "clock",
+    "from_inside",
+    "first_invocation",
+)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -96,6 +96,8 @@ class Driver:
             level=IsolationLevel(int(level)) if level else None,
             minimum=IsolationLevel.NONE,
             unsafe=level == "1",
+            # To try all of this in containers, by an engine that has such an image.
+            image=os.environ.get("COLDSTART_TEST_IMAGE", ""),
         )
         self.spawner = SpawnerClient(self.socket_path)
         self.environments: dict[str, tuple[Any, Output]] = {}
@@ -210,6 +212,16 @@ class Driver:
         """Freeze it."""
         self.environments[name][0].freeze()
         return {}
+
+    def set_clock(self, name: str, ahead_s: float) -> bool:
+        """Move its clock; whether that was done."""
+        done: bool = self.environments[name][0].set_clock(ahead_s)
+        return done
+
+    def clock(self, name: str) -> float:
+        """How far its clock is said to be ahead."""
+        ahead_s: float = self.environments[name][0].clock_ahead_s
+        return ahead_s
 
     def thaw(self, name: str) -> dict[str, Any]:
         """Let it run."""

@@ -2,7 +2,7 @@
 
 It makes a container as an engine would as far as our first process can tell: namespaces, a root of the
 interpreter and the mounts asked for, no network but loopback, another user, no capabilities. Arguments it
-does not know are an error. ``STANDIN_RECORD`` is a file for what it was called with, one JSON list a line.
+does not know are an error. ``DOCKER_STANDIN_RECORD`` is a file for its calls, a JSON list a line.
 """
 
 from __future__ import annotations
@@ -39,10 +39,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "pids-limit",
     ):
         parser.add_argument(f"--{option}", required=True)
-    for option in ("log-driver", "ulimit", "cap-drop", "security-opt", "tmpfs", "entrypoint"):
+    for option in ("log-driver", "ulimit", "cap-drop", "security-opt", "entrypoint"):
         parser.add_argument(f"--{option}", required=True)
     parser.add_argument("--cpus")
     parser.add_argument("--mount", action="append", default=[])
+    parser.add_argument("--tmpfs", action="append", required=True)
     parser.add_argument("image")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     return parser.parse_args(arguments)
@@ -68,7 +69,8 @@ def contain(wanted: argparse.Namespace, root: str) -> NoReturn:
     for device in ("null", "urandom"):
         Path(root, "dev", device).touch()
         kernel.bind(f"/dev/{device}", f"{root}/dev/{device}", kernel.MOUNT_ATTR_NOSUID)
-    size = next(part for part in wanted.tmpfs.split(",") if part.startswith("size="))
+    temporary = next(each for each in wanted.tmpfs if each.startswith("/tmp:"))
+    size = next(part for part in temporary.split(",") if part.startswith("size="))
     kernel.mount("tmp", root + "/tmp", "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"{size},mode=1777")
     kernel.mount("proc", root + "/proc", "proc")
     kernel.set_mount_attributes(root, kernel.MOUNT_ATTR_RDONLY, recursive=False)
@@ -80,13 +82,12 @@ def contain(wanted: argparse.Namespace, root: str) -> NoReturn:
     kernel.drop_capabilities()
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
-    os.execve(wanted.entrypoint, [wanted.entrypoint, *wanted.arguments], {"PATH": "/usr/bin:/bin"})
+    variables = {"PATH": f"{sys.base_prefix}/bin:/usr/bin:/bin", "LD_LIBRARY_PATH": f"{sys.base_prefix}/lib"}
+    os.execvpe(wanted.entrypoint, [wanted.entrypoint, *wanted.arguments], variables)
 
 
 def run(wanted: argparse.Namespace) -> None:
     """Start a container and return, as ``--detach`` does."""
-    if wanted.image == "missing":
-        sys.exit("docker: Error response from daemon: No such image: missing:latest")
     root = tempfile.mkdtemp(prefix="standin-")
     kernel.unshare(kernel.CLONE_NEWPID)
     child = os.fork()
@@ -95,15 +96,18 @@ def run(wanted: argparse.Namespace) -> None:
         for descriptor in range(3):
             os.dup2(nothing, descriptor)
         contain(wanted, root)
-    Path(os.environ["STANDIN_RECORD"] + "." + wanted.name).write_text(str(child))
+    Path(os.environ["DOCKER_STANDIN_RECORD"] + "." + wanted.name).write_text(str(child))
 
 
 def main() -> None:
-    """``run`` or ``kill``."""
-    with open(os.environ["STANDIN_RECORD"], "a") as file:
+    """``run``, ``kill``, or one of the questions."""
+    with open(os.environ["DOCKER_STANDIN_RECORD"], "a") as file:
         file.write(json.dumps(sys.argv[1:]) + "\n")
-    if sys.argv[1] == "kill":
-        place = Path(os.environ["STANDIN_RECORD"] + "." + sys.argv[2])
+    if sys.argv[1] in ("image", "inspect"):
+        if sys.argv[-1] == "missing":
+            sys.exit("Error: No such image: missing")
+    elif sys.argv[1] == "kill":
+        place = Path(os.environ["DOCKER_STANDIN_RECORD"] + "." + sys.argv[2])
         if not place.exists():
             sys.exit(f"Error response from daemon: No such container: {sys.argv[2]}")
         os.kill(int(place.read_text()), signal.SIGKILL)

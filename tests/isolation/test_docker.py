@@ -1,4 +1,7 @@
-"""The docker executor: what it asks of an engine, and that its part inside works; no engine is involved."""
+"""Containers: what is asked of an engine, and that environments in them are what they are elsewhere.
+
+Against an engine where one answers, and everywhere against a program that stands in for its command.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,24 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandbox.errors import EnvironmentFault
-from sandbox.isolation.docker import DockerSpawner, Image, run_arguments
+from sandbox.errors import EnvironmentFault, IsolationUnavailable
+from sandbox.isolation.client import SpawnerClient, start_spawner
+from sandbox.isolation.docker import run_arguments
+from sandbox.isolation.environment import Order
 from sandbox.isolation.spec import Environment, EnvironmentSpec, IsolationLevel
 from sandbox.runtimes.prepared import prepare_python_runtime
 from settings import Settings
+from tests.isolation import docker_image
 
 STANDIN = Path(__file__).with_name("standin_docker.py")
-PYTHON = f"{sys.base_prefix}/bin/python{sys.version_info.major}.{sys.version_info.minor}"
+ORDER = Order("e1", "/code", None, None, 256, 64, 4566, 64, cpus=0.5)
+CONFIG = {"image": "python:3.11-slim", "runtime_dir": "/runtime", "source": "/source"}
 
 
 def spec(code: Path, **wanted: Any) -> EnvironmentSpec:
@@ -30,9 +38,7 @@ def spec(code: Path, **wanted: Any) -> EnvironmentSpec:
 
 
 def test_an_engine_is_asked_for_no_network_no_rights_and_limits(tmp_path: Path) -> None:
-    image = Image("python:3.11-slim", "/usr/local/bin/python3", tmp_path / "runtime")
-    arguments = run_arguments(spec(tmp_path / "code", cpus=0.5, max_processes=64), image, "n", tmp_path)
-    said = " ".join(arguments)
+    said = " ".join(run_arguments(ORDER, CONFIG, "n", tmp_path))
     for wanted in (
         "--network none",
         "--ipc none",
@@ -46,10 +52,9 @@ def test_an_engine_is_asked_for_no_network_no_rights_and_limits(tmp_path: Path) 
         "--pull never",
         "--log-driver none",
         "size=64m,nr_inodes=12800",
-        f"source={tmp_path}/code,target=/var/task,readonly",
+        "source=/code,target=/var/task,readonly",
     ):
         assert wanted in said, wanted
-    assert "s3cret" not in said, "keys are for the socket, not for `ps`"
     assert said.count("--mount") == said.count(",readonly")
 
 
@@ -58,9 +63,8 @@ def test_the_real_command_understands_the_arguments(tmp_path: Path) -> None:
     docker = shutil.which("docker")
     if docker is None:
         pytest.skip("there is no docker command here")
-    image = Image("x", "python", tmp_path)
     done = subprocess.run(
-        [docker, *run_arguments(spec(tmp_path, cpus=0.5), image, "n", tmp_path)],
+        [docker, *run_arguments(replace(ORDER, code_dir=str(tmp_path)), CONFIG, "n", tmp_path)],
         env=os.environ | {"DOCKER_HOST": f"unix://{tmp_path}/no-engine"},
         capture_output=True,
         text=True,
@@ -71,20 +75,34 @@ def test_the_real_command_understands_the_arguments(tmp_path: Path) -> None:
     assert f"unix://{tmp_path}/no-engine" in done.stderr
 
 
-@pytest.fixture
-def spawner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DockerSpawner]:
+@pytest.fixture(params=["stand-in", "engine"], scope="module")
+def spawner(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SpawnerClient]:
     if os.geteuid() != 0 or sys.platform != "linux":
-        pytest.skip("the stand-in for an engine needs root")
-    for each in (tmp_path, *tmp_path.parents[:2]):
-        each.chmod(0o755)
-    monkeypatch.setenv("STANDIN_RECORD", str(tmp_path / "record"))
-    image = Image("image", PYTHON, prepare_python_runtime(Settings().home))
-    found = DockerSpawner(image, (sys.executable, str(STANDIN)))
+        pytest.skip("a container's files are shown as root")
+    place = tmp_path_factory.mktemp("docker")
+    runtime = prepare_python_runtime(Settings().home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_STANDIN_RECORD", str(place / "record"))
+        if request.param == "engine":
+            docker = docker_image.engine()
+            if not docker:
+                pytest.skip("no Docker engine answers here")
+            image, command = docker_image.make(docker, runtime), (docker,)
+        else:
+            image, command = "image", (sys.executable, str(STANDIN))
+        process = start_spawner(place / "socket", runtime, image=image, docker=command)
+    found = SpawnerClient(place / "socket")
     yield found
     found.close()
+    process.kill()
+    process.wait()
 
 
 def put(tmp_path: Path, code: str) -> Path:
+    for each in (tmp_path, *tmp_path.parents[:2]):
+        each.chmod(0o755)
     place = tmp_path / "code"
     place.mkdir()
     (place / "app.py").write_text(code)
@@ -100,11 +118,11 @@ def ended(environment: Environment) -> str:
 
 
 def test_a_function_asks_for_its_first_event_and_is_frozen_and_killed(
-    spawner: DockerSpawner, tmp_path: Path
+    spawner: SpawnerClient, tmp_path: Path
 ) -> None:
     environment = spawner.spawn(spec(put(tmp_path, "def handler(event, context): ...")))
     try:
-        assert spawner.level == IsolationLevel.NONE, "nothing is promised without an engine"
+        assert spawner.level == IsolationLevel.NAMESPACES
         assert environment.runtime_api.getsockname() == ("127.0.0.1", 9001)
         assert select.select([environment.runtime_api], [], [], 20)[0], "it never asked"
         environment.freeze()
@@ -114,11 +132,9 @@ def test_a_function_asks_for_its_first_event_and_is_frozen_and_killed(
         assert environment.cpu_time_s() >= used_s > 0
     finally:
         environment.close()
-    (asked, *_others) = (tmp_path / "record").read_text().splitlines()
-    assert json.loads(asked)[0] == "run"
 
 
-def test_the_functions_process_has_no_rights_and_no_way_out(spawner: DockerSpawner, tmp_path: Path) -> None:
+def test_the_functions_process_has_no_rights_and_no_way_out(spawner: SpawnerClient, tmp_path: Path) -> None:
     code = """
 import json, os, socket
 def attempt(act):
@@ -151,7 +167,7 @@ os._exit(0)
     assert seen["fds"] == ["0", "1", "2", "3"]
 
 
-def test_too_much_memory_ends_it(spawner: DockerSpawner, tmp_path: Path) -> None:
+def test_too_much_memory_ends_it(spawner: SpawnerClient, tmp_path: Path) -> None:
     environment = spawner.spawn(spec(put(tmp_path, "held = b'x' * (2 << 30)")))
     try:
         ended(environment)
@@ -162,9 +178,15 @@ def test_too_much_memory_ends_it(spawner: DockerSpawner, tmp_path: Path) -> None
     assert how.out_of_memory
 
 
-def test_the_engines_refusal_is_told_in_its_words(spawner: DockerSpawner, tmp_path: Path) -> None:
-    refusing = DockerSpawner(Image("missing", PYTHON, tmp_path), (sys.executable, str(STANDIN)))
-    with pytest.raises(EnvironmentFault, match="No such image: missing"):
-        refusing.spawn(spec(put(tmp_path, "")))
-    with pytest.raises(EnvironmentFault, match="`/nonexistent run` failed"):
-        DockerSpawner(Image("x", PYTHON, tmp_path), ("/nonexistent",)).spawn(spec(tmp_path / "code"))
+def test_what_an_engine_refuses_is_told_in_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_STANDIN_RECORD", str(tmp_path / "record"))
+    runtime = prepare_python_runtime(Settings().home)
+    with pytest.raises(IsolationUnavailable, match="No such image: missing"):
+        start_spawner(tmp_path / "a", runtime, image="missing", docker=(sys.executable, str(STANDIN)))
+    with pytest.raises(IsolationUnavailable, match="/nonexistent"):
+        start_spawner(tmp_path / "b", runtime, image="x", docker=("/nonexistent",))
+
+
+def test_an_environment_that_cannot_be_is_our_fault_and_said(spawner: SpawnerClient, tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFault, match="could not be started"):
+        spawner.spawn(spec(tmp_path / "nothing" / "at" / "all"))

@@ -24,9 +24,9 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from curriculum.loader import Catalogue, Lab
-from portal.submissions.services import pack
 from records.database import Database
 from records.store import Store
+from sandbox.submissions import pack
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""

@@ -21,12 +21,14 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from curriculum.loader import Catalogue
 from graders.skeleton import skeleton
-from portal.submissions.services import pack
 from records.database import Database
+from records.hints import Hints
 from records.people import People
 from records.queue import Queue
 from records.sharing import Sharing
 from records.store import Store
+from records.workspaces import Workspaces
+from sandbox.submissions import pack
 from worker.grading import grader
 from worker.loop import Worker
 
@@ -191,6 +193,12 @@ def graded(site: Site) -> dict[str, int | str]:
     ):
         site.queue.record(running, body)
     found["waiting"] = site.hand_in("ada", "say-goodbye", reference)
+    for text in (b"one = 1\n", b"two = 2\n"):
+        site.store.save_files(ada.id, "say-goodbye", {"src/app.py": text}, datetime.now(UTC))
+    saves = Workspaces(site.database).saves(ada.id, "say-goodbye")
+    found["save"] = saves[-1].id
+    for step in (1, 2, 3, 4):
+        Hints(site.database).open(ada.id, "say-hello", "f1", step, datetime.now(UTC))
     return found
 
 
@@ -201,6 +209,8 @@ PAGES = {
     "lab": "/labs/say-hello",
     "editor": "/labs/say-hello/workspace",
     "history": "/attempts",
+    "saves": "/labs/say-goodbye/workspace/history",
+    "save": "/labs/say-goodbye/workspace/history/{save}",
     "passed": "/attempts/{passed}",
     "not passed": "/attempts/{not_passed}",
     "comparison": "/attempts/{not_passed}/compare",
@@ -224,8 +234,11 @@ def test_axe_finds_nothing_and_everything_fits(
         details.evaluate("element => { element.open = true }")
     # Under the page's own policy no foreign script runs; the test's tool gets in beside it.
     page.evaluate(AXE.read_text("utf-8"))
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    for scheme in ("light", "dark", "contrast"):
+        if scheme == "contrast":
+            page.evaluate("document.documentElement.dataset.theme = 'contrast'")
+        else:
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         told = [
             f"{item['id']}: {node['html'][:160]} {node['failureSummary']}"
@@ -269,6 +282,28 @@ def test_what_one_types_is_saved_and_is_what_one_hands_in(visit: Callable[..., P
     kept = site.store.workspace(user.id, "say-hello")
     assert kept["src/app.py"].endswith(b"# mine and more")
     assert site.store.body_of(submission) == pack(kept)
+
+
+def test_of_two_windows_the_later_one_is_asked(visit: Callable[..., Page], site: Site) -> None:
+    first = visit("twofold", "/labs/say-hello/workspace")
+    second = first.context.new_page()
+    second.goto("/labs/say-hello/workspace")
+    for page, text in ((first, "# first"), (second, "# second")):
+        page.bring_to_front()
+        page.get_by_role("button", name="src/app.py").click()
+        page.keyboard.press("Control+Home")
+        page.keyboard.type(text)
+        if page is first:
+            expect(page.get_by_text("All changes saved")).to_be_visible()
+    asked = second.get_by_role("dialog", name="src/app.py was saved in another window")
+    expect(asked.get_by_text("# first")).to_be_visible()
+
+    asked.get_by_role("button", name="Keep what is here").click()
+
+    expect(second.get_by_text("All changes saved")).to_be_visible()
+    user = site.people.find("twofold")
+    assert user is not None
+    assert site.store.workspace(user.id, "say-hello")["src/app.py"].startswith(b"# second")
 
 
 def test_files_are_made_renamed_and_deleted(visit: Callable[..., Page]) -> None:

@@ -11,7 +11,7 @@ from portal.submissions.progress import run_of
 from records.store import Attempt
 
 NOON = datetime(2031, 3, 30, 12, tzinfo=UTC)
-RUNNING = Attempt(1, 1, "x", 1, 1, "running", 1, 1, NOON, NOON, None, None, None, None, True, None)
+RUNNING = Attempt(1, 1, "x", 1, 1, "running", 1, 1, NOON, NOON, None, None, None, None, True, None, None)
 
 
 def run(*bodies: dict[str, Any]) -> Any:

@@ -44,6 +44,44 @@ def test_the_position_counts_the_attempts_that_come_before(records: Any) -> None
     assert records.queue.position(last) == 1
 
 
+def test_the_wait_is_what_runs_and_what_comes_before_over_the_places_that_are_busy(records: Any) -> None:
+    done = records.hand_in("ada")
+    claim = records.queue.claim("one")
+    records.clock.move(30)
+    records.queue.close(claim, {"outcome": "passed", "points": 1, "points_possible": 1})
+    assert records.store.attempt(done.id).outcome == "passed"
+    for login in ("ada", "grace", "linus"):
+        records.hand_in(login)
+    last = records.hand_in("dennis")
+    assert records.queue.wait_s(last) is None
+
+    records.queue.claim("one")
+    records.queue.claim("two")
+    records.clock.move(10)
+
+    assert records.queue.wait_s(last) == (20 + 20 + 30) / 2
+
+
+def test_a_lab_that_was_never_graded_promises_no_time(records: Any) -> None:
+    records.hand_in("ada")
+    waiting = records.hand_in("grace")
+    records.queue.claim("one")
+
+    assert records.queue.wait_s(waiting) is None
+
+
+def test_a_repetition_keeps_its_seed_and_is_not_counted(records: Any) -> None:
+    user = records.learner("ada")
+    submission = records.store.receive(user.id, "say-hello", "zip", b"as it came", records.clock())
+    repeated = records.store.open_attempt(user.id, "say-hello", submission, records.clock(), seed=7)
+    claim = records.queue.claim("one")
+
+    records.queue.close(claim, {"outcome": "passed", "points": 1, "points_possible": 1})
+
+    assert claim.seed == 7
+    assert not records.store.attempt(repeated.id).counted
+
+
 def test_one_learner_has_one_open_attempt_at_a_lab(records: Any) -> None:
     running = records.hand_in("ada")
 

@@ -15,5 +15,7 @@ _fixtures = importlib.util.module_from_spec(_spec)
 sys.modules["records_fixtures"] = _fixtures
 _spec.loader.exec_module(_fixtures)
 
+server = _fixtures.server
+empty_postgres = _fixtures.empty_postgres
 database = _fixtures.database
 records = _fixtures.records

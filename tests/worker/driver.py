@@ -19,7 +19,7 @@ def main(url: str, mode: str, started: Path) -> None:
     database = Database(url)
     closed = threading.Event()
 
-    def grade(lab: str, archive: bytes, on_progress: Any) -> dict[str, Any]:
+    def grade(lab: str, archive: bytes, on_progress: Any, seed: int | None) -> dict[str, Any]:
         on_progress({"phase": "build", "status": "started", "seed": 1})
         started.write_text(mode, "ascii")
         if mode == "hang":

@@ -33,7 +33,7 @@ def until(condition: Callable[[], bool], within_s: float = 30.0) -> None:
 def test_an_attempt_is_graded_from_what_was_handed_in(records: Any) -> None:
     seen: list[tuple[str, bytes]] = []
 
-    def grade(lab: str, archive: bytes, on_progress: Any) -> Mapping[str, Any]:
+    def grade(lab: str, archive: bytes, on_progress: Any, seed: int | None) -> Mapping[str, Any]:
         seen.append((lab, archive))
         on_progress({"phase": "deploy", "status": "started", "seed": 7})
         return REPORT

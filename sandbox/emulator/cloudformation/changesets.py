@@ -52,10 +52,10 @@ def _check_state(stack: Stack | None, name: str, kind: str, change_set: str) -> 
         raise invalid(f"Stack [{name}] does not exist")
     else:
         stackcalls.check_updatable(stack)
-    if stack is not None and change_set in stack.change_sets:
-        raise AwsError(
-            "AlreadyExistsException", f"ChangeSet {stack.change_sets[change_set].id} already exists"
-        )
+    known = stack.change_sets.get(change_set) if stack is not None else None
+    # One that was executed gives its name back: `aws` names them by the second, and here two fit in one.
+    if known is not None and not known.execution_status.startswith("EXECUTE"):
+        raise AwsError("AlreadyExistsException", f"ChangeSet {known.id} already exists")
 
 
 def _proposed(region: Region, stack: Stack, call: Call, draft: Draft, early: Target | None) -> ChangeSet:

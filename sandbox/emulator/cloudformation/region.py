@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from sandbox.emulator.calls import AwsError, Call, Principal, PrincipalKind
-from sandbox.emulator.cloudformation import capabilities, documents, parameters, template
+from sandbox.emulator.cloudformation import capabilities, documents, parameters, rules, template
 from sandbox.emulator.cloudformation.backstage import Backstage
 from sandbox.emulator.cloudformation.callbacks import Callbacks
 from sandbox.emulator.cloudformation.dynamic import DynamicReferences
@@ -126,6 +126,9 @@ class Region:
             bound = parameters.bind(processed.parameters, draft.given, draft.previous, draft.read_stored)
             target = replace(target, parameters=bound)
         target = replace(target, processed=processed)
+        place = {"AWS::Region": self.store.region, "AWS::AccountId": self.store.account_id}
+        place |= {"AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com"}
+        rules.check(target.template, {**place, **target.parameters.values})
         template.check(processed, self.place.schemas)
         refusal = capabilities.insufficient(processed, target.capabilities)
         if refusal is not None:

@@ -13,6 +13,7 @@ from moto.dynamodb.responses import validate_put_has_empty_keys
 
 from sandbox.emulator.calls import AwsError, Call
 from sandbox.emulator.core import AccountCore
+from sandbox.emulator.dynamodb import capacity
 from sandbox.emulator.faults import Faults
 from sandbox.faults.reads import Unprocessed
 
@@ -41,7 +42,7 @@ class BatchWrites:
         requested: dict[str, list[dict[str, Any]]] = call.params.get("RequestItems") or {}
         if not 0 < sum(map(len, requested.values())) <= BATCH_LIMIT:
             raise AwsError("ValidationException", "Too many items requested for the BatchWriteItem call")
-        with self._core.dispatch_lock:
+        with self._core.dispatch_lock, capacity.taking() as consumed:
             try:
                 tables = self._tables(call, requested)
                 taken, left = self._share(requested)
@@ -50,10 +51,8 @@ class BatchWrites:
                 told = json.loads(error.description)
                 raise AwsError(told["__type"].rpartition("#")[2], told["message"]) from error
         answer: dict[str, Any] = {"UnprocessedItems": left}
-        if call.params.get("ReturnConsumedCapacity", "NONE") != "NONE":
-            answer["ConsumedCapacity"] = [
-                {"TableName": name, "CapacityUnits": float(len(items))} for name, items in taken.items()
-            ]
+        if capacity.wanted(call):
+            answer["ConsumedCapacity"] = capacity.told(call, consumed)
         return answer
 
     def _tables(self, call: Call, requested: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
 
 from sandbox.emulator.calls import Call, Principal
+from sandbox.emulator.dynamodb import capacity
 from sandbox.emulator.faults import Faults
 from sandbox.emulator.patches import replaces
 from sandbox.faults import Fault
@@ -163,7 +164,8 @@ def _note(table: Any, attributes: dict[str, Any]) -> None:
 def _note_put(original: Callable[..., Any]) -> Callable[..., Any]:
     def put_item(table: Any, item_attrs: dict[str, Any], *given: Any, **more: Any) -> Any:
         _note(table, item_attrs)
-        return original(table, item_attrs, *given, **more)
+        with capacity.writing(table, item_attrs):
+            return original(table, item_attrs, *given, **more)
 
     return put_item
 
@@ -177,7 +179,8 @@ def _note_deletion(original: Callable[..., Any]) -> Callable[..., Any]:
     def delete_item(table: Any, hash_key: Any, range_key: Any) -> Any:
         if _views is not None:
             _views.note(table, hash_key, range_key)
-        return original(table, hash_key, range_key)
+        with capacity.writing(table, (hash_key, range_key)):
+            return original(table, hash_key, range_key)
 
     return delete_item
 
@@ -190,8 +193,10 @@ def _note_deletion(original: Callable[..., Any]) -> Callable[..., Any]:
 def _note_update(original: Callable[..., Any]) -> Callable[..., Any]:
     def update_item(backend: Any, table_name: str, key: dict[str, Any], *given: Any, **more: Any) -> Any:
         table = backend.tables.get(_name(table_name))
-        if table is not None:
-            _note(table, key)
-        return original(backend, table_name, key, *given, **more)
+        if table is None:
+            return original(backend, table_name, key, *given, **more)
+        _note(table, key)
+        with capacity.writing(table, key):
+            return original(backend, table_name, key, *given, **more)
 
     return update_item

@@ -15,6 +15,9 @@ from sandbox.emulator.functions.output import Output
 from sandbox.emulator.functions.resolver import Resolver
 from sandbox.emulator.functions.runtime_api import Answer, Event, RuntimeApi, TakeChunk
 from sandbox.emulator.functions.store import FunctionVersion
+from sandbox.emulator.telemetry.otlp.receiver import LIMIT_BYTES as OTLP_LIMIT_BYTES
+from sandbox.emulator.telemetry.otlp.receiver import Export, Reply
+from sandbox.isolation.names import LookUp
 from sandbox.isolation.spec import Environment, Exit
 
 # How long a runtime may take to ask for its next event after it answered one.
@@ -22,7 +25,6 @@ _NEXT_GRACE_S = 1.0
 # How often what a running function printed is handed on.
 _HAND_ON_S = 0.1
 _DATAGRAM_BYTES = 64 * 1024
-_TELEMETRY_LIMIT_BYTES = 8 * 1024 * 1024
 
 
 class Closable(Protocol):
@@ -57,7 +59,8 @@ class ExecutionEnvironment:
 
     ``serve_gateway`` starts the AWS endpoint when the function first connects to it, so that a function
     that calls nothing pays nothing; so does ``serve_tls`` on port 443, where AWS's names lead.
-    ``take_datagram`` is given what the function sends to the X-Ray daemon.
+    ``take_datagram`` is given what the function sends to the X-Ray daemon, ``take_export`` what by OTLP.
+    ``look_up`` knows names that are not AWS's.
     """
 
     def __init__(
@@ -70,6 +73,8 @@ class ExecutionEnvironment:
         serve_tls: Callable[[socket.socket], Closable] | None,
         now_ms: Callable[[], int],
         take_datagram: Callable[[bytes], None],
+        take_export: Callable[[Export], Reply],
+        look_up: LookUp,
     ) -> None:
         self.environment = environment
         self.environment_id = environment.environment_id
@@ -84,9 +89,8 @@ class ExecutionEnvironment:
         self._servers: list[Closable] = []
         self._loop = Loop()
         self._api = RuntimeApi(self._loop, environment.runtime_api)
-        self._otlp = HttpServer(
-            self._loop, environment.otlp, _accept_telemetry, body_limit=_TELEMETRY_LIMIT_BYTES
-        )
+        self._take_export = take_export
+        self._otlp = HttpServer(self._loop, environment.otlp, self._export, body_limit=OTLP_LIMIT_BYTES)
         self._frozen = False
         self._used = (0.0, 0.0)
         self._exited = False
@@ -98,7 +102,8 @@ class ExecutionEnvironment:
         self._open_when_called(environment.gateway, serve_gateway)
         self._resolver: Resolver | None = None
         if environment.names is not None:
-            self._resolver = Resolver(self._loop, environment.names.dns, environment.names.dns_stream)
+            sockets = environment.names
+            self._resolver = Resolver(self._loop, sockets.dns, sockets.dns_stream, look_up)
             if serve_tls is not None:
                 self._open_when_called(environment.names.tls, serve_tls)
         self._loop.add(environment.fileno(), self._note_exit)
@@ -120,6 +125,21 @@ class ExecutionEnvironment:
         except OSError:
             return
         self._take_datagram(data)
+
+    @property
+    def clock_ahead_s(self) -> float:
+        """How far its function sees the time ahead of the wall's."""
+        return self.environment.clock_ahead_s
+
+    def follow_clock(self, ahead_s: float) -> bool:
+        """While it rests: have its function see the account's time; whether it does."""
+        return ahead_s == self.clock_ahead_s or self.environment.set_clock(ahead_s)
+
+    def _export(self, request: Request, connection: Connection) -> None:
+        said = self._take_export(
+            Export(request.method, request.path, request.headers, request.body, request.oversized)
+        )
+        connection.answer(said.status, said.body, content_type=said.content_type)
 
     def initialise(self, limit_s: float) -> Ended:
         """Wait until the function's code is loaded and the runtime asks for an event."""
@@ -240,12 +260,6 @@ class ExecutionEnvironment:
         self._otlp.close()
         self._loop.close()
         self.environment.close()
-
-
-def _accept_telemetry(request: Request, connection: Connection) -> None:
-    """OTLP exporters are content with an empty answer in their own encoding."""
-    kind = request.headers.get("content-type", "application/x-protobuf")
-    connection.answer(200, b"{}" if "json" in kind else b"", content_type=kind)
 
 
 def _since(began: float) -> float:

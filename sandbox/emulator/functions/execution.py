@@ -186,7 +186,7 @@ class Executor:
         event = Event(
             request_id=invocation.request_id,
             payload=invocation.payload or b"{}",
-            deadline_ms=int((VirtualClock.wall_time() + limit_s) * 1000),
+            deadline_ms=int((VirtualClock.wall_time() + environment.clock_ahead_s + limit_s) * 1000),
             function_arn=target.name.qualified_arn,
             trace_header=recursion.continued(trace.handed_on(), target.name, invocation.chain),
             client_context=invocation.client_context,

@@ -9,7 +9,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -22,8 +22,10 @@ from sandbox.emulator.functions.environments import Closable, ExecutionEnvironme
 from sandbox.emulator.functions.names import FunctionName
 from sandbox.emulator.functions.runtimes import Launch, Package, Runtimes
 from sandbox.emulator.functions.store import FunctionVersion, Target
+from sandbox.emulator.telemetry.otlp.receiver import Export, Reply
 from sandbox.errors import EnvironmentFault
-from sandbox.isolation.spec import EnvironmentSpec, IsolationLevel, Spawner
+from sandbox.isolation.names import Found
+from sandbox.isolation.spec import EnvironmentSpec, Spawner
 
 log = structlog.get_logger()
 
@@ -38,6 +40,26 @@ ENVIRONMENTS_LIMIT = 32
 # Lambda takes an idle environment away after some minutes. Account time: a jump of hours means a cold start.
 IDLE_LIMIT_S = 900.0
 _FunctionKey = tuple[str, str, str]
+
+
+class Telemetry(Protocol):
+    """Takes what functions tell of themselves."""
+
+    def take_datagram(self, version: FunctionVersion, data: bytes) -> None:
+        """What a function sent to the X-Ray daemon."""
+
+    def take_export(self, version: FunctionVersion, export: Export) -> Reply:
+        """What a function sent by OTLP, and how that is answered."""
+
+
+class OwnNames:
+    """The names of an account's own that functions may call; nobody's until somebody knows them."""
+
+    def __init__(self) -> None:
+        self.look_up: Callable[[str, str], Found | None] = lambda _name, _client: None
+        """What a name is to one client, which keeps it as long as the time to live says."""
+        self.vouched: Callable[[str], bool] = lambda _host: False
+        """Whether the account answers for a host by TLS."""
 
 
 class Throttled(AwsError):
@@ -66,14 +88,17 @@ class Fleet:
         serve: Serve,
         runtimes: Runtimes,
         serve_tls: Serve | None,
-        take_datagram: Callable[[FunctionVersion, bytes], None],
+        telemetry: Telemetry,
+        names: OwnNames,
     ) -> None:
         self._core = core
-        self._take_datagram = take_datagram
+        self._telemetry = telemetry
+        self._names = names
         self._spawner = spawner
+        core.clock.functions_follow = spawner.has_clocks
         self._gateway = gateway
         self._serve = serve
-        self._serve_tls = serve_tls if spawner.level >= IsolationLevel.NAMESPACES else None
+        self._serve_tls = serve_tls if spawner.has_names else None
         self._runtimes = runtimes
         self.code = CodeCache(core.home / "functions")
         self._sessions = RoleSessions(core.dispatch_lock, core.clock)
@@ -131,8 +156,16 @@ class Fleet:
     def take_idle(self, version: FunctionVersion) -> ExecutionEnvironment | None:
         """A warm environment of exactly this version and configuration, most recently used first.
 
-        One that was kept ready comes before those that were started on demand.
+        One that was kept ready comes before those that were started on demand. Its function sees the
+        account's time, as one that is started does.
         """
+        while (found := self._take_idle(version)) is not None:
+            if not self._spawner.has_clocks or found.follow_clock(self._core.clock.offset_s):
+                break
+            self.retire(found)
+        return found
+
+    def _take_idle(self, version: FunctionVersion) -> ExecutionEnvironment | None:
         now = self._core.clock.time()
         found: ExecutionEnvironment | None = None
         stale: list[ExecutionEnvironment] = []
@@ -217,7 +250,7 @@ class Fleet:
             command=launch.command,
             runtime_dir=launch.runtime_dir,
             language_dir=launch.language_dir,
-            time_offset_s=self._core.clock.offset_s,
+            clock_ahead_s=self._core.clock.offset_s if self._spawner.has_clocks else 0.0,
             copies=launch.copies,
         )
         started = ExecutionEnvironment(
@@ -228,7 +261,9 @@ class Fleet:
             lambda listener: self._serve(self._gateway(environment_id), listener),
             self._tls_of(environment_id),
             self.now_ms,
-            lambda data: self._take_datagram(version, data),
+            lambda data: self._telemetry.take_datagram(version, data),
+            lambda export: self._telemetry.take_export(version, export),
+            lambda name: self._names.look_up(name, environment_id),
         )
         started.provisioned = provisioned
         with self._lock:

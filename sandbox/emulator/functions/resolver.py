@@ -7,6 +7,7 @@ import socket
 
 from sandbox.emulator.functions.loop import Loop
 from sandbox.isolation import names
+from sandbox.isolation.names import LookUp
 
 CONNECTIONS_LIMIT = 16
 # So many datagrams are answered in one turn that others wait for.
@@ -17,7 +18,14 @@ _LENGTH_BYTES = 2
 class Resolver:
     """Serves the two sockets of port 53; nothing blocks."""
 
-    def __init__(self, loop: Loop, datagrams: socket.socket, listener: socket.socket) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        datagrams: socket.socket,
+        listener: socket.socket,
+        look_up: LookUp = names.nobody,
+    ) -> None:
+        self._look_up = look_up
         self._loop = loop
         self._datagrams = datagrams
         self._listener = listener
@@ -31,7 +39,7 @@ class Resolver:
         for _ in range(_AT_ONCE):
             try:
                 query, sender = self._datagrams.recvfrom(names.QUERY_LIMIT_BYTES)
-                said = names.answer(query)
+                said = names.answer(query, self._look_up)
                 if said is not None:
                     self._datagrams.sendto(said, sender)
             except OSError:  # No more of them, or who asked is gone.
@@ -58,7 +66,7 @@ class Resolver:
                 end = _LENGTH_BYTES + int.from_bytes(inbox[:_LENGTH_BYTES], "big")
                 if len(inbox) < end:
                     break
-                said = names.answer(bytes(inbox[_LENGTH_BYTES:end]))
+                said = names.answer(bytes(inbox[_LENGTH_BYTES:end]), self._look_up)
                 del inbox[:end]
                 if said is not None:
                     # Nobody has so many questions under way that there is no room for an answer.

@@ -25,7 +25,7 @@ from sandbox.emulator.functions.api.versions import Versions
 from sandbox.emulator.functions.asynchronous import AsyncInvocations, Watch
 from sandbox.emulator.functions.contract import InvokeOutcome
 from sandbox.emulator.functions.execution import INIT_LIMIT_S, Executor, Invocation
-from sandbox.emulator.functions.fleet import EnvironmentGateway, Fleet, Serve, Throttled
+from sandbox.emulator.functions.fleet import EnvironmentGateway, Fleet, OwnNames, Serve, Throttled
 from sandbox.emulator.functions.names import FunctionName
 from sandbox.emulator.functions.provisioned import Provisions
 from sandbox.emulator.functions.recursion import RecursionConfigs
@@ -88,14 +88,16 @@ class FunctionService:
         chance = chance or random.Random()
         self._store = FunctionStore(core.dispatch_lock, chance)
         self._tracer = Tracer(core, traces or Traces(core), chance)
+        self.names = OwnNames()
         self._fleet = Fleet(
             core,
             spawner,
             gateway,
             serve,
             self.runtimes,
-            _serving_tls(authority),
-            self._tracer.take_datagram,
+            _serving_tls(authority, self.names),
+            self._tracer,
+            self.names,
         )
         self._executor = Executor(core, self._fleet, self._tracer, init_limit_s=init_limit_s)
         self._configs = EventInvokeConfigs(core, self._store)
@@ -287,9 +289,9 @@ def _refused(error: AwsError, request_id: str = "") -> InvokeOutcome:
     )
 
 
-def _serving_tls(authority: Authority | None) -> Serve | None:
+def _serving_tls(authority: Authority | None, own: OwnNames) -> Serve | None:
     """How the AWS endpoint is served by HTTPS, with certificates that are made once for all environments."""
     if authority is None:
         return None
-    certificates = Certificates(authority)
+    certificates = Certificates(authority, lambda host: own.vouched(host))
     return lambda app, listener: tls.serve(app, listener, certificates.server())

@@ -13,6 +13,8 @@ from typing import Any
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.functions.credentials import role_principal
 from sandbox.emulator.functions.store import FunctionVersion, Target
+from sandbox.emulator.telemetry.otlp import receiver
+from sandbox.emulator.telemetry.otlp.receiver import Export, Reply
 from sandbox.emulator.telemetry.traces.headers import TraceHeader, new_id, new_trace_id
 from sandbox.emulator.telemetry.traces.sampling import Sampler
 from sandbox.emulator.telemetry.traces.service import Traces
@@ -82,6 +84,15 @@ class Tracer:
     def take_datagram(self, version: FunctionVersion, data: bytes) -> None:
         """What a function sent to the daemon."""
         self._traces.take_datagram(data, role_principal(version), version.region, version.name)
+
+    def take_export(self, version: FunctionVersion, export: Export) -> Reply:
+        """What a function sent by OTLP."""
+        place = role_principal(version), version.region, version.name
+        return receiver.answer(
+            export,
+            lambda spans: self._traces.take_spans(spans, *place),
+            lambda why: self._traces.drop(*place, why),
+        )
 
     def tell(self, trace: InvocationTrace, target: Target, told: Told) -> None:
         """The segments of an invocation that is over."""

@@ -1,8 +1,8 @@
 """The authority that environments trust, and the certificates it gives AWS's names.
 
 It is made once for an installation. Its key can be read by the installation's owner alone and is in no
-environment; what environments are shown is the certificate. Nobody else is asked to trust it, and it can
-vouch for AWS's names and this machine only.
+environment; what environments are shown is the certificate. Nobody else is asked to trust it. An account
+shows certificates for AWS's names, for this machine and for the custom domain names that it answers at.
 
 Source: https://www.rfc-editor.org/rfc/rfc5280
 """
@@ -21,6 +21,7 @@ import ssl
 import struct
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,9 @@ _SINCE, _UNTIL = dt.datetime(2015, 1, 1, tzinfo=dt.UTC), dt.datetime(2049, 12, 3
 _PLACES = (AUTHORITIES, "/etc/ssl/cert.pem", "/etc/pki/tls/cert.pem", "/etc/pki/tls/certs/ca-bundle.crt")
 _BUCKET = re.compile(r".+?\.(s3(?:-fips|-accelerate)?(?:\.dualstack)?(?:[.-][a-z0-9-]+)?\.amazonaws\.com)")
 _CONTEXTS_LIMIT = 512
+_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+")
+# Another one whenever what it may vouch for has changed.
+_DIRECTORY = "authority-2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class Authority:
 
 def open_authority(home: Path) -> Authority:
     """The installation's authority, made when there is none yet."""
-    place = home.absolute() / "authority"
+    place = home.absolute() / _DIRECTORY
     if not place.is_dir():
         home.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(dir=home, prefix="authority-"))
@@ -74,8 +78,8 @@ def _make(place: Path) -> None:
 
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _NAME)])
-    allowed: list[x509.GeneralName] = [x509.DNSName(suffix.lstrip(".")) for suffix in names.SUFFIXES]
-    allowed += [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_network(f"{names.ADDRESS}/32"))]
+    # Of addresses there is this machine's alone; which names an account answers for is its own to say.
+    allowed: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_network(f"{names.ADDRESS}/32"))]
     known = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     certificate = (
         x509.CertificateBuilder()
@@ -169,10 +173,14 @@ def covered_by(host: str) -> tuple[str, ...]:
 
 
 class Certificates:
-    """Certificates for hosts, each made when it is first asked for. Safe across threads."""
+    """Certificates for hosts, each made when it is first asked for. Safe across threads.
 
-    def __init__(self, authority: Authority) -> None:
+    ``vouched`` tells of hosts that are not AWS's whether the account answers for them.
+    """
+
+    def __init__(self, authority: Authority, vouched: Callable[[str], bool] = lambda _host: False) -> None:
         self._authority = authority
+        self._vouched = vouched
         self._lock = threading.Lock()
         self._contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
 
@@ -183,8 +191,12 @@ class Certificates:
     def _choose(self, connection: Any, host: str | None, _context: ssl.SSLContext) -> None:
         connection.context = self._context(host or "")
 
+    def _covered_by(self, host: str) -> tuple[str, ...]:
+        own = not names.is_known(host) and _HOST.fullmatch(host) is not None and self._vouched(host)
+        return (host,) if own else covered_by(host)
+
     def _context(self, host: str) -> ssl.SSLContext:
-        covered = covered_by(host)
+        covered = self._covered_by(host.lower().rstrip("."))
         with self._lock:
             found = self._contexts.get(covered)
             if found is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,8 @@ from sandbox.emulator.calls import (
     trace_id_in,
 )
 from sandbox.emulator.clock import VirtualClock
+from sandbox.emulator.dynamodb import capacity
+from sandbox.emulator.dynamodb import staleness as staleness  # registers what weighs writes, too
 from sandbox.emulator.faults import Faults
 from sandbox.emulator.faults.gate import Gate
 from sandbox.emulator.gateway import (
@@ -34,6 +37,7 @@ from sandbox.emulator.gateway import (
     moto_app,
     operations,
     signatures,
+    span_endpoint,
     trail,
     unsigned,
     witness,
@@ -41,7 +45,7 @@ from sandbox.emulator.gateway import (
 from sandbox.emulator.gateway import moto_patches as moto_patches  # registers them
 from sandbox.emulator.gateway.keys import Issued, KeyRing
 from sandbox.emulator.gateway.operations import Operation
-from sandbox.emulator.gateway.requests import HttpAnswer, HttpRequest, read_environ
+from sandbox.emulator.gateway.requests import ENVIRONMENT, HttpAnswer, HttpRequest, read_environ
 from sandbox.emulator.iam.enforcement import Denied, Guard, Record, documents
 from sandbox.emulator.timeline import Timeline
 
@@ -104,6 +108,7 @@ class Gateway:
         def serve(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
             host = str(environ.get("HTTP_HOST", "")).rsplit(":", 1)[0].lower()
             path = str(environ.get("PATH_INFO", "/"))
+            environ[ENVIRONMENT] = environment_id
             for plane in self.data_planes:
                 if plane.find(host, path):
                     return plane.wsgi(environ, start_response)
@@ -177,6 +182,8 @@ class Gateway:
                 message=error.message,
             )
             return answers.write_error(error, request_id, service=service, protocol=_protocol_of(request))
+        if span_endpoint.is_export(request, service):
+            return span_endpoint.answer(request, issued.principal, region, self.guard, self._timeline)
         return self._perform(request, service, region, issued.principal, request_id)
 
     def _upload(self, request: HttpRequest, request_id: str) -> HttpAnswer:
@@ -307,8 +314,14 @@ class Gateway:
             )
 
     def _moto(self, request: HttpRequest, service: str, region: str, principal: Principal) -> HttpAnswer:
-        with self._lock, self.gate.reading(current_call.get()):
-            return moto_app.perform(request, service, principal, region)
+        call = current_call.get()
+        with self._lock, self.gate.reading(call), capacity.taking() as taken:
+            answer = moto_app.perform(request, service, principal, region)
+        if call is None or answer.status >= 300 or not capacity.wanted(call):
+            return answer
+        body = json.loads(answer.body) | {"ConsumedCapacity": capacity.told(call, taken)}
+        headers = tuple(each for each in answer.headers if each[0].lower() != "x-amz-crc32")
+        return replace(answer, headers=headers, body=json.dumps(body).encode())
 
     def _gap(
         self, service: str, operation: Operation | None, principal: Principal, region: str, error: AwsError

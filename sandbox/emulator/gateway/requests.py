@@ -14,6 +14,8 @@ from sandbox.emulator.calls import AwsError
 
 # Where a server puts the headers with underscores, by name in lower case: WSGI has no names for them.
 UNDERSCORED = "coldstart.underscored_headers"
+# Where the gateway says which execution environment's socket a request came in on.
+ENVIRONMENT = "coldstart.environment"
 BODY_LIMIT_BYTES = 5 * 1024**3
 _UNPACKED_LIMIT_BYTES = 16 * 1024**2
 

@@ -15,6 +15,7 @@ from waitress.server import TcpWSGIServer, create_server
 from waitress.task import WSGITask
 
 from sandbox.emulator.gateway.requests import UNDERSCORED
+from sandbox.emulator.gateway.upgrades import UPGRADE, Line, Receiver, Upgraded
 
 WSGIApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -52,11 +53,24 @@ class _Parser(HTTPRequestParser):
 class _Task(WSGITask):
     """waitress writes header names in capitals; S3's metadata is read from them as they stand."""
 
+    channel: Channel
+
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
         assert isinstance(self.request, _Parser)
         environ[UNDERSCORED] = self.request.underscored
+        environ[UPGRADE] = self.channel.upgrade
         return environ
+
+    def execute(self) -> None:
+        try:
+            super().execute()
+        except Upgraded:
+            self.wrote_header = True
+
+    def finish(self) -> None:
+        if self.channel.line is None:
+            super().finish()
 
     def build_response_header(self) -> bytes:
         header: bytes = super().build_response_header()
@@ -68,6 +82,32 @@ class Channel(HTTPChannel):
 
     task_class = _Task
     parser_class = _Parser
+    line: Line | None = None
+
+    def upgrade(self, receiver: Receiver) -> Line:
+        """From now on this is not HTTP any more."""
+        self.line = Line(self, receiver)
+        return self.line
+
+    def received(self, data: bytes) -> bool:
+        if self.line is None:
+            return bool(super().received(data))
+        if data:
+            self.line.receiver.received(data)
+        return True
+
+    def handle_write(self) -> None:
+        if self.line is None:
+            super().handle_write()
+            return
+        # waitress takes nobody to write while there is no request.
+        with self.outbuf_lock:
+            super().handle_write()
+
+    def handle_close(self) -> None:
+        super().handle_close()
+        if self.line is not None:
+            self.line.receiver.lost()
 
 
 class Server:

@@ -130,14 +130,16 @@ class AlarmActions:
         return ""
 
 
-def record_change(alarm: Alarm, before: AlarmState, now: dt.datetime) -> None:
-    """Write a change of state into the alarm's history."""
-    data = {
-        "version": "1.0",
-        "oldState": {"stateValue": before.value},
-        "newState": {"stateValue": alarm.state.value, "stateReason": alarm.reason},
-    }
-    summary = f"Alarm updated from {before.value} to {alarm.state.value}"
+def told_state(alarm: Alarm) -> dict[str, Any]:
+    """An alarm's state as its history tells of it."""
+    told: dict[str, Any] = {"stateValue": alarm.state.value, "stateReason": alarm.reason}
+    return told | ({"stateReasonData": json.loads(alarm.reason_data)} if alarm.reason_data else {})
+
+
+def record_change(alarm: Alarm, before: dict[str, Any], now: dt.datetime) -> None:
+    """Write a change of state into the alarm's history; ``before`` is the state that it had."""
+    data = {"version": "1.0", "oldState": before, "newState": told_state(alarm)}
+    summary = f"Alarm updated from {before['stateValue']} to {alarm.state.value}"
     alarm.history.append(_entry(now, alarm, "StateUpdate", summary, data))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sandbox.emulator.calls import AwsError, Call, Handler, Handlers
 from sandbox.emulator.core import AccountCore
-from sandbox.emulator.telemetry.alarm_actions import AlarmActions, record_change
+from sandbox.emulator.telemetry.alarm_actions import AlarmActions, record_change, told_state
 from sandbox.emulator.telemetry.alarm_checks import check_metric_alarm
 from sandbox.emulator.telemetry.alarms import EXTRA_PERIODS, Alarm, AlarmState, BadRule, judge, read_rule
 from sandbox.emulator.telemetry.maths import BadExpression
@@ -169,9 +169,10 @@ class Alarms:
             before = alarm.state
             if state is before:
                 return
+            told = told_state(alarm)
             alarm.state, alarm.reason, alarm.reason_data = state, reason, data
             alarm.state_updated_at = self._core.clock.now()
-            record_change(alarm, before, alarm.state_updated_at)
+            record_change(alarm, told, alarm.state_updated_at)
             watching = [
                 each
                 for each in self._alarms.get((alarm.account_id, alarm.region), {}).values()
@@ -200,6 +201,10 @@ class Alarms:
     def _set_state(self, call: Call) -> dict[str, Any]:
         alarm = self._find(call, call.params["AlarmName"])
         data = call.params.get("StateReasonData") or ""
+        try:
+            json.loads(data or "{}")
+        except (ValueError, RecursionError):
+            raise AwsError("InvalidFormat", "StateReasonData was not syntactically valid JSON") from None
         self._change(alarm, AlarmState(call.params["StateValue"]), call.params["StateReason"], data)
         return {}
 

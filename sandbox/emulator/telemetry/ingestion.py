@@ -102,10 +102,10 @@ class LogIngestion:
                 self._store.put(key, moment, value, metric.unit)
 
     def _in_account(self, moment: float) -> float:
-        """A moment of a function's clock, which is the wall's, as one of the account's."""
+        """A moment of a function's clock as one of the account's."""
         clock = self._core.clock
         by_wall = abs(moment - clock.wall_time()) < abs(moment - clock.time())
-        return moment + clock.offset_s if by_wall else moment
+        return moment + clock.functions_behind_s if by_wall else moment
 
     def _count(self, stream: Any, found: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> None:
         pattern = _pattern(str(found.get("filterPattern") or ""))

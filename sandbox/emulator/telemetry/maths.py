@@ -48,12 +48,18 @@ def evaluate(expression: str, inputs: Inputs) -> list[Times]:
     Raises:
         BadExpression: it can't be evaluated.
     """
+    if expression.lstrip().upper().startswith("SELECT "):
+        raise BadExpression("Queries of Metrics Insights (SELECT) are not emulated; this is our gap")
     value = _Parser(expression, inputs).parse()
     if isinstance(value, list):
         return value
     if isinstance(value, dict):
         return [value]
     raise BadExpression("The expression must return a time series")
+
+
+# Arguments that are words, after the first one, by function.
+_WORDS = {"FILL": ("REPEAT", "LINEAR"), "SORT": ("AVG", "MAX", "MIN", "SUM", "ASC", "DESC")}
 
 
 class _Parser:
@@ -163,7 +169,7 @@ class _Parser:
     def _call(self, name: str) -> Value:
         arguments: list[Any] = []
         while not self._take(")"):
-            if name in ("FILL",) and (word := self._take("REPEAT", "LINEAR")):
+            if arguments and (word := self._take(*_WORDS.get(name, ()))):
                 arguments.append(word)
             else:
                 arguments.append(self._either())

@@ -11,6 +11,7 @@ from typing import Any
 from moto.sqs.models import sqs_backends
 
 from sandbox.emulator.core import AccountCore
+from sandbox.emulator.dynamodb.capacity import meter
 from sandbox.emulator.fabric.sqs.mailroom import Mailroom
 from sandbox.emulator.fabric.sqs.messages import State
 from sandbox.emulator.fabric.streams.patches import weigh
@@ -56,6 +57,7 @@ class PlatformMetrics:
         store.samplers.append(self.sample)
         mailroom.watch = self._moved
         weigh(self._record_put)
+        meter(self._consumed)
 
     def start(self) -> None:
         """Begin to sample; call once the account's work has started."""
@@ -216,7 +218,28 @@ class PlatformMetrics:
         if event.outcome == "dead-lettered":
             self._put(event, "AWS/Events", "InvocationsSentToDlq", 1, "Count", **names)
 
+    def _websocket(self, event: TimelineEvent, api_id: str) -> None:
+        """Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-logging.html"""
+        detail, status = event.detail, int(event.detail["status"])
+        counts = {
+            "ConnectCount": detail["event_type"] == "CONNECT",
+            "MessageCount": detail["event_type"] == "MESSAGE",
+            "ClientError": not detail["asked"] and 400 <= status < 500,
+            "IntegrationError": bool(detail["asked"]) and status >= 400,
+            "ExecutionError": bool(detail["asked"]) and status >= 500,
+        }
+        for names in ({"ApiId": api_id}, {"ApiId": api_id, "Stage": str(detail["stage"])}):
+            for metric, counted in counts.items():
+                if counted or metric.endswith("Error"):
+                    self._put(event, "AWS/ApiGateway", metric, float(counted), "Count", **names)
+            if detail["asked"]:
+                taken = detail["integration_ms"]
+                self._put(event, "AWS/ApiGateway", "IntegrationLatency", taken, "Milliseconds", **names)
+
     def _api_request(self, event: TimelineEvent, api_id: str) -> None:
+        if "event_type" in event.detail:
+            self._websocket(event, api_id)
+            return
         detail, status = event.detail, int(event.detail["status"])
         is_rest = bool(detail.get("api_name"))
         names = {"ApiName": str(detail["api_name"])} if is_rest else {"ApiId": api_id}
@@ -267,6 +290,18 @@ class PlatformMetrics:
         for metric, value, unit in (("IncomingRecords", 1, "Count"), ("IncomingBytes", size_bytes, "Bytes")):
             key = MetricKey(account_id, region, "AWS/Kinesis", metric, names)
             self._store.put(key, self._core.clock.time(), float(value), unit)
+
+    def _consumed(self, arn: str, index: str, kind: str, units: float) -> None:
+        """Capacity of a table, or of a global index.
+
+        Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
+        """
+        _, _, _, region, account_id, table = arn.split(":", 5)
+        names = {"TableName": table.removeprefix("table/")}
+        names |= {"GlobalSecondaryIndexName": index} if index else {}
+        metric = f"Consumed{kind}CapacityUnits"
+        key = MetricKey(account_id, region, "AWS/DynamoDB", metric, dimensions(names))
+        self._store.put(key, self._core.clock.time(), units, "Count")
 
     def _moved(self, queue: Any, what: str, count: int) -> None:
         """Messages were sent to, received from or deleted from a queue."""

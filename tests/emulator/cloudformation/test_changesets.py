@@ -119,6 +119,21 @@ def test_new_outputs_alone_are_a_change(stacks: Any) -> None:
     assert stacks.outputs("shop") == {"Q": "a"}
 
 
+def test_a_name_is_free_again_once_its_change_set_was_executed(stacks: Any) -> None:
+    """`aws cloudformation deploy` names change sets by the second, and two deployments may fit in one."""
+    propose(stacks, {"Resources": {"Orders": queue()}}, "CREATE")
+    with pytest.raises(ClientError, match="already exists"):
+        propose(stacks, {"Resources": {"Orders": queue()}}, "CREATE")
+    stacks.client.execute_change_set(StackName="shop", ChangeSetName="c1")
+    stacks.finished("shop")
+
+    again = propose(stacks, {"Resources": {"Orders": queue(), "Notices": topic()}})
+
+    assert again["Status"] == "CREATE_COMPLETE"
+    stacks.client.execute_change_set(StackName="shop", ChangeSetName="c1")
+    assert stacks.finished("shop")["StackStatus"] == "UPDATE_COMPLETE"
+
+
 def test_a_change_set_can_be_dropped(stacks: Any) -> None:
     found = propose(stacks, {"Resources": {"Orders": queue()}}, "CREATE")
     stacks.client.delete_change_set(ChangeSetName=found["ChangeSetId"])

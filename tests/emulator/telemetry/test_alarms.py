@@ -209,6 +209,23 @@ def test_setting_a_state_runs_its_actions_until_the_next_look(timed: Any) -> Non
     assert len(timed.functions.invocations) == 1
 
 
+def test_history_tells_what_a_state_was_set_for_and_what_it_was_before(timed: Any) -> None:
+    timed.alarm()
+    for reason, data, state in (("a drill", '{"by": "hand"}', ALARM), ("over", "", OK)):
+        timed.client.set_alarm_state(
+            AlarmName="Errors", StateValue=state, StateReason=reason, StateReasonData=data
+        )
+    with pytest.raises(ClientError, match="InvalidFormat"):
+        timed.client.set_alarm_state(
+            AlarmName="Errors", StateValue=ALARM, StateReason="x", StateReasonData="{"
+        )
+    items = timed.client.describe_alarm_history(AlarmName="Errors", HistoryItemType="StateUpdate")
+    newest = json.loads(items["AlarmHistoryItems"][0]["HistoryData"])
+    drill = {"stateValue": ALARM, "stateReason": "a drill", "stateReasonData": {"by": "hand"}}
+    assert newest["oldState"] == drill
+    assert newest["newState"] == {"stateValue": OK, "stateReason": "over"}
+
+
 def test_composite_alarms_follow_others(timed: Any) -> None:
     timed.alarm("Errors")
     timed.alarm("Slow", MetricName="Latency")

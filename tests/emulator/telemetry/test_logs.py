@@ -150,7 +150,8 @@ def test_an_embedded_metric_may_follow_what_the_console_of_nodejs_puts_before_it
 def test_an_embedded_metric_stamped_by_a_functions_own_clock_is_of_the_accounts_time(
     watch: Any, group: str
 ) -> None:
-    """Functions run by the wall's clock, also when the account has skipped days."""
+    """Where functions can't follow the account's clock, they run by the wall's."""
+    watch.account.core.clock.functions_follow = False
     watch.account.advance(2 * 86_400)
     about = {
         "Timestamp": int(watch.account.core.clock.wall_time() * 1000),

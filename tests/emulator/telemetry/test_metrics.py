@@ -88,6 +88,8 @@ def test_dimensions_make_metrics_of_their_own(watch: Any) -> None:
         ("CEIL(e / 3)", [1, 2]),
         ("e / PERIOD(e) * 60", [2, 4]),
         ("AVG(r) - r", [6, -6]),
+        ("SORT(METRICS(), MAX, DESC, 1)", [4, 16]),
+        ("SORT([e, r], AVG, ASC, 1)", [2, 4]),
     ],
 )
 def test_metric_math(watch: Any, expression: str, values: list[float]) -> None:
@@ -247,3 +249,69 @@ def test_a_throttled_table_says_for_what(watch: Any) -> None:
     assert watch.total("AWS/DynamoDB", "ReadThrottleEvents", TableName="orders") == 1
     assert watch.total("AWS/DynamoDB", "WriteThrottleEvents", TableName="orders") == 2
     assert watch.total("AWS/DynamoDB", "ThrottledRequests", TableName="orders", Operation="PutItem") == 2
+
+
+def test_tables_tell_what_requests_consume_of_them_and_their_indexes(watch: Any) -> None:
+    tables = watch.account.client("dynamodb")
+    text = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sort", "kind")]
+    tables.create_table(
+        TableName="orders",
+        AttributeDefinitions=text,
+        KeySchema=[
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sort", "KeyType": "RANGE"},
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "kinds",
+                "KeySchema": [{"AttributeName": "kind", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+    def consumed(kind: str, **more: str) -> float:
+        return float(watch.total("AWS/DynamoDB", f"Consumed{kind}CapacityUnits", TableName="orders", **more))
+
+    key = {"pk": {"S": "a"}, "sort": {"S": "1"}}
+    large = {"text": {"S": "x" * 2500}}
+    new = {**key, **large, "kind": {"S": "new"}}
+    told = tables.put_item(TableName="orders", Item=new, ReturnConsumedCapacity="INDEXES")
+    assert told["ConsumedCapacity"] == {
+        "TableName": "orders",
+        "CapacityUnits": 4,
+        "Table": {"CapacityUnits": 3},
+        "GlobalSecondaryIndexes": {"kinds": {"CapacityUnits": 1}},
+    }
+    assert (consumed("Write"), consumed("Write", GlobalSecondaryIndexName="kinds")) == (3, 1)
+    # What is taken away is weighed, too.
+    tables.put_item(TableName="orders", Item=key)
+    assert (consumed("Write"), consumed("Write", GlobalSecondaryIndexName="kinds")) == (6, 2)
+    given: dict[str, Any] = {"TableName": "orders", "Key": key, "UpdateExpression": "SET n = :n"}
+    tables.update_item(**given, ExpressionAttributeValues={":n": {"N": "1"}})
+    with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+        tables.put_item(TableName="orders", Item=key, ConditionExpression="attribute_not_exists(pk)")
+    assert consumed("Write") == 8
+    put = {"TableName": "orders", "Item": {**key, "sort": {"S": "2"}}}
+    told = tables.transact_write_items(TransactItems=[{"Put": put}], ReturnConsumedCapacity="TOTAL")
+    total = {"TableName": "orders", "CapacityUnits": 2, "WriteCapacityUnits": 2}
+    assert told["ConsumedCapacity"] == [total]
+    assert consumed("Write") == 10
+    for number in range(3, 8):
+        tables.put_item(TableName="orders", Item={**key, "sort": {"S": str(number)}, **large})
+    tables.get_item(TableName="orders", Key=key)
+    tables.get_item(TableName="orders", Key=key, ConsistentRead=True)
+    assert consumed("Read") == 1.5
+    # Filters hide what a query came by, and do not make it cheaper: 12.5 KB are four units of 4 KB.
+    query: dict[str, Any] = {
+        "TableName": "orders",
+        "KeyConditionExpression": "pk = :a",
+        "FilterExpression": "attribute_exists(nothing)",
+        "ExpressionAttributeValues": {":a": {"S": "a"}},
+    }
+    found = tables.query(**query, ReturnConsumedCapacity="TOTAL")
+    assert (found["Count"], found["ConsumedCapacity"]["CapacityUnits"]) == (0, 2)
+    assert consumed("Read") == 3.5
+    tables.scan(TableName="orders", ConsistentRead=True)
+    assert consumed("Read") == 7.5

@@ -19,6 +19,7 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 BEGIN = datetime(2026, 3, 1, 10, tzinfo=UTC).timestamp()
 FUNCTION = "arn:aws:lambda:eu-north-1:111122223333:function:work"
 TRACE = "1-65e1a7c0-000000000000000000000001"
+LINKED = "1-65e1a7c0-000000000000000000000002"
 HOSTILE = "</script><script>window.ran = 1</script><img src=x onerror='window.ran = 1'>"
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium")
@@ -41,8 +42,27 @@ def event(sequence: int, after_s: float, kind: str, subject: str, outcome: str =
 @pytest.fixture(scope="module")
 def recording() -> Recording:
     """An upload, the function it starts, an hour, another function's failure, an alarm."""
-    segment = {"id": "a" * 16, "name": "work", "start_time": BEGIN + 0.1, "end_time": BEGIN + 0.3}
-    below = {"id": "b" * 16, "name": "DynamoDB", "start_time": BEGIN + 0.2, "end_time": BEGIN + 0.25}
+    segment = {
+        "id": "a" * 16,
+        "trace_id": TRACE,
+        "name": "work",
+        "start_time": BEGIN + 0.1,
+        "end_time": BEGIN + 0.3,
+    }
+    aws = {"namespace": "aws", "aws": {"operation": "PutItem", "table_name": "orders"}}
+    below = {"id": "b" * 16, "name": "DynamoDB", **aws, "start_time": BEGIN + 0.2, "end_time": BEGIN + 0.25}
+    taken = {
+        "id": "c" * 16,
+        "trace_id": LINKED,
+        "name": "taken",
+        "start_time": BEGIN + 0.4,
+        "end_time": BEGIN + 0.5,
+        "fault": True,
+        "links": [{"trace_id": TRACE, "id": "a" * 16}, None],
+        "annotations": {"order": HOSTILE},
+        "cause": {"exceptions": [{"type": "ValueError", "message": HOSTILE}]},
+        "subsegments": [{"id": "d" * 16, "name": "odd", "start_time": BEGIN + 0.4, "links": 7, "cause": "x"}],
+    }
     return Recording(
         account_id="111122223333",
         region="eu-north-1",
@@ -94,7 +114,14 @@ def recording() -> Recording:
                 "Duration": 0.2,
                 "HasFault": False,
                 "Segments": [{**segment, "subsegments": [below]}],
-            }
+            },
+            {
+                "Id": LINKED,
+                "StartTime": datetime.fromtimestamp(BEGIN + 0.4, UTC),
+                "Duration": 0.1,
+                "HasFault": True,
+                "Segments": [taken],
+            },
         ],
         marks=(Mark("f1 Uploads are taken in", BEGIN, BEGIN + 1, "passed", "1 of 1."),),
     )
@@ -163,7 +190,25 @@ def test_a_trace_is_a_waterfall(page: Page) -> None:
     page.locator("#list tr", has_text=TRACE).click()
 
     bars = page.locator(".fall div").all_inner_texts()
-    assert [text.split("·")[0].strip() for text in bars] == ["work", "DynamoDB"]
+    assert [text.split("·")[0].strip() for text in bars] == ["work", "DynamoDB PutItem orders"]
+    insets = page.locator(".fall span").evaluate_all(
+        "all => all.map((each) => parseFloat(each.style.paddingLeft))"
+    )
+    assert insets[0] < insets[1]
+
+
+def test_linked_traces_lead_to_each_other(page: Page) -> None:
+    page.locator("#list tr", has_text=TRACE).click()
+    onward = page.locator("h3:has-text('Goes on in') + ol button")
+    assert LINKED in onward.inner_text()
+    onward.click()
+
+    assert page.locator("aside h2").inner_text() == LINKED
+    assert f"ValueError: {HOSTILE}" in page.locator("h3:has-text('Exceptions') + dl").inner_text()
+    assert f"{HOSTILE} (taken)" in page.locator("h3:has-text('Annotations') + dl").inner_text()
+    page.locator("h3:has-text('Goes on from') + ol button").click()
+    assert page.locator("aside h2").inner_text() == TRACE
+    assert page.evaluate("window.ran") is None
 
 
 def test_words_narrow_what_is_shown(page: Page) -> None:

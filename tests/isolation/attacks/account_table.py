@@ -230,7 +230,8 @@ def handler(event, context):
     ),
     AccountAttack(
         "other-names",
-        "names outside AWS by UDP and TCP; TLS to other addresses and under other names; to serve AWS's",
+        "names outside AWS and of another account's zone, by UDP and TCP; TLS to other addresses, under "
+        "other names and under one of a zone; to serve AWS's",
         "no such name; no route; no certificate for it; refused",
         _BEGIN
         + """
@@ -274,8 +275,10 @@ def handler(event, context):
     answers = {"AWS by TLS": attempt(tls, "127.0.0.1", "sqs.eu-north-1.amazonaws.com")}
     for by_stream in (False, True):
         answers[f"AWS by {by_stream}"] = attempt(asked, "SQS.eu-north-1.AmazonAWS.com", by_stream)
-    refused = {}
-    for name in ("example.com", "amazonaws.com", "notamazonaws.com", "s3.amazonaws.com.cn", "sandbox"):
+        answers[f"a zone by {by_stream}"] = attempt(asked, event["own"], by_stream)
+    refused = {f"TLS as {event['own']}": attempt(tls, "127.0.0.1", event["own"])}
+    others = ("example.com", "amazonaws.com", "notamazonaws.com", "s3.amazonaws.com.cn", "sandbox")
+    for name in (*others, event["foreign"]):
         for by_stream in (False, True):
             refused[f"{name} by {by_stream}"] = attempt(asked, name, by_stream)
     for name in ("example.com", "a.b.s3.eu-north-1.amazonaws.com", "amazonaws.com.example.com"):

@@ -11,6 +11,7 @@ import pytest
 
 from sandbox.isolation.client import SpawnerClient
 from tests.emulator.functions.conftest import authority
+from tests.emulator.functions.test_own_names import Town
 from tests.isolation.attacks import runners
 from tests.isolation.attacks.account_table import ATTACKS
 
@@ -111,8 +112,17 @@ def test_the_key_of_the_authority_is_in_no_environment(attack: Callable[..., Any
     assert payload["found"] == []
 
 
-def test_no_names_but_those_of_aws_lead_anywhere(attack: Callable[..., Any]) -> None:
-    answer = attack("other-names")
+def test_no_names_but_those_of_aws_and_of_zones_lead_anywhere(
+    attack: Callable[..., Any], functions: Any
+) -> None:
+    town = Town(functions)
+    town.plain("queue.example.com", "sqs.eu-north-1.amazonaws.com", kind="CNAME")
+    root = functions.account.gateway.root_keys("222222222222").principal
+    other = functions.core.clients.client("route53", region="eu-north-1", principal=root)
+    zone = other.create_hosted_zone(Name="example.org", CallerReference="1")["HostedZone"]["Id"]
+    town.plain("foreign.example.org", "192.0.2.1", client=other, zone=zone)
+
+    answer = attack("other-names", {"own": "queue.example.com", "foreign": "foreign.example.org"})
     assert "FunctionError" not in answer, answer
     payload = answer["Payload"]
     assert set(payload["answers"].values()) == {"done"}, payload["answers"]

@@ -11,6 +11,7 @@ from tests.triggers.rows import (
     queues,
     rules,
     schedules,
+    sockets,
     streams,
     topics,
 )
@@ -25,6 +26,7 @@ _ORDER = (
     schedules,
     pipes,
     apis,
+    sockets,
     invocations,
     machines,
     managed,
@@ -45,6 +47,7 @@ __all__ = [
     "queues",
     "rules",
     "schedules",
+    "sockets",
     "streams",
     "topics",
 ]

@@ -10,6 +10,9 @@ from tests.triggers.world import World
 
 _RETRY = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 2, "MaxAttempts": 2, "BackoffRate": 2.0}]
 _CATCH = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Caught"}]
+# What a Map goes over, and how many of them may fail.
+_ITEMS = '{"items": [{"n": 1}, {"n": 2}]}'
+_SOME = {"ItemsPath": "$.items", "ToleratedFailureCount": 1}
 
 
 def _run(world: World, resource: str, arguments: dict[str, Any], **task: Any) -> Any:
@@ -83,6 +86,36 @@ def _events(world: World) -> Observed:
     _run(world, put, {"Entries": [entry]})
     found = _caught(world, put, {"Entries": [{**entry, "Source": "aws.s3"}]})
     return Observed(queue.bodies(), (), {Ending.CAUGHT: found})
+
+
+@row(
+    "Step Functions",
+    "Lambda, by the executions of a distributed Map",
+    "any",
+    endings=(Ending.CAUGHT,),
+    kept="states-error",
+    note="once more fail than the Map tolerates",
+)
+def _map_run(world: World) -> Observed:
+    def each(function: str) -> dict[str, Any]:
+        task = {"Type": "Task", "Resource": function, "End": True}
+        config = {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"}
+        processor = {"ProcessorConfig": config, "StartAt": "Work", "States": {"Work": task}}
+        return {"Type": "Map", "ItemProcessor": processor, "Next": "Caught", "Catch": _CATCH, **_SOME}
+
+    def run(function: str) -> Any:
+        machine = world.machine({"Each": each(function), "Caught": {"Type": "Pass", "End": True}})
+        world.client("stepfunctions").start_execution(stateMachineArn=machine, input=_ITEMS)
+        world.advance(10)
+        [execution] = world.executions(machine)
+        return json.loads(execution["output"])
+
+    answers = run(world.works)
+    assert [answer["statusCode"] for answer in answers] == [200, 200], answers
+    delivered = world.ledger()
+    found = [run(world.fails)["error"]]
+    assert [error["Error"] for error in found] == ["States.ExceedToleratedFailureThreshold"]
+    return Observed(delivered, (), {Ending.CAUGHT: found})
 
 
 @row("Step Functions", "another machine, `.sync:2`", "any", endings=(Ending.CAUGHT,), kept="states-error")

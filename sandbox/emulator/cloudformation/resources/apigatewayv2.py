@@ -1,4 +1,4 @@
-"""AWS::ApiGatewayV2: HTTP APIs, from a document or piece by piece."""
+"""AWS::ApiGatewayV2: HTTP APIs, from a document or piece by piece, and WebSocket APIs."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ _API = (
     "Description",
     "DisableExecuteApiEndpoint",
     "DisableSchemaValidation",
+    "IpAddressType",
     "Name",
     "RouteSelectionExpression",
     "Version",
@@ -262,8 +263,53 @@ AUTHORIZER = _Part(
 )
 
 
+MODEL = _Part("Model", "ContentType", "Description", "Name", "Schema")
+
+
+class _Response(_Part):
+    """What belongs to a route or an integration, and has its id there."""
+
+    def __init__(self, kind: str, owner: str, *properties: str) -> None:
+        super().__init__(kind, owner, *properties)
+        self._owner = owner
+
+    def delete(self, context: ResourceContext, physical_id: str, properties: Properties) -> None:
+        where = {name: properties[name] for name in ("ApiId", self._owner)} | {self._id: physical_id}
+        with unless_absent(_ABSENT):
+            call(context.client("apigatewayv2"), f"Delete{self._kind}", where)
+
+
+class RouteResponse(_Response):
+    """Lets what a WebSocket API's route gives go back to the client."""
+
+    def __init__(self) -> None:
+        names = ("ModelSelectionExpression", "ResponseModels", "ResponseParameters", "RouteResponseKey")
+        super().__init__("RouteResponse", "RouteId", *names)
+
+    def update(
+        self, context: ResourceContext, physical_id: str, old: Properties, new: Properties
+    ) -> Physical:
+        self.delete(context, physical_id, old)
+        return self.create(context, new)
+
+
+class IntegrationResponse(_Response):
+    """How a WebSocket API's integration that is no proxy answers."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "IntegrationResponse",
+            "IntegrationId",
+            "ContentHandlingStrategy",
+            "IntegrationResponseKey",
+            "ResponseParameters",
+            "ResponseTemplates",
+            "TemplateSelectionExpression",
+        )
+
+
 class Deployment(_Part):
-    """An HTTP API as it was at that moment; with ``StageName`` that stage serves it."""
+    """An API as it was at that moment; with ``StageName`` that stage serves it."""
 
     def __init__(self) -> None:
         super().__init__("Deployment", "Description", "StageName")
@@ -281,4 +327,14 @@ class Deployment(_Part):
         return Physical(physical_id, {"DeploymentId": physical_id})
 
 
-PROVIDERS = (Api(), Stage(), Integration(), ROUTE, AUTHORIZER, Deployment())
+PROVIDERS = (
+    Api(),
+    Stage(),
+    Integration(),
+    ROUTE,
+    AUTHORIZER,
+    MODEL,
+    RouteResponse(),
+    IntegrationResponse(),
+    Deployment(),
+)

@@ -11,7 +11,7 @@ from moto.logs.models import logs_backends
 
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.apigateway.answers import Answer
-from sandbox.emulator.fabric.apigateway.model import Kind
+from sandbox.emulator.fabric.apigateway.model import Kind, Stage
 from sandbox.emulator.fabric.apigateway.requests import common_log_time
 from sandbox.emulator.fabric.arns import Arn
 
@@ -29,8 +29,12 @@ class AccessLogs:
 
     def write(self, exchange: Exchange, answer: Answer) -> None:
         """Log one request. A destination that does not exist swallows its lines, as on AWS."""
-        stage = exchange.stage
-        line = render(stage.log_format, variables(exchange, answer))
+        moment = round(exchange.started.timestamp() * 1000)
+        self.put(exchange.stage, moment, variables(exchange, answer))
+
+    def put(self, stage: Stage, moment_ms: int, known: dict[str, str]) -> None:
+        """Log what is known of something that happened at a stage."""
+        line = render(stage.log_format, known)
         try:
             where = Arn.parse(stage.log_destination)
         except ValueError:
@@ -39,7 +43,7 @@ class AccessLogs:
             return
         group = where.resource.removeprefix("log-group:").removesuffix(":*")
         stream = hashlib.md5(f"{stage.api_id}/{stage.name}".encode(), usedforsecurity=False).hexdigest()
-        entry = {"timestamp": round(exchange.started.timestamp() * 1000), "message": line}
+        entry = {"timestamp": moment_ms, "message": line}
         with self._core.dispatch_lock:
             backend = logs_backends[where.account_id][where.region]
             if group not in backend.groups:

@@ -22,6 +22,7 @@ from sandbox.emulator.fabric.apigateway.model import Authorizer, AuthorizerKind,
 from sandbox.emulator.functions.contract import Functions
 from sandbox.emulator.gateway import signatures
 from sandbox.emulator.gateway.keys import Issued
+from sandbox.emulator.gateway.requests import HttpRequest
 from sandbox.emulator.iam.evaluation import MalformedPolicy, parse_policy
 from sandbox.emulator.iam.evaluation.evaluator import evaluate
 from sandbox.emulator.iam.evaluation.model import Caller, CallerKind, Policies
@@ -88,27 +89,35 @@ class Authorization:
             return self._token(asked, authorizer)
         return self._function(asked, authorizer)
 
+    def signer(self, raw: HttpRequest) -> Principal:
+        """Who signed a request for an API.
+
+        Raises:
+            AwsError: nobody did, or not so that it holds.
+        """
+        signed = signatures.read_signature(raw)
+        if signed.service != "execute-api":
+            raise AwsError(
+                "InvalidSignatureException", "Credential should be scoped to correct service.", 403
+            )
+        assert self._keys is not None
+        with self._core.dispatch_lock:
+            issued = self._keys.find(signed.access_key_id)
+        signatures.verify(
+            raw,
+            signed,
+            issued,
+            wall_time=self._core.clock.wall_time(),
+            account_time=self._core.clock.time(),
+        )
+        assert issued is not None
+        return issued.principal
+
     def _signed(self, asked: Asked) -> LetIn:
         try:
-            signed = signatures.read_signature(asked.raw)
-            if signed.service != "execute-api":
-                raise AwsError(
-                    "InvalidSignatureException", "Credential should be scoped to correct service.", 403
-                )
-            assert self._keys is not None
-            with self._core.dispatch_lock:
-                issued = self._keys.find(signed.access_key_id)
-            signatures.verify(
-                asked.raw,
-                signed,
-                issued,
-                wall_time=self._core.clock.wall_time(),
-                account_time=self._core.clock.time(),
-            )
+            caller = self.signer(asked.raw)
         except AwsError as error:
             raise Refused(_unsigned(asked.stage.kind, error)) from None
-        assert issued is not None
-        caller = issued.principal
         arn = asked.stage.arn(asked.request.method, asked.request.path)
         self._check_policy(asked, caller)
         refusal = self._core.guard.refusal(caller, _INVOKE, arn, region=asked.stage.region)

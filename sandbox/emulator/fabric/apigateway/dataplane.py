@@ -50,12 +50,15 @@ from sandbox.emulator.fabric.apigateway.requests import (
     Request,
     payload_1,
     payload_2,
+    read_as_signed,
     read_request,
 )
 from sandbox.emulator.fabric.apigateway.tracing import RequestTrace, StageTracer
+from sandbox.emulator.fabric.apigateway.websockets.integrations import Integrations
+from sandbox.emulator.fabric.apigateway.websockets.plane import WebSockets
 from sandbox.emulator.fabric.web import OutOfReach, Web
 from sandbox.emulator.functions.contract import Functions, InvokeOutcome
-from sandbox.emulator.gateway.requests import HttpRequest, raw_path, read_environ
+from sandbox.emulator.gateway.requests import HttpRequest, raw_path
 from sandbox.emulator.telemetry.traces.service import Traces
 
 _HOST = re.compile(r"([a-z0-9]+)\.execute-api(?:\.([a-z0-9-]+))?\.(?:amazonaws\.com|localhost)")
@@ -115,6 +118,14 @@ class DataPlane:
         self._tracer = StageTracer(core, traces)
         self._pool: ThreadPoolExecutor | None = None
         self._pool_lock = threading.Lock()
+        self._websockets = WebSockets(
+            core,
+            deployments,
+            self._authorization,
+            self._limits,
+            self._logs,
+            Integrations(core, functions, web, lambda: self._threads().submit),
+        )
 
     @staticmethod
     def find(host: str, path: str) -> bool:
@@ -138,10 +149,8 @@ class DataPlane:
             stage, rest = self._stage(found, path) if found is not None else (None, "")
         if found is None:
             return answers.message(403, "Forbidden", error="there is no such API", kind="ForbiddenException")
-        if found.kind is Kind.HTTP and found.api.protocol_type != "HTTP":
-            return self._gap(found.account_id, found.region, api_id, "WebSocket APIs")
         if stage is None:
-            if found.kind is Kind.REST:
+            if found.kind is not Kind.HTTP:
                 return answers.message(403, "Forbidden", kind="ForbiddenException")
             return answers.message(404, "Not Found")
         if self._core.faults.region_down(found.region):
@@ -150,7 +159,9 @@ class DataPlane:
         host = str(environ.get(HOST_KEY) or f"{api_id}.execute-api.{found.region}.amazonaws.com")
         if int(environ.get("CONTENT_LENGTH") or 0) > BODY_LIMIT_BYTES:
             return _too_large(stage.kind)
-        raw = read_environ(environ)
+        if stage.kind is Kind.WEBSOCKET:
+            return self._websockets.answer(environ, stage, rest, host)
+        raw = read_as_signed(environ)
         held = {**environ, "wsgi.input": io.BytesIO(raw.body), "CONTENT_LENGTH": str(len(raw.body))}
         try:
             request = read_request(held, rest if stage.kind is Kind.REST else _decoded(rest), host)
@@ -183,7 +194,7 @@ class DataPlane:
         named = self._deployments.stage(found, unquote(first)) if first else None
         if named is not None:
             return named, f"/{rest}"
-        if found.kind is Kind.REST:
+        if found.kind is not Kind.HTTP:
             return None, path
         return self._deployments.stage(found, "$default"), path
 
@@ -413,6 +424,7 @@ class DataPlane:
                 Kind.REST, f"API Gateway does not have permission to assume the role: {error}"
             )
         query = mapped.querystring | ({"x-method": "PUT"} if integration.method == "PUT" else {})
+        began = self._core.clock.time()
         try:
             with carrying(exchange.traced.header):
                 answer = services.perform(
@@ -421,6 +433,7 @@ class DataPlane:
         except services.NotAService:
             return self._gap_in(exchange, f"the integration {integration.uri}")
         exchange.integration_status = answer.status
+        exchange.traced.call, exchange.traced.uri = (began, self._core.clock.time()), integration.uri
         return map_response(integration, sources, str(answer.status), answer.body, answer.headers)
 
     def _invoke(self, exchange: Exchange, payload: bytes, integration: Integration) -> InvokeOutcome:

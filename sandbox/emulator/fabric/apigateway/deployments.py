@@ -134,6 +134,8 @@ def find_api(api_id: str) -> Found | None:
         for account_id, region, backend in _each(backends):
             api: RestAPI | HttpApi | None = backend.apis.get(api_id)
             if api is not None:
+                if kind is Kind.HTTP and api.protocol_type == "WEBSOCKET":
+                    return Found(Kind.WEBSOCKET, api, account_id, region)
                 return Found(kind, api, account_id, region)
     return None
 

@@ -15,6 +15,7 @@ from sandbox.emulator.calls import Call, Handlers
 from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.apigateway import answers
 from sandbox.emulator.fabric.apigateway.dataplane import HOST_KEY, DataPlane
+from sandbox.emulator.fabric.apigateway.requests import SIGNED_KEY
 
 _ENDPOINT = re.compile(r"d-[a-z0-9]+\.execute-api\.(?P<region>[a-z0-9-]+)\.amazonaws\.com")
 # Source: https://docs.aws.amazon.com/general/latest/gr/apigateway.html (one zone for each region)
@@ -45,6 +46,14 @@ class Domains:
             ("apigatewayv2", "DeleteDomainName"): self._delete,
         }
 
+    def configured(self, host: str) -> bool:
+        """Whether ``host`` is a custom domain name of the account, in any region."""
+        with self._core.dispatch_lock:
+            rest, http = (
+                held[self._core.account_id] for held in (apigateway_backends, apigatewayv2_backends)
+            )
+            return any(host in each.domain_names for held in (rest, http) for each in held.values())
+
     def serves(self, endpoint: str, host: str) -> bool:
         """Whether this regional name answers for the custom domain name ``host``."""
         with self._core.dispatch_lock:
@@ -70,7 +79,9 @@ class Domains:
         at = f"/_aws/execute-api/{found.api_id}/{stage}{rest}"
         query = str(environ.get("QUERY_STRING") or "")
         raw = f"{at}?{query}" if query else at
+        signed = environ.get("RAW_URI") or environ.get("REQUEST_URI")
         environ = {**environ, "PATH_INFO": at, "RAW_URI": raw, "REQUEST_URI": raw, HOST_KEY: host}
+        environ[SIGNED_KEY] = signed
         return self._plane.wsgi(environ, start_response)
 
     def _region(self, endpoint: str, host: str) -> str | None:

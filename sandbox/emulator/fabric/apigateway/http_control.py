@@ -25,6 +25,10 @@ _CHANGES = (
     "DeleteCorsConfiguration",
     "DeleteRoute",
     "DeleteIntegration",
+    "CreateIntegrationResponse",
+    "UpdateIntegrationResponse",
+    "CreateRouteResponse",
+    "DeleteRouteResponse",
     "CreateAuthorizer",
     "UpdateAuthorizer",
     "DeleteAuthorizer",
@@ -49,6 +53,7 @@ class HttpControl:
             "UpdateRoute": self._update_route,
             "CreateIntegration": self._create_integration,
             "UpdateIntegration": self._update_integration,
+            "DeleteIntegrationResponse": self._delete_integration_response,
             "CreateDeployment": self._create_deployment,
             "GetDeployment": self._get_deployment,
             "GetDeployments": self._get_deployments,
@@ -90,10 +95,27 @@ class HttpControl:
         credentials = params.pop("CredentialsArn", None)
         if key and not target:
             raise AwsError("BadRequestException", "Target is a required parameter when RouteKey is given")
+        if params.get("ProtocolType") == "WEBSOCKET":
+            return self._create_websocket(call, params, quick=bool(target))
         made = self._core.moto(replace(call, params=params))
         if target:
             self._quick_create(self._by_id(call, made["ApiId"]), target, key or "$default", credentials)
         return made
+
+    def _create_websocket(self, call: Call, params: dict[str, Any], *, quick: bool) -> dict[str, Any]:
+        if quick or params.get("CorsConfiguration"):
+            raise AwsError(
+                "BadRequestException", "Quick create and CORS are not supported for WebSocket protocol"
+            )
+        if not params.get("RouteSelectionExpression"):
+            raise AwsError(
+                "BadRequestException",
+                "RouteSelectionExpression is a required parameter for WebSocket protocol",
+            )
+        made = self._core.moto(replace(call, params=params))
+        api = self._by_id(call, made["ApiId"])
+        api.api_endpoint = str(api.api_endpoint).replace("https://", "wss://")
+        return self._describe_api(call, api.api_id)
 
     def _quick_create(self, api: Api, target: str, key: str, credentials: str | None) -> None:
         """An integration, a route that catches all, and a stage that deploys by itself."""
@@ -203,6 +225,15 @@ class HttpControl:
         subtype = call.params.get("IntegrationSubtype") or present
         if call.params.get("RequestParameters") or call.params.get("ResponseParameters"):
             self._check_parameters(self._api(call), call.params, subtype)
+        return self._changing(self._core.moto)(call)
+
+    def _delete_integration_response(self, call: Call) -> dict[str, Any]:
+        integration = self._api(call).integrations.get(call.params["IntegrationId"])
+        wanted = call.params["IntegrationResponseId"]
+        if integration is None or wanted not in integration.responses:
+            raise AwsError(
+                "NotFoundException", f"Invalid IntegrationResponse identifier specified {wanted}", 404
+            )
         return self._changing(self._core.moto)(call)
 
     def _create_deployment(self, call: Call) -> dict[str, Any]:

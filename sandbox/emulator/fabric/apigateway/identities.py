@@ -22,6 +22,8 @@ class Asked:
     route: Route
     values: Mapping[str, str]
     started: Any
+    message: Mapping[str, Any] | None = None
+    """What a WebSocket API's integration is told of the same."""
 
 
 def event(asked: Asked, authorizer: Authorizer, values: list[str]) -> dict[str, Any]:
@@ -30,6 +32,9 @@ def event(asked: Asked, authorizer: Authorizer, values: list[str]) -> dict[str, 
     arn = stage.arn(request.method, request.path)
     if authorizer.kind is AuthorizerKind.TOKEN:
         return {"type": "TOKEN", "authorizationToken": values[0] if values else "", "methodArn": arn}
+    if asked.message is not None:
+        told = {name: value for name, value in asked.message.items() if name != "isBase64Encoded"}
+        return {"type": "REQUEST", "methodArn": arn, **told}
     if stage.kind is Kind.HTTP and authorizer.payload_version == "2.0":
         event = payload_2(request, stage, route, asked.values, asked.started)
         event = {name: value for name, value in event.items() if name not in ("body", "isBase64Encoded")}
@@ -46,7 +51,7 @@ def identity(asked: Asked, source: str) -> str:
     """The value at an identity source, of either API's spelling; empty if there is none."""
     request = asked.request
     match = re.fullmatch(
-        r"(?:method\.request\.|\$request\.|\$)?(header|querystring|path|multivalueheader|context|stageVariables)\.(.+)",
+        r"(?:method\.request\.|route\.request\.|\$request\.|\$)?(header|querystring|path|multivalueheader|context|stageVariables)\.(.+)",
         source.strip(),
     )
     if match is None:

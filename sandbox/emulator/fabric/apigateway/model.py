@@ -14,19 +14,22 @@ _FUNCTION_IN_URI = re.compile(r"/functions/(arn:[^/]+:function:[^/]+)/invocation
 class Kind(StrEnum):
     REST = "rest"
     HTTP = "http"
+    WEBSOCKET = "websocket"
 
 
 @dataclass(frozen=True, slots=True)
 class IntegrationResponse:
     """One way to answer with what an integration gave. ``pattern`` empty: the default response.
 
-    ``parameters`` are response headers as they are written, ``templates`` bodies by content type.
+    ``parameters`` are response headers as they are written, ``templates`` bodies by content type; a WebSocket
+    API's have a name instead, of which ``selection`` chooses.
     """
 
     status: int
     pattern: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     templates: Mapping[str, str] = field(default_factory=dict)
+    selection: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ class Integration:
     to answers, by their status.
 
     ``parameters`` and ``templates`` make the integration's request, ``responses`` the answer, of what is
-    not a proxy. ``gap`` says what about it is not emulated, if anything.
+    not a proxy; ``selection`` chooses among a WebSocket API's templates. ``gap`` says what about it is not
+    emulated, if anything.
     """
 
     kind: str
@@ -54,6 +58,7 @@ class Integration:
     status_parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     cache_keys: tuple[str, ...] = ()
     cache_namespace: str = ""
+    selection: str = ""
     gap: str = ""
 
     def address(self, stage_variables: Mapping[str, str]) -> str:
@@ -115,6 +120,8 @@ class Route:
 
     ``authorization`` is NONE or what a caller has to show; ``authorizer`` decides about CUSTOM, JWT and
     COGNITO_USER_POOLS, for which a token needs one of ``scopes``, if there are any.
+
+    A WebSocket API's route has no method; ``replies``: what its integration gives goes back to the client.
     """
 
     method: str
@@ -126,11 +133,12 @@ class Route:
     authorizer: Authorizer | None = None
     scopes: tuple[str, ...] = ()
     validation: Validation = field(default_factory=Validation)
+    replies: bool = False
 
     @property
     def key(self) -> str:
-        """How HTTP APIs name it: ``GET /items/{id}``."""
-        return self.path if self.path == "$default" else f"{self.method} {self.path}"
+        """How HTTP and WebSocket APIs name it: ``GET /items/{id}``, ``sendmessage``."""
+        return self.path if self.path == "$default" or not self.method else f"{self.method} {self.path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +208,12 @@ class Snapshot:
     disabled: bool = False
     policy: str = ""
     responses: Mapping[str, GatewayResponse] = field(default_factory=dict)
+    selection: str = ""
+    """How a WebSocket API chooses a message's route: ``$request.body.action``."""
+
+    def find_route(self, key: str) -> Route | None:
+        """A WebSocket API's route."""
+        return next((route for route in self.routes if route.key == key), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,4 +250,6 @@ class Stage:
     def arn(self, method: str, path: str) -> str:
         """What ``execute-api:Invoke`` is asked for."""
         where = f"arn:aws:execute-api:{self.region}:{self.account_id}:{self.api_id}"
+        if self.kind is Kind.WEBSOCKET and not method:
+            return f"{where}/{self.name}/{path}"
         return f"{where}/{self.name}/{method}/{path.lstrip('/')}"

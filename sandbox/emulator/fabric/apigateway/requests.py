@@ -7,16 +7,21 @@ import datetime as dt
 import secrets
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl
 
 from sandbox.emulator.fabric.apigateway.model import Kind, Route, Stage
+from sandbox.emulator.gateway.requests import HttpRequest, read_environ
 
 # Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
 BODY_LIMIT_BYTES = 10_485_760
 
 _TEXT_TYPES = ("application/json", "application/javascript", "application/xml")
+
+
+# Where a WSGI environment has the request's target as the client wrote it, and signed it.
+SIGNED_KEY = "coldstart.signed_target"
 
 
 class BodyTooLarge(Exception):
@@ -51,6 +56,13 @@ class Request:
     def parameters(self) -> list[tuple[str, str]]:
         """The query's parameters, in order."""
         return parse_qsl(self.query, keep_blank_values=True)
+
+
+def read_as_signed(environ: dict[str, Any]) -> HttpRequest:
+    """The whole request as its client signed it, whatever it was turned into on the way to the API."""
+    request = read_environ(environ)
+    target = str(environ.get(SIGNED_KEY) or "").partition("?")[0]
+    return replace(request, path=target) if target else request
 
 
 def read_request(environ: Mapping[str, Any], path: str, host: str) -> Request:

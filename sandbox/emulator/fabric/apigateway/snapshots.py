@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from moto.apigateway.models import Integration as RestIntegration
@@ -53,25 +54,35 @@ def snapshot_rest(api: RestAPI) -> Snapshot:
 
 def snapshot_http(api: HttpApi) -> Snapshot:
     """An HTTP API as it stands. Call with the dispatch lock held."""
-    integrations = {found.id: _http_integration(found) for found in api.integrations.values()}
+    websocket = api.protocol_type == "WEBSOCKET"
+    read = _websocket_integration if websocket else _http_integration
+    integrations = {found.id: read(found) for found in api.integrations.values()}
     authorizers = {found.id: _http_authorizer(found) for found in api.authorizers.values()}
     routes = []
     for route in api.routes.values():
         method, _, path = route.route_key.partition(" ")
+        if websocket:
+            method, path = "", route.route_key
+        elif not path:
+            method, path = "ANY", "$default"
         routes.append(
             Route(
-                method=method if path else "ANY",
-                path=path or "$default",
+                method=method,
+                path=path,
                 integration=integrations.get((route.target or "").removeprefix("integrations/")),
                 authorization=route.authorization_type or "NONE",
                 api_key_required=is_true(route.api_key_required),
                 resource_id=route.route_id,
                 authorizer=authorizers.get(route.authorizer_id or ""),
                 scopes=tuple(route.authorization_scopes or ()),
+                replies=bool(route.route_response_selection_expression and route.route_responses),
             )
         )
     return Snapshot(
-        tuple(routes), cors=_cors(api.cors_configuration), disabled=is_true(api.disable_execute_api_endpoint)
+        tuple(routes),
+        cors=_cors(api.cors_configuration),
+        disabled=is_true(api.disable_execute_api_endpoint),
+        selection=api.route_selection_expression if websocket else "",
     )
 
 
@@ -188,6 +199,28 @@ def _http_integration(found: Any) -> Integration:
         timeout_s=float(found.timeout_in_millis or 30_000) / 1000,
         credentials=found.credentials_arn or "",
         gap=gap,
+    )
+
+
+def _websocket_integration(found: Any) -> Integration:
+    """An integration whose answers are chosen by their keys: ``$default``, or a pattern between slashes."""
+    plain = replace(_http_integration(found), timeout_s=float(found.timeout_in_millis or 29_000) / 1000)
+    responses = tuple(
+        IntegrationResponse(
+            200,
+            each.integration_response_key.strip("/") if each.integration_response_key != "$default" else "",
+            dict(each.response_parameters or {}),
+            dict(each.response_templates or {}),
+            each.template_selection_expression or "",
+        )
+        for each in found.responses.values()
+    )
+    return replace(
+        plain,
+        templates=dict(found.request_templates or {}),
+        passthrough=(found.passthrough_behavior or "WHEN_NO_MATCH").upper(),
+        responses=responses,
+        selection=found.template_selection_expression or "",
     )
 
 

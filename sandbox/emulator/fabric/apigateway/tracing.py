@@ -14,16 +14,29 @@ from sandbox.emulator.fabric.apigateway.answers import Answer
 from sandbox.emulator.fabric.apigateway.model import Kind, Stage
 from sandbox.emulator.fabric.apigateway.requests import Request
 from sandbox.emulator.fabric.arns import Arn
+from sandbox.emulator.telemetry.traces.documents import verdict
 from sandbox.emulator.telemetry.traces.headers import TraceHeader, new_id, new_trace_id
 from sandbox.emulator.telemetry.traces.sampling import Sampler
 from sandbox.emulator.telemetry.traces.service import Traces
+
+_SERVICES = {
+    "states": "StepFunctions",
+    "sqs": "SQS",
+    "sns": "SNS",
+    "dynamodb": "DynamoDB",
+    "events": "EventBridge",
+    "kinesis": "Kinesis",
+    "s3": "S3",
+    "lambda": "Lambda",
+}
 
 
 @dataclass(slots=True)
 class RequestTrace:
     """One request's place in a trace. ``header`` is what the integration is called with.
 
-    ``recorded``: the stage tells of it. ``call`` is from when to when the integration was called.
+    ``recorded``: the stage tells of it. ``call`` is from when to when the integration was called, ``uri``
+    which one where it is another service's.
     """
 
     header: str
@@ -32,6 +45,7 @@ class RequestTrace:
     segment_id: str = field(default_factory=new_id)
     call_id: str = field(default_factory=new_id)
     call: tuple[float, float] | None = None
+    uri: str = ""
 
     @property
     def recorded(self) -> bool:
@@ -102,24 +116,29 @@ class StageTracer:
             },
             "origin": "AWS::ApiGateway::Stage",
             "resource_arn": f"arn:aws:apigateway:{stage.region}::{path}",
-            **_verdict(answer.status),
+            **verdict(answer.status),
         }
         if traced.trace.parent_id:
             document["parent_id"] = traced.trace.parent_id
-        if traced.call is not None and function:
+        if traced.call is not None and (function or traced.uri):
             document["subsegments"] = [_call(traced, stage, function)]
         self._traces.add(stage.account_id, stage.region, document)
 
 
-def _verdict(status: int) -> dict[str, bool]:
-    """Source: https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-errors"""
-    if status == 429:
-        return {"error": True, "throttle": True}
-    return {"fault": True} if status >= 500 else {"error": True} if status >= 400 else {}
-
-
 def _call(traced: RequestTrace, stage: Stage, function: str) -> dict[str, Any]:
     assert traced.call is not None
+    if not function:
+        # arn:aws:apigateway:{region}:{service}:action/{operation}, or path/… for S3, SQS and SNS.
+        _, _, _, region, service, how = traced.uri.split(":", 5)
+        operation = how.removeprefix("action/") if how.startswith("action/") else ""
+        return {
+            "id": traced.call_id,
+            "name": _SERVICES.get(service, service),
+            "start_time": traced.call[0],
+            "end_time": traced.call[1],
+            "namespace": "aws",
+            "aws": {"region": region, **({"operation": operation} if operation else {})},
+        }
     name = Arn.parse(function).resource.removeprefix("function:").partition(":")[0]
     return {
         "id": traced.call_id,

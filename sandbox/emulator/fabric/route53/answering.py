@@ -20,6 +20,7 @@ from sandbox.emulator.fabric.route53.zones import canonical, policy, sets_at, zo
 ALIAS_TTL_S, NEGATIVE_TTL_S = 60, 900
 _CHAIN_LIMIT = 8
 _MULTIVALUE_LIMIT = 8
+_KEPT_LIMIT = 4096
 # Roughly where regions are, in degrees: what is near stands for what answers fast.
 _PLACES = {
     "af-south-1": (-33.9, 18.4),
@@ -186,6 +187,10 @@ class Remembering:
             return replace(kept.answer, ttl_s=math.ceil(kept.until - now))
         said = self._ask(name)
         with self._lock:
+            if len(self._kept) >= _KEPT_LIMIT:
+                self._kept = {each: kept for each, kept in self._kept.items() if now < kept.until}
+            if len(self._kept) >= _KEPT_LIMIT:
+                self._kept.clear()  # Somebody makes up names.
             self._kept[key] = _Kept(said, now + said.ttl_s)
         return said
 

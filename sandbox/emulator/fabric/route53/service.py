@@ -14,9 +14,14 @@ from sandbox.emulator.core import AccountCore
 from sandbox.emulator.fabric.route53 import checks, zones
 from sandbox.emulator.fabric.route53.answering import Answer, Answering, Remembering
 from sandbox.emulator.fabric.route53.health import CHECKERS, AlarmStates, Check, HealthChecks
+from sandbox.emulator.fabric.route53.zones import canonical
 from sandbox.emulator.fabric.web import Web
+from sandbox.emulator.gateway.requests import ENVIRONMENT
+from sandbox.isolation.names import ADDRESS, Found, is_known
 
 _NAMED = re.compile(r"/_aws/name/(?P<client>[^/]*)/(?P<host>[^/]+)(?P<path>/.*)?")
+_ADDRESS = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}", re.ASCII)
+_HOPS = 8
 # (check's id, healthy, time): what becomes a metric.
 Report = Callable[[str, bool, float], None]
 _SOURCES = ("52.95.110.1", "54.183.255.129", "54.244.52.193", "54.228.16.1", "54.255.254.193")
@@ -65,6 +70,22 @@ class Route53:
         with self._core.dispatch_lock:
             return self._answering.answer(name)
 
+    def look_up(self, name: str, client: str) -> Found | None:
+        """A name of the account's zones as functions find it: what AWS answers at is right beside them."""
+        wanted = name
+        for _ in range(_HOPS):
+            said = self.names.answer(wanted, client)
+            if said.code == "REFUSED":
+                return None if wanted == name else Found(ttl_s=said.ttl_s)
+            endpoint = said.endpoint.rstrip(".")
+            if not said.values or is_known(endpoint):
+                return Found(said.code, (ADDRESS,) if said.values else (), said.ttl_s)
+            addresses = tuple(value for value in said.values if _ADDRESS.fullmatch(value))
+            if addresses or canonical(endpoint) == canonical(wanted):
+                return Found(said.code, addresses, said.ttl_s)
+            wanted = endpoint
+        return Found("SERVFAIL")
+
     def find(self, host: str, path: str) -> bool:
         """Whether a request is for a name of the account's zones: by its Host, or by a path of ours."""
         if path.startswith("/_aws/name/"):
@@ -82,7 +103,11 @@ class Route53:
         if by_path:
             client, host, path = by_path["client"], by_path["host"].lower(), by_path["path"] or "/"
         else:
-            client, host, path = "", str(environ["HTTP_HOST"]).partition(":")[0].lower(), target
+            client, host, path = (
+                str(environ.get(ENVIRONMENT, "")),
+                str(environ["HTTP_HOST"]).partition(":")[0].lower(),
+                target,
+            )
         said = self.names.answer(host, client)
         endpoint = said.endpoint.rstrip(".")
         if not endpoint or not said.values:

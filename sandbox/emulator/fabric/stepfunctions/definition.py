@@ -13,6 +13,8 @@ from sandbox.emulator.fabric.stepfunctions import choices
 
 TYPES = frozenset({"Pass", "Task", "Choice", "Wait", "Succeed", "Fail", "Parallel", "Map"})
 LIMIT_BYTES = 1_048_576
+_LABEL_LIMIT = 40
+_WAITING = (".sync", ".sync:2", ".waitForTaskToken")
 _JSONPATH_ONLY = frozenset({"InputPath", "Parameters", "ResultSelector", "ResultPath", "OutputPath"})
 _JSONATA_ONLY = frozenset({"Arguments", "Output"})
 
@@ -21,8 +23,8 @@ class InvalidDefinition(ValueError):
     """The definition is refused; the text lists every reason."""
 
 
-def read_definition(text: str) -> dict[str, Any]:
-    """The definition as a document.
+def read_definition(text: str, *, express: bool = False) -> dict[str, Any]:
+    """The definition as a document; express machines can do less.
 
     Raises:
         InvalidDefinition: Step Functions would not take it.
@@ -34,6 +36,8 @@ def read_definition(text: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InvalidDefinition("INVALID_JSON_DESCRIPTION: the definition is not an object")
     problems = list(_check_machine(document, "", document.get("QueryLanguage") or "JSONPath"))
+    if not problems:
+        problems = list(_not_in_express(document, "", express=express))
     if problems:
         raise InvalidDefinition(", ".join(problems))
     return document
@@ -62,6 +66,29 @@ def _check_machine(machine: Any, where: str, language: str) -> Iterator[str]:
             yield f'MISSING_TRANSITION_TARGET: State "{name}" is not reachable. at {where}/States/{name}'
     if not any(_ends(state) for state in states.values()):
         yield f"MISSING_END_STATE: No terminal state found in machine. at {where}/States"
+
+
+def _not_in_express(machine: Mapping[str, Any], where: str, *, express: bool) -> Iterator[str]:
+    """What only standard workflows can do, in an express one; AWS's words for it are not documented.
+
+    Source: https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html
+    """
+    for name, state in machine["States"].items():
+        place = f"{where}/States/{name}"
+        resource = str(state.get("Resource") or "")
+        if express and (resource.endswith(_WAITING) or ":activity:" in resource):
+            told = f"Express state machines do not support {resource}"
+            yield f"SCHEMA_VALIDATION_FAILED: {told} at {place}/Resource"
+        for index, branch in enumerate(state.get("Branches") or ()):
+            yield from _not_in_express(branch, f"{place}/Branches[{index}]", express=express)
+        field = "ItemProcessor" if "ItemProcessor" in state else "Iterator"
+        if (inner := state.get(field)) is not None:
+            config = inner.get("ProcessorConfig") or {}
+            distributed = config.get("Mode") == "DISTRIBUTED"
+            if express and distributed:
+                yield f"SCHEMA_VALIDATION_FAILED: Express state machines have no distributed Map at {place}"
+            within = config.get("ExecutionType") == "EXPRESS" if distributed else express
+            yield from _not_in_express(inner, f"{place}/{field}", express=within)
 
 
 def _ends(state: Any) -> bool:
@@ -165,6 +192,14 @@ def _check_map(state: Mapping[str, Any], where: str, language: str) -> Iterator[
         yield f"SCHEMA_VALIDATION_FAILED: The field 'ItemProcessor' is required at {where}"
         return
     yield from _check_machine(state[field], f"{where}/{field}", language)
+    config = state[field].get("ProcessorConfig") if isinstance(state[field], dict) else None
+    if not isinstance(config, dict) or config.get("Mode") != "DISTRIBUTED":
+        return
+    if config.get("ExecutionType") not in ("STANDARD", "EXPRESS"):
+        place = f"{where}/{field}/ProcessorConfig"
+        yield f"SCHEMA_VALIDATION_FAILED: The field 'ExecutionType' is required but was missing at {place}"
+    if len(str(state.get("Label", ""))) > _LABEL_LIMIT:
+        yield f"SCHEMA_VALIDATION_FAILED: A Label has at most {_LABEL_LIMIT} characters at {where}/Label"
 
 
 def _check_wait(state: Mapping[str, Any], where: str, language: str) -> Iterator[str]:

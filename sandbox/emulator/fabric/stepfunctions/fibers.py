@@ -32,7 +32,8 @@ class Call:
 
     With a ``key`` the action only starts something: the branch goes on when the key is completed.
     ``submitted`` is told what the action returned meanwhile. ``timeout_s`` bounds the whole,
-    ``heartbeat_s`` the time between two signs of life.
+    ``heartbeat_s`` the time between two signs of life. ``trace_header`` goes along with what is called;
+    without one it is the execution's own.
     """
 
     action: Callable[[], Any]
@@ -41,6 +42,7 @@ class Call:
     heartbeat_s: float | None = None
     key: str = ""
     submitted: Callable[[Any], None] | None = None
+    trace_header: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,14 @@ class Gather:
     """Go on with the results of all ``branches``, of which ``limit`` run at a time (0: all).
 
     The first failure ends the others, unless ``tolerates(failed, total)`` says to go on: then a failed
-    branch's result is its :class:`StatesError`.
+    branch's result is its :class:`StatesError`. A limit may change while they run: ``widening`` is told what
+    to call then.
     """
 
     branches: Sequence[Callable[[Fiber], Branch]]
-    limit: int = 0
+    limit: int | Callable[[], int] = 0
     tolerates: Callable[[int, int], bool] = lambda failed, total: False
+    widening: Callable[[Callable[[], None]], None] | None = None
 
 
 Effect = Sleep | Call | Gather
@@ -153,13 +157,17 @@ _tickets = itertools.count(1)
 
 
 class Fiber:
-    """One branch. ``last_event`` is the history's event that its next one follows."""
+    """One branch. ``last_event`` is the history's event that its next one follows.
+
+    ``subsegment`` is the state in the execution's trace that it works on.
+    """
 
     def __init__(
         self, weaver: Weaver, parent: Fiber | None, done: Callable[[Any, StatesError | None], None]
     ) -> None:
         self.weaver = weaver
         self.last_event: int = parent.last_event if parent is not None else 0
+        self.subsegment: str = parent.subsegment if parent is not None else ""
         self._done = done
         self._branch: Branch | None = None
         self._waiting: _Waiting | None = None
@@ -280,7 +288,8 @@ class Fiber:
         if self.weaver.hold(lambda: self._perform(call, ticket)):
             return
         try:
-            with carrying(self.weaver.trace_header):
+            own = self.weaver.trace_header
+            with carrying(own if call.trace_header is None else call.trace_header):
                 value = call.action()
         except StatesError as error:
             self.deliver(ticket, None, error)
@@ -305,13 +314,16 @@ class Fiber:
             self._children_end(waiting, [], None)
             return
 
+        given = effect.limit
+        limit = given if callable(given) else (lambda: given)
+
         def fill() -> None:
             """Start as many as may run; a branch that ends at once comes back here, into the loop."""
             nonlocal running, filling
             if filling:
                 return
             filling = True
-            while self._waiting is waiting and (not effect.limit or running < effect.limit):
+            while self._waiting is waiting and (not (most := limit()) or running < most):
                 index, make = next(todo, (None, None))
                 if index is None or make is None:
                     break
@@ -336,6 +348,12 @@ class Fiber:
             else:
                 fill()
 
+        def refill() -> None:
+            with self.weaver.lock:
+                fill()
+
+        if effect.widening is not None:
+            effect.widening(refill)
         fill()
 
     def _children_end(self, waiting: _Waiting, value: Any, error: StatesError | None) -> None:

@@ -30,6 +30,7 @@ class LogSink:
         self._with_data = bool(machine.logging.get("includeExecutionData"))
         self._machine = machine
         self._lines: list[dict[str, Any]] = []
+        self.redrives = 0
 
     def note(self, event: Event) -> None:
         """Log an event, if the level asks for it."""
@@ -54,7 +55,7 @@ class LogSink:
             "previous_event_id": str(event.previous),
             "event_timestamp": str(milliseconds),
             "execution_arn": self._execution_arn,
-            "redrive_count": "0",
+            "redrive_count": str(self.redrives),
         }
         self._lines.append({"timestamp": milliseconds, "message": json.dumps(line, ensure_ascii=False)})
         if len(self._lines) == 1:

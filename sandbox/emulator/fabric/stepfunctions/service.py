@@ -20,8 +20,12 @@ from sandbox.emulator.fabric.stepfunctions.definition import InvalidDefinition, 
 from sandbox.emulator.fabric.stepfunctions.errors import StatesError
 from sandbox.emulator.fabric.stepfunctions.executions import EXPRESS_LIMIT_S, SERVICE, Execution, Machine
 from sandbox.emulator.fabric.stepfunctions.fibers import Completions
+from sandbox.emulator.fabric.stepfunctions.mapcalls import MapRuns
 from sandbox.emulator.fabric.stepfunctions.mapruns import MapRun
+from sandbox.emulator.fabric.stepfunctions.reading import Reading
+from sandbox.emulator.fabric.stepfunctions.tracing import MachineTracer
 from sandbox.emulator.fabric.stepfunctions.versions import INITIAL, Versions
+from sandbox.emulator.telemetry.traces.service import Traces
 
 _NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}")
 _INPUT_LIMIT_BYTES = 262_144
@@ -37,12 +41,13 @@ class Bus(Protocol):
 class StepFunctions:
     """Runs state machines."""
 
-    def __init__(self, core: AccountCore, bus: Bus | None = None) -> None:
+    def __init__(self, core: AccountCore, bus: Bus | None = None, traces: Traces | None = None) -> None:
         self._core = core
         self._bus = bus
         self._completions = Completions()
         self.activities = Activities(core, self._completions)
         self._versions = Versions(core)
+        self._tracer = MachineTracer(core, traces)
         self._lock = threading.Lock()
         self._executions: dict[str, Execution] = {}
         self._followers: defaultdict[str, list[Callable[[Mapping[str, Any]], None]]] = defaultdict(list)
@@ -56,17 +61,15 @@ class StepFunctions:
             "StartExecution": self._start_execution,
             "StartSyncExecution": self._start_sync_execution,
             "StopExecution": self._stop_execution,
-            "DescribeExecution": self._describe_execution,
-            "DescribeStateMachineForExecution": self._machine_of_execution,
-            "ListExecutions": self._list_executions,
-            "GetExecutionHistory": self._history,
             "SendTaskSuccess": self._task_succeeded,
             "SendTaskFailure": self._task_failed,
             "SendTaskHeartbeat": self._task_lives,
-            "ListMapRuns": self._list_map_runs,
-            "DescribeMapRun": self._describe_map_run,
+            "RedriveExecution": self._redrive,
         }
         made: Handlers = {("stepfunctions", name): handler for name, handler in found.items()}
+        runs = MapRuns(self._core, self._execution, self._all)
+        reading = Reading(self._machine, self._execution, self._all)
+        made |= runs.handlers() | reading.handlers()
         return made | self.activities.handlers() | self._versions.handlers()
 
     def when_ended(self, arn: str, then: Callable[[Mapping[str, Any]], None]) -> None:
@@ -83,7 +86,7 @@ class StepFunctions:
         params = call.params
         if not _NAME.fullmatch(params["name"]):
             raise AwsError("InvalidName", f"Invalid Name: '{params['name']}'")
-        self._check_definition(params["definition"])
+        self._check_definition(params["definition"], express=params.get("type") == "EXPRESS")
         arn = f"arn:aws:states:{call.region}:{call.account_id}:stateMachine:{params['name']}"
         self._check_role(params["roleArn"], arn)
         with self._core.dispatch_lock:
@@ -104,7 +107,10 @@ class StepFunctions:
 
     def _update_machine(self, call: Call) -> dict[str, Any]:
         if call.params.get("definition"):
-            self._check_definition(call.params["definition"])
+            with self._core.dispatch_lock:
+                found = self._find_machine(str(call.params["stateMachineArn"]))
+            express = found is not None and found.type == "EXPRESS"
+            self._check_definition(call.params["definition"], express=express)
         if call.params.get("roleArn"):
             self._check_role(call.params["roleArn"], call.params["stateMachineArn"])
         with self._core.dispatch_lock:
@@ -113,9 +119,9 @@ class StepFunctions:
             revision = self._versions.revised(self._find_machine(arn))
             return made | {"revisionId": revision} | self._published(arn, call.params, revision)
 
-    def _check_definition(self, text: str) -> None:
+    def _check_definition(self, text: str, *, express: bool) -> None:
         try:
-            read_definition(text)
+            read_definition(text, express=express)
         except InvalidDefinition as error:
             raise AwsError("InvalidDefinition", f"Invalid State Machine Definition: '{error}'") from None
 
@@ -131,7 +137,7 @@ class StepFunctions:
 
     def _validate(self, call: Call) -> dict[str, Any]:
         try:
-            read_definition(call.params["definition"])
+            read_definition(call.params["definition"], express=call.params.get("type") == "EXPRESS")
         except InvalidDefinition as error:
             diagnostics = [
                 {"severity": "ERROR", "code": line.partition(":")[0], "message": line.partition(": ")[2]}
@@ -165,6 +171,7 @@ class StepFunctions:
                 text=found.definition,
                 express=(found.type or "STANDARD") == "EXPRESS",
                 logging=found.loggingConfiguration or {},
+                traced=bool((found.tracingConfiguration or {}).get("enabled")),
                 version_arn=found.arn if found.arn.count(":") > 6 else "",
                 alias_arn=arn if arn.count(":") > 6 and not arn.rsplit(":", 1)[-1].isdigit() else "",
             )
@@ -189,8 +196,7 @@ class StepFunctions:
                 "StateMachineTypeNotSupported",
                 "This operation is not supported by this type of state machine",
             )
-        prefix = machine.arn.replace(":stateMachine:", ":express:" if machine.express else ":execution:")
-        arn = f"{prefix}:{name}:{uuid.uuid4()}" if machine.express else f"{prefix}:{name}"
+        arn = _arn(machine, name)
         execution = Execution(
             self._core,
             machine,
@@ -200,7 +206,10 @@ class StepFunctions:
             self,
             self._completions,
             self._ended,
-            params.get("traceHeader") or trace_header(),
+            self._tracer,
+            # Of both the request's own header counts.
+            # Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+            trace_header() or params.get("traceHeader") or "",
         )
         with self._lock:
             existing = self._executions.get(arn)
@@ -213,6 +222,33 @@ class StepFunctions:
         self._tell(execution)
         self._core.work.submit(execution.start, label=f"state machine {machine.name}: start")
         return execution
+
+    def spawn(
+        self, machine: Machine, given: str, trace_header: str, map_run: MapRun, item_count: int
+    ) -> Execution:
+        """A Map Run's child, which is started by whoever asked for it."""
+        name = str(uuid.uuid4())
+        execution = Execution(
+            self._core,
+            machine,
+            _arn(machine, name),
+            name,
+            given,
+            self,
+            self._completions,
+            self._ended,
+            self._tracer,
+            trace_header,
+            map_run,
+            item_count,
+        )
+        with self._lock:
+            self._executions[execution.arn] = execution
+        return execution
+
+    def _all(self) -> list[Execution]:
+        with self._lock:
+            return list(self._executions.values())
 
     def _start_execution(self, call: Call) -> dict[str, Any]:
         execution = self._new(call, sync=False)
@@ -233,6 +269,7 @@ class StepFunctions:
             "error",
             "cause",
             "input",
+            "traceHeader",
         )
         made = {name: shown[name] for name in keep if name in shown}
         return made | {
@@ -257,56 +294,16 @@ class StepFunctions:
         execution.stop(call.params.get("error"), call.params.get("cause"))
         return {"stopDate": execution.stopped_at}
 
-    def _describe_execution(self, call: Call) -> dict[str, Any]:
+    def _redrive(self, call: Call) -> dict[str, Any]:
         execution = self._execution(call.params["executionArn"])
         if execution.machine.express:
             raise AwsError("ExecutionDoesNotExist", f"Execution Does Not Exist: '{execution.arn}'")
-        return execution.shown()
-
-    def _machine_of_execution(self, call: Call) -> dict[str, Any]:
-        execution = self._execution(call.params["executionArn"])
-        machine = execution.machine
-        return {
-            "stateMachineArn": machine.arn,
-            "name": machine.name,
-            "definition": machine.text,
-            "roleArn": machine.role_arn,
-            "updateDate": execution.started_at,
-        }
-
-    def _list_executions(self, call: Call) -> dict[str, Any]:
-        params = call.params
-        machine = self._machine(params["stateMachineArn"])
-        if machine.express:
-            raise AwsError(
-                "StateMachineTypeNotSupported",
-                "This operation is not supported by this type of state machine",
-            )
-        with self._lock:
-            found = [each for each in self._executions.values() if each.machine.arn == machine.arn]
-        if params.get("statusFilter"):
-            found = [each for each in found if each.status == params["statusFilter"]]
-        found.sort(key=lambda each: each.started_at, reverse=True)
-        first, most = int(params.get("nextToken") or 0), int(params.get("maxResults") or 100)
-        keep = ("executionArn", "stateMachineArn", "name", "status", "startDate", "stopDate", "redriveCount")
-        page = [
-            {name: value for name, value in each.shown().items() if name in keep}
-            for each in found[first : first + most]
-        ]
-        more = {"nextToken": str(first + most)} if first + most < len(found) else {}
-        return {"executions": page, **more}
-
-    def _history(self, call: Call) -> dict[str, Any]:
-        params = call.params
-        execution = self._execution(params["executionArn"])
-        events = execution.events()
-        if params.get("reverseOrder"):
-            events.reverse()
-        first, most = int(params.get("nextToken") or 0), int(params.get("maxResults") or 100)
-        with_data = params.get("includeExecutionData") is not False
-        page = [event.shown(with_data=with_data) for event in events[first : first + most]]
-        more = {"nextToken": str(first + most)} if first + most < len(events) else {}
-        return {"events": page, **more}
+        status, reason = execution.redrivable()
+        if status != "REDRIVABLE":
+            raise AwsError("ExecutionNotRedrivable", f"{reason}: '{execution.arn}'")
+        execution.redrive()
+        self._tell(execution)
+        return {"redriveDate": execution.redriven_at}
 
     def _task_succeeded(self, call: Call) -> dict[str, Any]:
         try:
@@ -330,18 +327,6 @@ class StepFunctions:
             raise _no_task()
         return {}
 
-    def _list_map_runs(self, call: Call) -> dict[str, Any]:
-        runs = self._execution(call.params["executionArn"]).map_runs.values()
-        return {"mapRuns": [_map_run(run, short=True) for run in runs]}
-
-    def _describe_map_run(self, call: Call) -> dict[str, Any]:
-        with self._lock:
-            executions = list(self._executions.values())
-        for execution in executions:
-            if run := execution.map_runs.get(call.params["mapRunArn"]):
-                return _map_run(run, short=False)
-        raise AwsError("ResourceNotFound", f"Resource not found: '{call.params['mapRunArn']}'")
-
     def _ended(self, execution: Execution) -> None:
         self._tell(execution)
         with self._lock:
@@ -352,7 +337,7 @@ class StepFunctions:
     def _tell(self, execution: Execution) -> None:
         """An event on the default bus for each change of a standard execution's status."""
         machine = execution.machine
-        if self._bus is None or machine.express:
+        if self._bus is None or machine.express or execution.map_run is not None:
             return
         shown = execution.shown()
         detail = {name: shown.get(name) for name in ("executionArn", "stateMachineArn", "name", "status")}
@@ -381,34 +366,7 @@ def _no_task() -> AwsError:
     return AwsError("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
 
 
-def _map_run(run: MapRun, *, short: bool) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "executionArn": run.execution_arn,
-        "mapRunArn": run.arn,
-        "stateMachineArn": run.machine_arn,
-        "startDate": run.started_at,
-    }
-    if run.stopped_at is not None:
-        made["stopDate"] = run.stopped_at
-    if short:
-        return made
-    made.pop("stateMachineArn")
-    total = run.counts.get("total", 0)
-    counts = {
-        "pending": 0,
-        "running": 0,
-        "succeeded": run.counts.get("succeeded", 0),
-        "failed": run.counts.get("failed", 0),
-        "timedOut": 0,
-        "aborted": 0,
-        "total": total,
-        "resultsWritten": 0,
-    }
-    return made | {
-        "status": run.status,
-        "maxConcurrency": run.limit,
-        "toleratedFailurePercentage": run.tolerated_percentage,
-        "toleratedFailureCount": run.tolerated_count,
-        "itemCounts": counts,
-        "executionCounts": counts,
-    }
+def _arn(machine: Machine, name: str) -> str:
+    """An execution's ARN; those of express machines never come again."""
+    prefix = machine.arn.replace(":stateMachine:", ":express:" if machine.express else ":execution:")
+    return f"{prefix}:{name}:{uuid.uuid4()}" if machine.express else f"{prefix}:{name}"

@@ -9,8 +9,8 @@ import datetime as dt
 import functools
 import random
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sandbox.emulator.fabric import task_tokens
 from sandbox.emulator.fabric.stepfunctions import choices, paths
@@ -18,6 +18,10 @@ from sandbox.emulator.fabric.stepfunctions.errors import RUNTIME, StatesError
 from sandbox.emulator.fabric.stepfunctions.fibers import Branch, Effect, Fiber, Gather, Sleep
 from sandbox.emulator.fabric.stepfunctions.history import NOT_TRUNCATED, History, data
 from sandbox.emulator.fabric.stepfunctions.queries import JSONATA, JSONPATH, Language, Scope, language
+from sandbox.emulator.fabric.stepfunctions.tracing import ExecutionTrace
+
+if TYPE_CHECKING:
+    from sandbox.emulator.fabric.stepfunctions.mapruns import MapRun
 
 # Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 DATA_LIMIT_BYTES = 262_144
@@ -42,13 +46,42 @@ class Maps(Protocol):
     """Does the work of distributed Map states."""
 
     def run(
-        self, state: Mapping[str, Any], frame: Frame, iterate: Iterate, select: Select
+        self, state: Mapping[str, Any], processor: Mapping[str, Any], frame: Frame, select: Select
     ) -> Generator[Effect, Any, Any]:
-        """Read the items, iterate, write the results; ``select`` makes of an item what is iterated over."""
+        """Read the items, process them, write the results; ``select`` makes of an item what is processed."""
 
 
-Iterate = Callable[["Frame", Any, int], Callable[[Fiber], Branch]]
 Select = Callable[[Any, int], Any]
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a branch has come, so that a redriven execution goes on where it failed.
+
+    ``within`` are the branches or iterations of the state that it is at, ``map_run`` a
+    distributed Map's.
+    """
+
+    state: str = ""
+    given: Any = None
+    variables: dict[str, Any] = field(default_factory=dict)
+    within: dict[int, Progress] = field(default_factory=dict)
+    map_run: MapRun | None = None
+    done: bool = False
+    output: Any = None
+
+    def enter(self, state: str, given: Any, variables: Mapping[str, Any]) -> None:
+        """The branch is at a state now."""
+        self.state, self.given, self.variables = state, given, dict(variables)
+        self.forget()
+
+    def forget(self) -> None:
+        """The state begins anew."""
+        self.within, self.map_run = {}, None
+
+    def end(self, output: Any) -> None:
+        """The branch is through."""
+        self.done, self.output, self.given = True, output, None
 
 
 @dataclass(slots=True)
@@ -59,10 +92,12 @@ class Frame:
     context: dict[str, Any]
     variables: dict[str, Any]
     language: str
+    progress: Progress = field(default_factory=Progress)
 
-    def branch(self, fiber: Fiber) -> Frame:
+    def branch(self, fiber: Fiber, index: int) -> Frame:
         """The frame of a branch within: what it sets ends with it. Values are never changed in place."""
-        return Frame(fiber, dict(self.context), dict(self.variables), self.language)
+        progress = self.progress.within.setdefault(index, Progress())
+        return Frame(fiber, dict(self.context), dict(self.variables), self.language, progress)
 
 
 @dataclass(slots=True)
@@ -94,32 +129,49 @@ class Interpreter:
         maps: Maps,
         now: Callable[[], dt.datetime],
         chance: random.Random,
+        trace: ExecutionTrace,
     ) -> None:
         self.history = history
+        self._trace = trace
         self._tasks = tasks
         self._maps = maps
         self._now = now
         self._chance = chance
 
     def run(self, machine: Mapping[str, Any], given: Any, frame: Frame) -> Branch:
-        """Run a machine, or a part of one, from its first state to an end."""
+        """Run a machine, or a part of one, from its first state to an end; or from where it failed."""
+        progress = frame.progress
+        if progress.done:
+            return progress.output
         following: str | None = machine["StartAt"]
-        value = given
+        value, resumed = given, bool(progress.state)
+        if resumed:
+            following, value = progress.state, progress.given
+            frame.variables = dict(progress.variables)
         while following is not None:
-            following, value = yield from self._step(following, machine["States"][following], value, frame)
+            if not resumed:
+                progress.enter(following, value, frame.variables)
+            with self._trace.state(frame.fiber, following):
+                following, value = yield from self._step(
+                    following, machine["States"][following], value, frame, resumed=resumed
+                )
+            resumed = False
+        progress.end(value)
         return value
 
     def _event(self, frame: Frame, kind: str, **details: Any) -> None:
         frame.fiber.last_event = self.history.add(frame.fiber.last_event, kind, **details)
 
     def _step(
-        self, name: str, state: Mapping[str, Any], given: Any, frame: Frame
+        self, name: str, state: Mapping[str, Any], given: Any, frame: Frame, *, resumed: bool
     ) -> Generator[Effect, Any, tuple[str | None, Any]]:
         _check_size(given, name)
         kind = state["Type"]
         frame.context["State"] = {"EnteredTime": _moment(self._now()), "Name": name, "RetryCount": 0}
         frame.context.pop("Task", None)
-        self._event(frame, f"{kind}StateEntered", name=name, input=data(given), inputDetails=NOT_TRUNCATED)
+        if not resumed:
+            details = {"input": data(given), "inputDetails": NOT_TRUNCATED}
+            self._event(frame, f"{kind}StateEntered", name=name, **details)
         attempt = _Attempt(name, state, given, language(state.get("QueryLanguage") or frame.language), frame)
         if kind == "Fail":
             raise self._fail(attempt)
@@ -143,6 +195,7 @@ class Interpreter:
                 delay_s = self._retry_delay(state, error, counts)
                 if delay_s is not None:
                     yield Sleep(delay_s)
+                    attempt.frame.progress.forget()
                     entered = attempt.frame.context["State"]
                     attempt.frame.context["State"] = entered | {"RetryCount": entered["RetryCount"] + 1}
                     continue
@@ -159,7 +212,7 @@ class Interpreter:
         if kind == "Task":
             resource = attempt.language.fill(state["Resource"], attempt.scope(attempt.raw), "Resource")
             if resource.endswith(".waitForTaskToken"):
-                machine = attempt.frame.context["StateMachine"]["Id"]
+                machine = attempt.frame.context["StateMachine"]["Id"].partition("/")[0]
                 attempt.frame.context["Task"] = {"Token": task_tokens.make(machine)}
         given = self._effective_input(attempt)
         if kind in ("Pass", "Succeed"):
@@ -225,28 +278,28 @@ class Interpreter:
     def _task_limits(self, attempt: _Attempt, given: Any) -> dict[str, Any]:
         """The state with its time limits as numbers."""
         state = dict(attempt.state)
-        for field in ("TimeoutSeconds", "HeartbeatSeconds"):
-            if f"{field}Path" in state:
-                state[field] = JSONPATH.resolve(state[f"{field}Path"], attempt.scope(attempt.raw), field)
-            elif isinstance(state.get(field), str):
-                state[field] = attempt.language.fill(state[field], attempt.scope(attempt.raw), field)
+        for name in ("TimeoutSeconds", "HeartbeatSeconds"):
+            if f"{name}Path" in state:
+                state[name] = JSONPATH.resolve(state[f"{name}Path"], attempt.scope(attempt.raw), name)
+            elif isinstance(state.get(name), str):
+                state[name] = attempt.language.fill(state[name], attempt.scope(attempt.raw), name)
         return state
 
     def _wait_s(self, attempt: _Attempt, given: Any) -> float:
         state = attempt.state
-        for field in ("Seconds", "Timestamp"):
-            if f"{field}Path" in state:
-                value = JSONPATH.resolve(state[f"{field}Path"], attempt.scope(given), f"{field}Path")
-            elif field in state:
-                value = attempt.language.fill(state[field], attempt.scope(attempt.raw), field)
+        for name in ("Seconds", "Timestamp"):
+            if f"{name}Path" in state:
+                value = JSONPATH.resolve(state[f"{name}Path"], attempt.scope(given), f"{name}Path")
+            elif name in state:
+                value = attempt.language.fill(state[name], attempt.scope(attempt.raw), name)
             else:
                 continue
             try:
-                if field == "Seconds":
+                if name == "Seconds":
                     return float(value)
                 return (dt.datetime.fromisoformat(value) - self._now()).total_seconds()
             except (TypeError, ValueError):
-                raise StatesError(RUNTIME, f"The {field} of a Wait state can't be {value!r}.") from None
+                raise StatesError(RUNTIME, f"The {name} of a Wait state can't be {value!r}.") from None
         raise StatesError(RUNTIME, "A Wait state has neither Seconds nor Timestamp.")
 
     def _choose(self, attempt: _Attempt) -> tuple[str, Any]:
@@ -283,13 +336,13 @@ class Interpreter:
 
     def _fail(self, attempt: _Attempt) -> StatesError:
         told: list[str] = []
-        for field in ("Error", "Cause"):
-            if f"{field}Path" in attempt.state:
+        for name in ("Error", "Cause"):
+            if f"{name}Path" in attempt.state:
                 value = JSONPATH.resolve(
-                    attempt.state[f"{field}Path"], attempt.scope(attempt.raw), f"{field}Path"
+                    attempt.state[f"{name}Path"], attempt.scope(attempt.raw), f"{name}Path"
                 )
             else:
-                value = attempt.language.fill(attempt.state.get(field), attempt.scope(attempt.raw), field)
+                value = attempt.language.fill(attempt.state.get(name), attempt.scope(attempt.raw), name)
             told.append("" if value is None else str(value))
         return StatesError(*told)
 
@@ -297,11 +350,12 @@ class Interpreter:
         frame = attempt.frame
         self._event(frame, "ParallelStateStarted")
 
-        def start(machine: Mapping[str, Any]) -> Callable[[Fiber], Branch]:
-            return lambda fiber: self.run(machine, given, frame.branch(fiber))
+        def start(index: int, machine: Mapping[str, Any]) -> Callable[[Fiber], Branch]:
+            return lambda fiber: self.run(machine, given, frame.branch(fiber, index))
 
+        branches = enumerate(attempt.state["Branches"])
         try:
-            results = yield Gather([start(machine) for machine in attempt.state["Branches"]])
+            results = yield Gather([start(index, machine) for index, machine in branches])
         except StatesError:
             self._event(frame, "ParallelStateFailed")
             raise
@@ -322,11 +376,11 @@ class Interpreter:
 
         def iterate(inner: Frame, item: Any, index: int) -> Callable[[Fiber], Branch]:
             def run(fiber: Fiber) -> Branch:
-                mine = inner.branch(fiber)
+                mine = inner.branch(fiber, index)
+                if mine.progress.done:
+                    return mine.progress.output
                 mine.context["Map"] = {"Item": {"Index": index, "Value": item}}
-                # What is batched was selected before.
-                batched = "ItemBatcher" in state
-                value = item if batched else selected(mine.context, mine.variables, item, index)
+                value = selected(mine.context, mine.variables, item, index)
                 self._event(mine, "MapIterationStarted", name=attempt.name, index=index)
                 try:
                     output = yield from self.run(processor, value, mine)
@@ -341,7 +395,7 @@ class Interpreter:
         if (processor.get("ProcessorConfig") or {}).get("Mode") == "DISTRIBUTED":
             resolved = self._map_fields(attempt, given)
             select = functools.partial(selected, frame.context, frame.variables)
-            return (yield from self._maps.run(resolved, frame, iterate, select))
+            return (yield from self._maps.run(resolved, processor, frame, select))
         resolved = self._map_fields(attempt, given)
         items = resolved["Items"]
         self._event(frame, "MapStateStarted", length=len(items))
@@ -358,14 +412,14 @@ class Interpreter:
         """The state with its paths and expressions resolved; with ``Items``, unless it has a reader."""
         state, scope = dict(attempt.state), attempt.scope(attempt.raw if attempt.jsonata else given)
         numbers = ("MaxConcurrency", "ToleratedFailureCount", "ToleratedFailurePercentage")
-        for field in numbers:
-            if f"{field}Path" in state:
-                state[field] = JSONPATH.resolve(state[f"{field}Path"], scope, field)
-            elif isinstance(state.get(field), str):
-                state[field] = attempt.language.fill(state[field], scope, field)
-        for field in ("ItemReader", "ResultWriter", "ItemBatcher"):
-            if field in state:
-                state[field] = attempt.language.fill(state[field], scope, field)
+        for name in numbers:
+            if f"{name}Path" in state:
+                state[name] = JSONPATH.resolve(state[f"{name}Path"], scope, name)
+            elif isinstance(state.get(name), str):
+                state[name] = attempt.language.fill(state[name], scope, name)
+        for name in ("ItemReader", "ResultWriter", "ItemBatcher"):
+            if name in state:
+                state[name] = _resolved(attempt.language.fill(state[name], scope, name), scope)
         if "ItemReader" in state:
             return state
         if attempt.jsonata:
@@ -421,6 +475,17 @@ class Interpreter:
             attempt.frame.variables.update(assigned)
             return catcher["Next"], output
         return None
+
+
+def _resolved(settings: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
+    """Settings of a distributed Map with the numbers that a path names, such as ``MaxItemsPath``."""
+    made = dict(settings)
+    for name in ("MaxItemsPerBatch", "MaxInputBytesPerBatch", "MaxItems"):
+        if f"{name}Path" in made:
+            made[name] = JSONPATH.resolve(made.pop(f"{name}Path"), scope, name)
+    if "ReaderConfig" in made:
+        made["ReaderConfig"] = _resolved(made["ReaderConfig"], scope)
+    return made
 
 
 def _check_size(value: Any, name: str) -> None:

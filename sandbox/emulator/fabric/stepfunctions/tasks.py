@@ -22,6 +22,7 @@ from sandbox.emulator.fabric.stepfunctions.activities import Activities, Schedul
 from sandbox.emulator.fabric.stepfunctions.errors import RUNTIME, TIMEOUT, StatesError
 from sandbox.emulator.fabric.stepfunctions.fibers import Call, Effect, Fiber
 from sandbox.emulator.fabric.stepfunctions.history import NOT_TRUNCATED, History, data
+from sandbox.emulator.fabric.stepfunctions.tracing import ExecutionTrace
 
 _INTEGRATION = re.compile(
     r"arn:aws[\w-]*:states:::(?:(aws-sdk):)?([\w-]+):(\w+?)(\.sync(?::2)?|\.waitForTaskToken)?"
@@ -79,7 +80,9 @@ class Integrations:
         assume: Callable[[], Principal],
         region: str,
         label: str,
+        trace: ExecutionTrace,
     ) -> None:
+        self._trace = trace
         self._core = core
         self._history = history
         self._executions = executions
@@ -130,7 +133,12 @@ class Integrations:
         )
         self._add(fiber, "LambdaFunctionStarted")
         try:
-            answer = yield Call(lambda: self._invoke(resource, given), self._label, timeout_s)
+            with self._trace.call(
+                fiber, "Lambda", "Invoke", {"FunctionName": resource}, self._region
+            ) as header:
+                answer = yield Call(
+                    lambda: self._invoke(resource, given), self._label, timeout_s, trace_header=header
+                )
         except StatesError as error:
             self._not_done(fiber, "LambdaFunction", error)
             raise
@@ -207,14 +215,17 @@ class Integrations:
             self._add(fiber, "TaskSubmitted", **told, output=data(answer), outputDetails=NOT_TRUNCATED)
 
         try:
-            result = yield Call(
-                action,
-                self._label,
-                limits["timeoutInSeconds"],
-                limits["heartbeatInSeconds"] if key else None,
-                key,
-                submitted,
-            )
+            operation = task.action[0].upper() + task.action[1:]
+            with self._trace.call(fiber, task.prefix, operation, given, self._region) as header:
+                result = yield Call(
+                    action,
+                    self._label,
+                    limits["timeoutInSeconds"],
+                    limits["heartbeatInSeconds"] if key else None,
+                    key,
+                    submitted,
+                    header,
+                )
         except StatesError as error:
             self._not_done(fiber, "Task", error, **told)
             raise

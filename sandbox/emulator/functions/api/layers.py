@@ -16,14 +16,19 @@ from sandbox.emulator.functions.runtimes import Runtimes
 from sandbox.emulator.functions.store import Archive
 from sandbox.errors import EnvironmentFault
 
+_OTLP = (
+    "bring OpenTelemetry's SDK in the package, whose OTLP exporter (http/protobuf or http/json) finds "
+    "http://localhost:4318 as it would find the collector; or trace with the X-Ray SDK."
+)
 # What to do without an extension that AWS or others publish, by a part of its layer's name.
 _EXTENSIONS = {
     "lambdainsightsextension": "the metrics of `AWS/Lambda` are there without it.",
     "parameters-and-secrets-lambda-extension": "read them with the SDK or Powertools, which "
     "needs ssm:GetParameter or secretsmanager:GetSecretValue all the same.",
     "appconfig-extension": "AppConfig is not emulated either; keep the configuration in a parameter of SSM.",
-    "aws-otel-": "set `Tracing: Active` and trace with the X-Ray SDK or Powertools' Tracer.",
-    "opentelemetry-": "set `Tracing: Active` and trace with the X-Ray SDK or Powertools' Tracer.",
+    "aws-otel-": _OTLP,
+    "awsopentelemetrydistro": _OTLP,
+    "opentelemetry-": _OTLP,
     "datadog-extension": "nothing beyond the account can be reached from here.",
     "newreliclambdaextension": "nothing beyond the account can be reached from here.",
     "dynatrace": "nothing beyond the account can be reached from here.",

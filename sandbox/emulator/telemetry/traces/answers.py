@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
-from sandbox.emulator.telemetry.traces.views import CLIENT, ServiceName, View, Visit
+from sandbox.emulator.telemetry.traces.views import CLIENT, Arrival, ServiceName, View, Visit, linked
 
 
 def moment(seconds: float) -> dt.datetime:
@@ -82,22 +82,35 @@ def service_graph(views: Iterable[View]) -> list[dict[str, Any]]:
 
     Source: https://docs.aws.amazon.com/xray/latest/api/API_Service.html
     """
+    views = list(views)
+    arrivals = linked(views)
+    told = [id(arrival.visit) for arrival in arrivals]
     visits = [visit for each in views for visit in each.visits]
+    called = [visit for visit in visits if id(visit) not in told]
     by_service: dict[ServiceName, list[Visit]] = {}
     for visit in visits:
-        by_service.setdefault(visit.caller, [])
+        if id(visit) not in told:
+            by_service.setdefault(visit.caller, [])
         by_service.setdefault(visit.service, []).append(visit)
     numbers = {service: number for number, service in enumerate(by_service)}
-    return [_node(service, of, visits, numbers) for service, of in by_service.items()]
+    return [_node(service, of, called, arrivals, numbers) for service, of in by_service.items()]
 
 
 def _node(
-    service: ServiceName, of: list[Visit], visits: list[Visit], numbers: dict[ServiceName, int]
+    service: ServiceName,
+    of: list[Visit],
+    visits: list[Visit],
+    arrivals: list[Arrival],
+    numbers: dict[ServiceName, int],
 ) -> dict[str, Any]:
     calls: dict[ServiceName, list[Visit]] = {}
     for visit in visits:
         if visit.caller == service:
             calls.setdefault(visit.service, []).append(visit)
+    taken: dict[ServiceName, list[Arrival]] = {}
+    for arrival in arrivals:
+        if arrival.source == service:
+            taken.setdefault(arrival.visit.service, []).append(arrival)
     seen = of or [visit for each in calls.values() for visit in each]
     made: dict[str, Any] = {
         "ReferenceId": numbers[service],
@@ -115,11 +128,22 @@ def _node(
                 "Aliases": [],
             }
             for called, each in calls.items()
+        ]
+        + [
+            {
+                "ReferenceId": numbers[taker],
+                **_times([arrival.visit for arrival in each]),
+                "SummaryStatistics": _statistics([arrival.visit for arrival in each]),
+                "ReceivedEventAgeHistogram": _counted(arrival.age_s for arrival in each),
+                "EdgeType": "link",
+                "Aliases": [],
+            }
+            for taker, each in taken.items()
         ],
     }
     if service == CLIENT:
         return made
-    if any(visit.caller == CLIENT for visit in of):
+    if any(visit.caller == CLIENT for visit in visits if visit.service == service):
         made["Root"] = True
     histogram = _histogram(of)
     made |= {"SummaryStatistics": _statistics(of), "DurationHistogram": histogram}
@@ -152,9 +176,13 @@ def _statistics(visits: list[Visit]) -> dict[str, Any]:
 
 
 def _histogram(visits: list[Visit]) -> list[dict[str, Any]]:
+    return _counted(visit.span.duration_s for visit in visits)
+
+
+def _counted(durations: Iterable[float]) -> list[dict[str, Any]]:
     """Durations to the millisecond, and how often each came."""
     counts: dict[float, int] = {}
-    for visit in visits:
-        value = round(visit.span.duration_s, 3)
+    for duration_s in durations:
+        value = round(duration_s, 3)
         counts[value] = counts.get(value, 0) + 1
     return [{"Value": value, "Count": count} for value, count in sorted(counts.items())]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeGuard
 
 from sandbox.emulator.telemetry.traces.headers import SEGMENT_ID, TRACE_ID
@@ -20,6 +20,8 @@ _AHEAD_S = 300
 _NAME_LIMIT = 200
 _NAME = re.compile(r"[\w\s.:/%&#=+\\\-@]+")
 _DEPTH_LIMIT = 32
+# How many documents lie below each other at most.
+_NESTING_LIMIT = 64
 
 Document = dict[str, Any]
 
@@ -103,6 +105,16 @@ def _is_time(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e11
 
 
+def verdict(status: int) -> dict[str, bool]:
+    """How X-Ray counts an answer.
+
+    Source: https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-errors
+    """
+    if status == 429:
+        return {"error": True, "throttle": True}
+    return {"fault": True} if status >= 500 else {"error": True} if status >= 400 else {}
+
+
 def time_of(document: Document, name: str) -> float | None:
     """``start_time`` or ``end_time``; None where it is not told, or is no time."""
     value = document.get(name)
@@ -127,25 +139,45 @@ def within(document: Document) -> Iterator[Document]:
 def put_together(documents: Iterable[Document]) -> list[Document]:
     """Segments with the subsegments that came by themselves below their parents, in order of time.
 
-    One whose parent never came stands alone.
+    One whose parent never came stands alone, and so does one that would lie too deep or below itself.
     """
     every = [copy.deepcopy(document) for document in documents]
-    known = {each["id"]: each for document in every for each in within(document)}
-    whole = []
-    for document in every:
-        parent = known.get(document.get("parent_id", ""))
-        below_itself = any(parent is each for each in within(document))
-        if document.get("type") != "subsegment" or parent is None or below_itself:
-            whole.append(document)
-        else:
-            below = parent.setdefault("subsegments", [])
-            below.append({name: value for name, value in document.items() if name not in _OF_ITS_OWN})
-            known.update({each["id"]: each for each in within(below[-1])})
+    places = {part["id"]: (at, part) for at, document in enumerate(every) for part in within(document)}
+    above = {
+        at: places[document["parent_id"]][0]
+        for at, document in enumerate(every)
+        if document.get("type") == "subsegment" and document.get("parent_id") in places
+    }
+    depths = _depths(len(every), above)
+    for at, document in enumerate(every):
+        if depths[at]:
+            places[document["parent_id"]][1].setdefault("subsegments", []).append(document)
+    whole = [document for at, document in enumerate(every) if depths[at] == 0]
+    for at, document in enumerate(every):
+        for name in _OF_ITS_OWN if depths[at] else ():
+            document.pop(name, None)
     for document in whole:
         for each in within(document):
             if "subsegments" in each:
                 each["subsegments"].sort(key=_began)
     return sorted(whole, key=_began)
+
+
+def _depths(count: int, above: Mapping[int, int]) -> list[int]:
+    """How far below a whole document each one lies; 0 for those that stand alone."""
+    found: dict[int, int] = {}
+    for at in range(count):
+        way: dict[int, None] = {}
+        while at not in found and at in above and at not in way:
+            way[at] = None
+            at = above[at]
+        if at not in found:
+            # It is the topmost, or else they lie below each other.
+            found[next(reversed(way)) if at in way else at] = 0
+        for each in reversed(way):
+            if each not in found:
+                found[each] = (found[above[each]] + 1) % (_NESTING_LIMIT + 1)
+    return [found[at] for at in range(count)]
 
 
 # What a subsegment needs only where it comes by itself.

@@ -8,8 +8,17 @@ from typing import Any
 
 from sandbox.emulator.calls import AwsError, Call, Handlers, Principal
 from sandbox.emulator.core import AccountCore
+from sandbox.emulator.telemetry.otlp.segments import segment
+from sandbox.emulator.telemetry.otlp.spans import Span, from_datagram
+from sandbox.emulator.telemetry.otlp.wire import Malformed
 from sandbox.emulator.telemetry.traces import answers
-from sandbox.emulator.telemetry.traces.documents import BadDocument, Document, read_document, shift
+from sandbox.emulator.telemetry.traces.documents import (
+    DOCUMENT_LIMIT_BYTES,
+    BadDocument,
+    Document,
+    read_document,
+    shift,
+)
 from sandbox.emulator.telemetry.traces.filters import BadFilter, read_filter
 from sandbox.emulator.telemetry.traces.headers import TRACE_ID
 from sandbox.emulator.telemetry.traces.store import KEPT_S, Trace, TraceStore, span_of
@@ -24,6 +33,9 @@ _GRAPH_RANGE_S = 6 * 3600
 _SUMMARIES_AT_ONCE = 100
 _NOTES_LIMIT = 100
 _DAEMON_HEADER = {"format": "json", "version": 1}
+# How AWS's distribution of OpenTelemetry marks what it sends to the daemon: spans that are sampled, and what
+# is for metrics alone, other spans and metrics themselves.
+_SPANS, _FOR_METRICS = b"T1S", (b"T1U", b"M1")
 
 
 class Traces:
@@ -43,23 +55,24 @@ class Traces:
             ("xray", "GetTraceSummaries"): self._get_trace_summaries,
             ("xray", "GetServiceGraph"): self._get_service_graph,
             ("xray", "GetTraceGraph"): self._get_trace_graph,
+            ("xray", "GetTraceSegmentDestination"): self._get_destination,
         }
 
     def add(self, account_id: str, region: str, document: Document) -> None:
         """A segment that a service of the account tells of itself."""
         self.store.put(account_id, region, document, len(json.dumps(document)))
 
-    def may_write(self, principal: Principal, region: str, subject: str) -> bool:
-        """Whether a function's role lets traces be written; a refusal is told on the timeline."""
-        refusal = self._core.guard.refusal(principal, _PUT, "*", region=region)
-        if refusal:
+    def may_write(self, principal: Principal, region: str, subject: str, *, quietly: bool = False) -> bool:
+        """Whether a role lets traces be written; a refusal is told on the timeline, unless ``quietly``."""
+        refusal = self._core.guard.refusal(principal, _PUT, "*", region=region, quietly=quietly)
+        if refusal and not quietly:
             self._note(principal.account_id, region, subject, "AccessDenied", refusal)
         return not refusal
 
     def take_datagram(self, data: bytes, principal: Principal, region: str, subject: str) -> None:
         """What a function sent to the daemon: a line that names the format, then one document.
 
-        Its times are the function's, whose clock is the wall's.
+        Its times are the function's.
 
         Source: https://docs.aws.amazon.com/xray/latest/devguide/xray-api-sendingdata.html#xray-api-daemon
         """
@@ -67,15 +80,43 @@ class Traces:
         try:
             if json.loads(header) != _DAEMON_HEADER:
                 raise BadDocument("InvalidHeader")
+            if body.startswith(_SPANS):
+                self.take_spans(from_datagram(body[len(_SPANS) :]), principal, region, subject)
+                return
+            if body.startswith(_FOR_METRICS):
+                return
             document = read_document(body, self._core.clock.time())
         except (ValueError, RecursionError):
             self._note(principal.account_id, region, subject, "dropped", "The header is not the daemon's.")
-        except BadDocument as bad:
+        except (BadDocument, Malformed) as bad:
             self._note(principal.account_id, region, subject, "dropped", str(bad))
         else:
             if self._lets_in(principal, region, subject):
-                shift(document, self._core.clock.offset_s)
+                shift(document, self._core.clock.functions_behind_s)
                 self.store.put(principal.account_id, region, document, len(body))
+
+    def take_spans(self, spans: list[Span], principal: Principal, region: str, subject: str) -> None:
+        """What a function sent by the OpenTelemetry protocol; its times are the function's as well.
+
+        Ids need not begin with a time: X-Ray takes W3C's.
+        """
+        if not spans or not self._lets_in(principal, region, subject):
+            return
+        for span in spans:
+            if not (span.trace_id and span.span_id):
+                self._note(principal.account_id, region, subject, "dropped", "A span has no id.")
+                continue
+            document = segment(span)
+            size_bytes = len(json.dumps(document))
+            if size_bytes > DOCUMENT_LIMIT_BYTES:
+                self._note(principal.account_id, region, subject, "dropped", str(BadDocument("InvalidSize")))
+                continue
+            shift(document, self._core.clock.functions_behind_s)
+            self.store.put(principal.account_id, region, document, size_bytes)
+
+    def drop(self, principal: Principal, region: str, subject: str, why: str) -> None:
+        """A function sent what nobody keeps; told on the timeline."""
+        self._note(principal.account_id, region, subject, "dropped", why)
 
     def _lets_in(self, principal: Principal, region: str, subject: str) -> bool:
         """As :meth:`may_write`, decided once a second: a function may send thousands of datagrams in one."""
@@ -110,7 +151,7 @@ class Traces:
                 unprocessed.append(told | ({"Id": bad.segment_id} if bad.segment_id else {}))
                 continue
             if call.environment_id:
-                shift(document, self._core.clock.offset_s)
+                shift(document, self._core.clock.functions_behind_s)
             self.store.put(call.account_id, call.region, document, len(text))
         return {"UnprocessedTraceSegments": unprocessed}
 
@@ -132,7 +173,7 @@ class Traces:
         found = {}
         for trace_id in wanted:
             trace = self.store.find(call.account_id, call.region, trace_id)
-            if trace is not None and int(trace_id[2:10], 16) >= oldest:
+            if trace is not None and trace.began >= oldest:
                 found[trace_id] = trace
         return found
 
@@ -169,6 +210,10 @@ class Traces:
         traces = self._named(call, call.params["TraceIds"])
         return {"Services": answers.service_graph(view(trace) for trace in traces.values())}
 
+    def _get_destination(self, call: Call) -> dict[str, Any]:
+        """Where segments go unless Transaction Search is enabled, which nobody can do here."""
+        return {"Destination": "XRay", "Status": "ACTIVE"}
+
     def _between(self, call: Call, longest_s: float) -> list[View]:
         """Traces of the time range that was asked for, earliest first."""
         start, end = (call.params[name].timestamp() for name in ("StartTime", "EndTime"))
@@ -181,8 +226,7 @@ class Traces:
         found = []
         for trace in self.store.all(call.account_id, call.region, since=since if by_id else 0.0):
             seen = view(trace)
-            began = int(trace.trace_id[2:10], 16)
-            inside = began <= end if by_id else seen.span.start <= end and seen.span.end >= since
+            inside = trace.began <= end if by_id else seen.span.start <= end and seen.span.end >= since
             if inside:
                 found.append(seen)
         return sorted(found, key=lambda each: each.span.start)

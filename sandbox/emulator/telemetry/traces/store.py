@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sandbox.emulator.telemetry.traces.documents import Document, put_together, time_of, within
 
 # Source: https://docs.aws.amazon.com/general/latest/gr/xray.html (30 days; 500 KB a trace)
 KEPT_S = 30 * 24 * 3600
 TRACE_LIMIT_BYTES = 500 * 1024
+# How far an id's time may lie ahead of the first segment's.
+_AHEAD_S = 300
 # Beyond it the oldest traces go.
 STORE_LIMIT_BYTES = 64 * 1024 * 1024
 
@@ -23,6 +26,13 @@ class Trace:
     size_bytes: int = 0
     revision: int = 0
     limited: bool = False
+    first: float = math.inf
+
+    @property
+    def began(self) -> float:
+        """When it began: as its id says or, where that is one of W3C's and says nothing, its segments."""
+        told = int(self.trace_id[2:10], 16)
+        return told if -KEPT_S <= told - self.first <= _AHEAD_S else self.first
 
     def segments(self) -> list[Document]:
         """Whole segments, earliest first."""
@@ -76,6 +86,7 @@ class TraceStore:
             trace.documents[document["id"]] = document
             trace.size_bytes += size_bytes
             trace.revision += 1
+            trace.first = min(trace.first, time_of(document, "start_time") or trace.first)
             self._size += size_bytes
             while self._size > STORE_LIMIT_BYTES and len(self._traces) > 1:
                 self._size -= self._traces.pop(next(iter(self._traces))).size_bytes
@@ -87,15 +98,15 @@ class TraceStore:
             return None if found is None else _copy(found)
 
     def all(self, account_id: str, region: str, *, since: float = 0.0) -> list[Trace]:
-        """Traces whose ids say that they began at ``since`` or later, in the order they were heard of."""
+        """Traces that began at ``since`` or later, in the order they were heard of."""
         place = (account_id, region)
         with self._lock:
             return [
                 _copy(trace)
-                for (where, trace_id), trace in self._traces.items()
-                if where == place and int(trace_id[2:10], 16) >= since - 1
+                for (where, _trace_id), trace in self._traces.items()
+                if where == place and trace.began >= since - 1
             ]
 
 
 def _copy(trace: Trace) -> Trace:
-    return Trace(trace.trace_id, dict(trace.documents), trace.size_bytes, trace.revision, trace.limited)
+    return replace(trace, documents=dict(trace.documents))

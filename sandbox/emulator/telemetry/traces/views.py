@@ -5,7 +5,7 @@ Source: https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,6 +133,39 @@ def view(trace: Trace) -> View:
             if calls and each["id"] not in answered:
                 visits.append(Visit(_inferred(each), _name(segment), each, inferred=True))
     return View(trace, tuple(segments), tuple(visits))
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What a service took that another trace had sent: ``visit`` is linked to a visit to ``source``."""
+
+    source: ServiceName
+    visit: Visit
+    age_s: float
+
+
+def linked(views: Iterable[View]) -> list[Arrival]:
+    """Where traces go on in other ones of these, by the links of their segments.
+
+    Source: https://docs.aws.amazon.com/xray/latest/devguide/xray-tracelinking.html
+    """
+    views = list(views)
+    sent: dict[tuple[str, str], tuple[ServiceName, float]] = {}
+    for each in views:
+        for visit in each.visits:
+            for part in [visit.document] if visit.inferred else within(visit.document):
+                key = (each.trace.trace_id, part["id"])
+                if visit.inferred or key not in sent:
+                    sent[key] = visit.service, time_of(part, "end_time") or visit.span.end
+    found = []
+    for visit in (visit for each in views for visit in each.visits if visit.caller == CLIENT):
+        links = visit.document.get("links")
+        for link in links if isinstance(links, list) else []:
+            told = _mapping(link)
+            source = sent.get((str(told.get("trace_id", "")).lower(), str(told.get("id", ""))))
+            if source is not None:
+                found.append(Arrival(source[0], visit, max(0.0, visit.span.start - source[1])))
+    return found
 
 
 def _name(segment: Document) -> ServiceName:

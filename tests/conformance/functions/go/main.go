@@ -181,6 +181,11 @@ func handle(ctx context.Context, event Event) (any, error) {
 			}()
 		})
 		return ticks.Load(), nil
+	case "now":
+		at := float64(time.Now().UnixMilli()) / 1000
+		return map[string]float64{"time": at, "date": at}, nil
+	case "waits":
+		return waits(), nil
 	case "trace":
 		return os.Getenv("_X_AMZN_TRACE_ID"), nil
 	}
@@ -292,4 +297,28 @@ func main() {
 		lambda.Start(stream)
 	}
 	lambda.Start(handle)
+}
+
+func waits() map[string]float64 {
+	ways := map[string]func(){
+		"Sleep": func() { time.Sleep(50 * time.Millisecond) },
+		"After": func() { <-time.After(50 * time.Millisecond) },
+		"WithTimeout": func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+			defer cancel()
+			<-ctx.Done()
+		},
+		"WithDeadline": func() {
+			ctx, cancel := context.WithDeadline(context.Background(), time.Now().Round(0).Add(50*time.Millisecond))
+			defer cancel()
+			<-ctx.Done()
+		},
+	}
+	waited := map[string]float64{}
+	for name, way := range ways {
+		began := time.Now()
+		way()
+		waited[name] = float64(time.Since(began).Microseconds()) / 1000
+	}
+	return waited
 }

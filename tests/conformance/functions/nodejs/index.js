@@ -117,6 +117,27 @@ const actions = {
     ticker ??= setInterval(() => ticks++, 5).unref()
     return ticks
   },
+  now: () => ({ time: Date.now() / 1000, date: new Date().getTime() / 1000 }),
+  waits: async () => {
+    const ways = {
+      setTimeout: () => sleep(0.05),
+      'Atomics.wait': () => blockFor(0.05),
+      'timers/promises': () => require('timers/promises').setTimeout(50),
+      'AbortSignal.timeout': () =>
+        new Promise((done) => {
+          const signal = AbortSignal.timeout(50)
+          const alive = setInterval(() => {}, 10)
+          signal.onabort = () => done(clearInterval(alive))
+        }),
+    }
+    const waited = {}
+    for (const [name, way] of Object.entries(ways)) {
+      const began = performance.now()
+      await way()
+      waited[name] = performance.now() - began
+    }
+    return waited
+  },
   trace: () => process.env._X_AMZN_TRACE_ID,
 }
 

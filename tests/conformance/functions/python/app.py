@@ -1,8 +1,11 @@
 """Does what the event says: the fixture of the conformance table, see its README."""
 
+import asyncio
 import base64
+import datetime
 import errno
 import os
+import select
 import signal
 import sys
 import threading
@@ -168,6 +171,36 @@ def tick(event, context):
         _ticker = threading.Thread(target=forever, daemon=True)
         _ticker.start()
     return _counts["ticks"]
+
+
+def now(event, context):
+    return {"time": time.time(), "date": datetime.datetime.now(datetime.UTC).timestamp()}
+
+
+async def _wait_for():
+    try:
+        await asyncio.wait_for(asyncio.Event().wait(), 0.05)
+    except TimeoutError:
+        return
+
+
+def waits(event, context):
+    lock = threading.Lock()
+    lock.acquire()
+    ways = {
+        "sleep": lambda: time.sleep(0.05),
+        "event": lambda: threading.Event().wait(0.05),
+        "lock": lambda: lock.acquire(timeout=0.05),
+        "select": lambda: select.select([], [], [], 0.05),
+        "asyncio.sleep": lambda: asyncio.run(asyncio.sleep(0.05)),
+        "asyncio.wait_for": lambda: asyncio.run(_wait_for()),
+    }
+    waited = {}
+    for name, way in ways.items():
+        began = time.monotonic()
+        way()
+        waited[name] = (time.monotonic() - began) * 1000
+    return waited
 
 
 def trace(event, context):

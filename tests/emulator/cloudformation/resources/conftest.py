@@ -105,6 +105,7 @@ class NoSpawner:
     """No code runs here: resources are made, not used."""
 
     level = IsolationLevel.LANDLOCK
+    has_clocks = has_names = False
 
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"nothing here may ask the spawner for {name}")

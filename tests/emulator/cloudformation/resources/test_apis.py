@@ -460,3 +460,41 @@ def test_a_document_in_a_bucket(stack: Any) -> None:
     api = stack.create("ApiGateway::RestApi", {"BodyS3Location": {"Bucket": "documents", "Key": "api.json"}})
 
     assert paths(stack, api) == ["/", "/orders"]
+
+
+def test_a_websocket_api_piece_by_piece(stack: Any) -> None:
+    old = {
+        "Name": "chat",
+        "ProtocolType": "WEBSOCKET",
+        "RouteSelectionExpression": "$request.body.action",
+        "IpAddressType": "ipv4",
+    }
+    api = stack.create("ApiGatewayV2::Api", old)
+    assert api.attributes["ApiEndpoint"].startswith("wss://")
+    basis = {"ApiId": api.physical_id}
+    mock = {**basis, "IntegrationType": "MOCK", "RequestTemplates": {"200": '{"statusCode": 200}'}}
+    integration = stack.create("ApiGatewayV2::Integration", mock)
+    answers = {**basis, "IntegrationId": integration.physical_id, "IntegrationResponseKey": "$default"}
+    answer = stack.create("ApiGatewayV2::IntegrationResponse", answers)
+    target = f"integrations/{integration.physical_id}"
+    route = stack.create("ApiGatewayV2::Route", {**basis, "RouteKey": "ping", "Target": target})
+    back = {**basis, "RouteId": route.physical_id, "RouteResponseKey": "$default"}
+    response = stack.create("ApiGatewayV2::RouteResponse", back)
+    schema = {"type": "object"}
+    shape = {**basis, "Name": "Ping", "ContentType": "application/json", "Schema": schema}
+    model = stack.create("ApiGatewayV2::Model", shape)
+
+    apis = stack.client("apigatewayv2")
+    where = {"ApiId": api.physical_id, "IntegrationId": integration.physical_id}
+    changed = {**answers, "ResponseTemplates": {"$default": "pong"}}
+    stack.update("ApiGatewayV2::IntegrationResponse", answer, answers, changed)
+    [found] = apis.get_integration_responses(**where)["Items"]
+    assert found["ResponseTemplates"] == {"$default": "pong"}
+    assert apis.get_model(**basis, ModelId=model.physical_id)["Name"] == "Ping"
+    found = apis.get_route_response(**basis, RouteId=route.physical_id, RouteResponseId=response.physical_id)
+    assert found["RouteResponseKey"] == "$default"
+
+    stack.delete("ApiGatewayV2::Model", model, shape)
+    stack.delete("ApiGatewayV2::RouteResponse", response, back)
+    stack.delete("ApiGatewayV2::IntegrationResponse", answer, changed)
+    assert apis.get_integration_responses(**where)["Items"] == []

@@ -149,3 +149,32 @@ def test_input_that_is_no_json_is_refused(machines: Any) -> None:
         machines.client.start_execution(stateMachineArn=arn, input="{")
     with pytest.raises(ClientError, match="State Machine Does Not Exist"):
         machines.client.start_execution(stateMachineArn=arn + "x", input="{}")
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken"},
+        {"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.sync:2"},
+        {"Type": "Task", "Resource": "arn:aws:states:eu-north-1:111122223333:activity:pick"},
+        {
+            "Type": "Map",
+            "ItemProcessor": {
+                "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+                "StartAt": "In",
+                "States": {"In": {"Type": "Succeed"}},
+            },
+        },
+    ],
+)
+def test_express_machines_can_not_wait_for_others(machines: Any, state: dict[str, Any]) -> None:
+    states = {"Only": {**state, "End": True}}
+    with pytest.raises(machines.client.exceptions.InvalidDefinition, match="Express"):
+        machines.make(states, "quick", kind="EXPRESS")
+    assert machines.make(states, "slow")
+    inner = {"Out": {"Type": "Parallel", "Branches": [{"StartAt": "Only", "States": states}], "End": True}}
+    quick = machines.make({"Only": {"Type": "Succeed"}}, "quick", kind="EXPRESS")
+    with pytest.raises(machines.client.exceptions.InvalidDefinition, match=r"Branches\[0\]/States/Only"):
+        machines.client.update_state_machine(
+            stateMachineArn=quick, definition=json.dumps({"StartAt": "Out", "States": inner})
+        )

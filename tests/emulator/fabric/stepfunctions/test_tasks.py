@@ -262,4 +262,5 @@ def test_a_distributed_map_reads_and_writes_a_bucket(machines: Any) -> None:
     assert json.loads(results[0]["Input"]) == {"Items": items, "BatchInput": {"run": "in.csv"}}
     [run] = machines.client.list_map_runs(executionArn=execution)["mapRuns"]
     described = machines.client.describe_map_run(mapRunArn=run["mapRunArn"])
-    assert (described["itemCounts"]["succeeded"], described["itemCounts"]["failed"]) == (1, 1)
+    assert (described["itemCounts"]["succeeded"], described["itemCounts"]["failed"]) == (2, 2)
+    assert described["executionCounts"]["total"] == 2

@@ -13,6 +13,7 @@ from tests.emulator.functions.runtimes import go_builds
 from tests.emulator.functions.runtimes.conftest import LanguageAccount
 from tests.emulator.functions.runtimes.java_builds import missing
 from tests.emulator.functions.runtimes.test_custom import package
+from tests.emulator.functions.test_own_names import NAME, Town
 
 PYTHON = """
 import boto3, socket, urllib.request
@@ -131,3 +132,11 @@ def test_code_that_ignores_the_endpoint_reaches_the_account_by_awss_names(
     assert s3.get_object(Bucket="made-before", Key="a/ü.txt")["Body"].read() == b"hello"
     calls = [event for event in functions.events("api") if event.subject == "s3:PutObject"]
     assert [call.detail["environment_id"] != "" for call in calls] == [True]
+
+
+def test_node_js_trusts_a_custom_domain_name_of_the_account(functions: Any) -> None:
+    Town(functions).open_shops()
+    code = b"exports.handler = async ({ url }) => { const a = await fetch(url); return a.text() };"
+    settings = {"Runtime": "nodejs22.x", "Handler": "index.handler", "MemorySize": 256}
+    functions.create(files={"index.js": code}, **settings)
+    assert functions.invoke({"url": f"https://{NAME}/sale"})["Payload"] == "eu-west-1/sale"

@@ -80,7 +80,7 @@ def traced(account: Any, spawner_socket: Path, runtimes: Runtimes) -> Iterator[T
         Sns(account.core, service, queues.mailroom),
         Notifications(account.core, service, queues.mailroom, bus),
         bus,
-        StepFunctions(account.core, bus),
+        StepFunctions(account.core, bus, traces),
         apis,
     ):
         account.add(part.handlers())

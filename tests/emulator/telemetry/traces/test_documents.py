@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from sandbox.emulator.telemetry.traces.documents import BadDocument, put_together, read_document, shift
+from sandbox.emulator.telemetry.traces.documents import (
+    BadDocument,
+    put_together,
+    read_document,
+    shift,
+    within,
+)
 from sandbox.emulator.telemetry.traces.headers import TraceHeader, new_trace_id
 
 NOW = 1_800_000_000.0
@@ -87,6 +93,20 @@ def test_subsegments_below_each_other_are_not_followed_for_ever() -> None:
     own = SUBSEGMENT | {"parent_id": SUBSEGMENT["id"]}
     whole = put_together([one, other, own])
     assert {each["id"] for each in whole} == {other["id"], own["id"]}
+    json.dumps(whole)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("closed", [False, True])
+def test_subsegments_that_lie_too_deep_stand_alone(order: int, closed: bool) -> None:
+    """A function that calls itself makes chains as long as a trace may be."""
+    chain = [SUBSEGMENT | {"id": f"{n:016x}", "parent_id": f"{(n - 1) % 2500:016x}"} for n in range(2500)]
+    if not closed:
+        chain[0] = SEGMENT | {"id": chain[0]["id"]}
+    whole = put_together(chain[::order])
+    assert len([part for each in whole for part in within(each)]) == len(chain)
+    assert len({id(part) for each in whole for part in within(each)}) == len(chain)
+    assert 30 < len(whole) < 50
     json.dumps(whole)
 
 

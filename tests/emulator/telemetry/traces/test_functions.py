@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,24 +10,10 @@ from botocore.exceptions import ClientError
 
 from sandbox.emulator.telemetry.traces.headers import TraceHeader, new_trace_id
 from tests.emulator.functions.runtimes import java_builds
-from tests.emulator.telemetry.traces.packages import nodejs, powertools
+from tests.emulator.telemetry.traces.packages import installed, nodejs, powertools
 
 ECHO = "import os\ndef handler(event, context): return os.environ['_X_AMZN_TRACE_ID']"
 PARENT = "53995c3f42cd8ad8"
-
-
-def installed(*names: str) -> dict[str, bytes]:
-    """Packages of this environment, as a function would bring them along."""
-    files: dict[str, bytes] = {}
-    for name in names:
-        spec = importlib.util.find_spec(name)
-        assert spec is not None
-        assert spec.origin is not None
-        place = Path(spec.origin).parent
-        for path in place.rglob("*"):
-            if path.is_file() and path.suffix in (".py", ".so", ".json"):
-                files[str(path.relative_to(place.parent))] = path.read_bytes()
-    return files
 
 
 def _header(traced: Any, *, sampled: int | None = 1) -> str:

@@ -118,8 +118,8 @@ def test_a_bucket_hands_the_trace_on(ends: Any) -> None:
     _belongs_to(ends, _start(ends, "s3", put_object={"Bucket": "orders", "Key": "1", "Body": "x"}))
 
 
-def test_a_state_machine_hands_the_trace_on(ends: Any) -> None:
-    role = create_role(ends.account, "machine", "states.amazonaws.com")
+def test_a_state_machine_that_may_not_write_traces_hands_them_on(ends: Any) -> None:
+    role = create_role(ends.account, "machine", "states.amazonaws.com", "lambda:InvokeFunction")
     states = {"End": {"Type": "Task", "Resource": ends.end, "End": True}}
     machine = ends.account.client("stepfunctions").create_state_machine(
         name="orders", roleArn=role, definition=json.dumps({"StartAt": "End", "States": states})
@@ -217,3 +217,40 @@ def test_a_stage_follows_what_was_decided_before_it(ends: Any) -> None:
     assert ends.segments(unwanted) == []
     stage = ends.segments(wanted)[0]
     assert (stage["parent_id"], stage["fault"]) == ("a" * 16, True)
+
+
+def test_an_api_that_starts_an_execution_is_its_parent(ends: Any) -> None:
+    role = create_role(ends.account, "machine", "states.amazonaws.com")
+    machine = ends.account.client("stepfunctions").create_state_machine(
+        name="orders",
+        roleArn=role,
+        definition=json.dumps({"StartAt": "Only", "States": {"Only": {"Type": "Succeed"}}}),
+        tracingConfiguration={"enabled": True},
+    )["stateMachineArn"]
+    api, client = _api(ends), ends.account.client("apigateway")
+    [orders] = [each["id"] for each in client.get_resources(restApiId=api)["items"] if "pathPart" in each]
+    client.put_integration(
+        restApiId=api,
+        resourceId=orders,
+        httpMethod="POST",
+        type="AWS",
+        integrationHttpMethod="POST",
+        uri=f"arn:aws:apigateway:{ends.core.region}:states:action/StartExecution",
+        credentials=create_role(ends.account, "caller", "apigateway.amazonaws.com"),
+        requestTemplates={"application/json": json.dumps({"stateMachineArn": machine})},
+    )
+    client.put_method_response(restApiId=api, resourceId=orders, httpMethod="POST", statusCode="200")
+    client.put_integration_response(restApiId=api, resourceId=orders, httpMethod="POST", statusCode="200")
+    deployment = client.create_deployment(restApiId=api)["id"]
+    client.update_stage(
+        restApiId=api,
+        stageName="prod",
+        patchOperations=[{"op": "replace", "path": "/deploymentId", "value": deployment}],
+    )
+    trace_id = new_trace_id(ends.core.clock.time())
+    assert b"executionArn" in _post(ends, api, f"Root={trace_id};Sampled=1")
+    assert ends.core.work.settle(30).settled
+    stage, execution = ends.segments(trace_id)
+    [call] = stage["subsegments"]
+    assert (call["name"], call["aws"]["operation"]) == ("StepFunctions", "StartExecution")
+    assert (execution["name"], execution["parent_id"]) == ("orders", call["id"])

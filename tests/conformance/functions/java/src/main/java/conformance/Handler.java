@@ -8,14 +8,22 @@ import java.io.PrintStream;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 
 /** Does what the event says: the fixture of the conformance table, see its README. */
 public class Handler {
@@ -104,11 +112,50 @@ public class Handler {
                 return new Unserialisable();
             case "tick":
                 return tick();
+            case "now":
+                return Map.of(
+                    "time", System.currentTimeMillis() / 1000.0, "date", Instant.now().toEpochMilli() / 1000.0);
+            case "waits":
+                return waits();
             case "trace":
                 return System.getProperty("com.amazonaws.xray.traceHeader");
             default:
                 throw new IllegalArgumentException("no such action: " + event.get("do"));
         }
+    }
+
+    private interface Way {
+        void go() throws Exception;
+    }
+
+    private static Map<String, Object> waits() throws Exception {
+        var scheduler = Executors.newSingleThreadScheduledExecutor();
+        var ways = new LinkedHashMap<String, Way>();
+        ways.put("Thread.sleep", () -> Thread.sleep(50));
+        ways.put("Object.wait", () -> {
+            var monitor = new Object();
+            synchronized (monitor) {
+                monitor.wait(50);
+            }
+        });
+        ways.put("Semaphore.tryAcquire", () -> new Semaphore(0).tryAcquire(50, TimeUnit.MILLISECONDS));
+        ways.put("ScheduledExecutor", () -> scheduler.schedule(() -> 1, 50, TimeUnit.MILLISECONDS).get());
+        ways.put("orTimeout", () -> {
+            try {
+                new CompletableFuture<Void>().orTimeout(50, TimeUnit.MILLISECONDS).join();
+            } catch (CompletionException expected) {
+                return;
+            }
+        });
+        ways.put("parkNanos", () -> LockSupport.parkNanos(50_000_000));
+        var waited = new HashMap<String, Object>();
+        for (var way : ways.entrySet()) {
+            long began = System.nanoTime();
+            way.getValue().go();
+            waited.put(way.getKey(), (System.nanoTime() - began) / 1e6);
+        }
+        scheduler.shutdown();
+        return waited;
     }
 
     private static int number(Map<String, Object> event, String name) {

@@ -1,0 +1,1 @@
+"""WebSocket APIs: connections, what clients send on them, and what they are sent."""

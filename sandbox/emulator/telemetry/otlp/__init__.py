@@ -1,0 +1,1 @@
+"""What functions send by the OpenTelemetry protocol, as the collector of AWS's distribution takes it."""

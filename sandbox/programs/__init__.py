@@ -1,0 +1,1 @@
+"""Learners' programs and notebooks, run where they can do no harm."""
