@@ -15,6 +15,9 @@ from curriculum.loader import Catalogue
 from portal import factory
 from portal.hints.services import HintService
 from portal.notebooks.door import Door
+from portal.sandboxes.accounts import PracticeAccounts, place_of
+from portal.sandboxes.services import Deployers, PracticeService
+from portal.sandboxes.streams import PracticeStreams
 from portal.services import Services
 from portal.submissions.services import SubmissionService
 from portal.submissions.streams import Streams
@@ -23,6 +26,7 @@ from records.database import Database
 from records.hints import Hints
 from records.notebooks import Tickets
 from records.people import People
+from records.practice import Practice
 from records.queue import Queue
 from records.sharing import Sharing
 from records.store import Store
@@ -57,6 +61,7 @@ class Portal:
             queue=Queue(self.database, now, timedelta(seconds=settings.lease_s)),
             streams=self.streams,
             notebooks=Door(Tickets(self.database), settings.notebooks_url, settings.notebooks_address, now),
+            practice=self.practice,
             now=now,
         )
         return factory.create(
@@ -67,10 +72,32 @@ class Portal:
         )
 
     @cached_property
+    def practice(self) -> PracticeService:
+        """Practice accounts and what is deployed into them."""
+        settings = self.settings
+        practice = Practice(self.database, place_of(settings.home))
+        accounts = PracticeAccounts(
+            practice,
+            settings.home,
+            settings.isolation,
+            now,
+            settings.practice_limit,
+            timedelta(seconds=settings.practice_idle_s),
+        )
+        return PracticeService(
+            practice,
+            accounts,
+            Deployers(settings.environment()),
+            URLSafeTimedSerializer(settings.signing_key(), salt="practice-stream"),
+            now,
+        )
+
+    @cached_property
     def asgi(self) -> Streams:
         """The ASGI application: event streams as coroutines, all else on threads."""
         threaded: Any = WSGIMiddleware(self.flask, workers=_WSGI_THREADS)
-        return Streams(threaded, self.store, self.streams)
+        self.practice.keep()
+        return Streams(PracticeStreams(threaded, self.practice), self.store, self.streams)
 
 
 def now() -> datetime:

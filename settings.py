@@ -10,12 +10,13 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 REPOSITORY = Path(__file__).resolve().parent
+_PREFIX = "COLDSTART_"
 
 
 class Settings(BaseSettings):
     """How this installation runs. Each is set by the variable ``COLDSTART_<NAME>``."""
 
-    model_config = SettingsConfigDict(env_prefix="COLDSTART_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore")
 
     home: Path = Field(default=REPOSITORY / "var", description="Where data lives that outlasts a run.")
     database_url: str = Field(default="", description="SQLAlchemy URL; SQLite in the home folder when empty.")
@@ -50,6 +51,14 @@ class Settings(BaseSettings):
         default=1800, gt=0, description="Seconds without use after which a learner's JupyterLab ends."
     )
     notebooks_limit: int = Field(default=10, ge=1, description="JupyterLabs that run at the same time.")
+    practice_limit: int = Field(default=20, ge=1, description="Practice accounts open at the same time.")
+    practice_idle_s: float = Field(
+        default=3600, gt=0, description="Seconds without use after which a practice account ends."
+    )
+    practice_ssh: str = Field(
+        default="",
+        description="Where learners forward their practice account's port from, such as `lab@example.com`.",
+    )
     sign_up: bool = Field(default=True, description="Whether visitors may create accounts.")
     secure_cookies: bool = Field(default=False, description="Send the session cookie over HTTPS only.")
     upload_limit_bytes: int = Field(
@@ -68,6 +77,10 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database's URL."""
         return self.database_url or f"sqlite:///{self.home.absolute() / 'coldstart.db'}"
+
+    def environment(self) -> dict[str, str]:
+        """What a process is started with that is to have these settings."""
+        return {f"{_PREFIX}{name.upper()}": str(value) for name, value in self}
 
     def signing_key(self) -> str:
         """The key that signs sessions: the setting, or one made once and kept readable by the owner only."""

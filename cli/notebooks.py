@@ -62,7 +62,7 @@ def serve() -> None:
         Store(database),
         lambda: Catalogue(settings.labs_folder),
         lambda: prepare_notebook_environment(settings.home),
-        practice_accounts(settings.home, settings.isolation),
+        practice_accounts(settings, database, _now),
         settings.notebooks_url.rstrip("/"),
         _now,
         settings.notebooks_limit,

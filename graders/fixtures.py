@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from graders.evidence.aws import error_code
 from sandbox.account import Account
 from sandbox.errors import EnvironmentFault
 
@@ -14,13 +15,19 @@ _DEPLOYED_WITHIN_S = 60.0
 
 
 def deploy(account: Account, stack: str, template: Mapping[str, Any]) -> dict[str, str]:
-    """Deploy a stack and wait for it; returns its outputs.
+    """Deploy a stack and wait for it; returns its outputs. One that is there already stays as it is.
 
     Raises:
         EnvironmentFault: it could not be deployed.
     """
     client = account.client("cloudformation", fixture=True)
-    client.create_stack(StackName=stack, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"])
+    try:
+        client.create_stack(
+            StackName=stack, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"]
+        )
+    except Exception as error:  # narrowed at once: in an account that stays it was deployed before
+        if error_code(error) != "AlreadyExistsException":
+            raise
     deadline = time.monotonic() + _DEPLOYED_WITHIN_S
     pause_s = 0.02
     while True:

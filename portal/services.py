@@ -13,6 +13,7 @@ from itsdangerous import URLSafeTimedSerializer
 from curriculum.loader import Catalogue
 from portal.hints.services import HintService
 from portal.notebooks.door import Door
+from portal.sandboxes.services import PracticeService
 from portal.submissions.services import SubmissionService
 from portal.users.services import Accounts
 from records.queue import Queue
@@ -35,6 +36,7 @@ class Services:
     queue: Queue
     streams: URLSafeTimedSerializer
     notebooks: Door
+    practice: PracticeService
     now: Callable[[], datetime]
 
 

@@ -27,5 +27,28 @@ class AlreadyOpen(RecordsError):
         )
 
 
+class Deploying(RecordsError):
+    """Another deployment of this learner waits or runs."""
+
+    def __init__(self) -> None:
+        super().__init__("Another deployment is under way. Deploy again when it has ended.")
+
+
+class NoRoom(RecordsError):
+    """As many practice accounts are open as this installation allows."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(f"All {limit} practice accounts of this installation are in use.")
+
+
+class TooManyEvents(RecordsError):
+    """A learner keeps as many test events for a lab as may be kept."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(f"{limit} events are kept already. Drop one first.")
+
+
 class LoginTaken(RecordsError):
     """The login is in use."""

@@ -233,6 +233,55 @@ notebook_tickets = Table(
     Column("expires_at", Moment, nullable=False),
 )
 
+# The emulated account a learner practises in. The account's own process holds all but this.
+practice_accounts = Table(
+    "practice_accounts",
+    metadata,
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    # The machine (and home folder) whose supervisor it runs below.
+    Column("place", String(160), primary_key=True),
+    # Null while it is being opened.
+    Column("account_id", String(12)),
+    Column("opened_at", Moment, nullable=False),
+    Column("used_at", Moment, nullable=False),
+    # Of the account's timeline: what came up to here was looked at for signs of use.
+    Column("sequence", Integer, nullable=False, default=0),
+)
+
+practice_deployments = Table(
+    "practice_deployments",
+    metadata,
+    _id(),
+    _user(),
+    Column("place", String(160), nullable=False),
+    Column("account_id", String(12), nullable=False),
+    Column("lab", String(80), nullable=False),
+    Column("blob", String(71), ForeignKey("blobs.digest"), nullable=False),
+    Column("state", String(12), nullable=False),
+    # `user:place` until it is closed, then null: one at a time.
+    Column("open_key", String(200), unique=True),
+    # Raised by every claim; whoever writes with an older one writes nothing.
+    Column("epoch", Integer, nullable=False, default=0),
+    # Raised by every change, so that a page sees that there is something new.
+    Column("version", Integer, nullable=False, default=0),
+    Column("lease_until", Moment),
+    Column("queued_at", Moment, nullable=False),
+    Column("closed_at", Moment),
+    Column("body", JSON, nullable=False),
+    Index(None, "user_id", "lab"),
+    Index(None, "state", "place"),
+)
+
+practice_events = Table(
+    "practice_events",
+    metadata,
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("lab", String(80), primary_key=True),
+    Column("name", String(80), primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("saved_at", Moment, nullable=False),
+)
+
 audit = Table(
     "audit",
     metadata,

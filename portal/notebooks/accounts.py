@@ -1,25 +1,36 @@
-"""The practice account whose environment a learner's JupyterLab is given: the one place that finds it."""
+"""The practice account whose environment a learner's JupyterLab is given: the one of the pages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from datetime import datetime, timedelta
 
+from portal.sandboxes.accounts import PracticeAccounts, place_of
+from records.database import Database
+from records.errors import NoRoom
+from records.practice import Practice
 from sandbox.account import Account
-from sandbox.providers.emulated import KeptSandboxes
-from sandbox.supervisor.client import Wanted
-from sandbox.supervisor.wire import NoSuchSandbox
+from sandbox.errors import AccountUnavailable
+from settings import Settings
 
 
-def practice_accounts(home: Path, isolation: str) -> Callable[[int], Account | None]:
-    """By user, the kept account ``practice-ID``; started when it does not run."""
-    kept = KeptSandboxes(home, Wanted.named(isolation), say=lambda _: None)
+def practice_accounts(
+    settings: Settings, database: Database, now: Callable[[], datetime]
+) -> Callable[[int], Account | None]:
+    """By user, the learner's practice account; started when it does not run."""
+    accounts = PracticeAccounts(
+        Practice(database, place_of(settings.home)),
+        settings.home,
+        settings.isolation,
+        now,
+        settings.practice_limit,
+        timedelta(seconds=settings.practice_idle_s),
+    )
 
     def account(user_id: int) -> Account | None:
-        name = f"practice-{user_id}"
         try:
-            return kept.get(name)
-        except NoSuchSandbox:
-            return kept.up(name, "us-east-1")
+            return accounts.open(user_id)
+        except NoRoom as full:
+            raise AccountUnavailable(str(full)) from full
 
     return account

@@ -161,6 +161,17 @@ class KeptSandboxes:
             return EmulatedAccount(document)
         raise AssertionError("unreachable")
 
+    def hold(self) -> wire.Line:
+        """Keep the supervisor from ending, started now if need be, until the connection is closed.
+
+        Raises:
+            EnvironmentFault: it can't be started.
+        """
+        try:
+            return wire.Line(str(get_shared(self.home, self.wanted, self.say).path), _GRACE_S)
+        except OSError as error:
+            raise AccountUnavailable(f"The supervisor is gone: {error}.") from error
+
     @staticmethod
     def _free_name(supervisor: Supervisor) -> str:
         taken = {document["name"] for document in supervisor.running()}
