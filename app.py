@@ -90,6 +90,7 @@ class Portal:
             Deployers(settings.environment()),
             URLSafeTimedSerializer(settings.signing_key(), salt="practice-stream"),
             now,
+            settings.practice_ssh,
         )
 
     @cached_property

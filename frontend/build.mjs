@@ -16,6 +16,7 @@ const result = await build({
   entryPoints: {
     app: "src/app.js",
     editor: "src/editor.js",
+    sandbox: "src/sandbox.js",
     style: "styles/style.css",
   },
   outdir: dist,

@@ -17,6 +17,8 @@ from portal.api.views import bp as api
 from portal.catalogue.views import bp as catalogue
 from portal.hints.views import bp as hints
 from portal.notebooks.views import bp as notebooks
+from portal.sandboxes.views import bp as sandbox
+from portal.sandboxes.views import streams as practice_streams
 from portal.services import Services
 from portal.submissions.reviewing import bp as reviewing
 from portal.submissions.reviewing import shared
@@ -65,6 +67,8 @@ def create(services: Services, *, secret_key: str, upload_limit_bytes: int, secu
         workspace,
         history,
         notebooks,
+        sandbox,
+        practice_streams,
         submissions,
         reviewing,
         shared,

@@ -105,7 +105,7 @@ def _marks(recording: Recording) -> Iterator[Item]:
 
 def _events(recording: Recording, numbers: Mapping[int, int]) -> Iterator[Item]:
     for event in recording.events:
-        place = _place(event)
+        place = place_of(event)
         if place is None:
             continue
         lane, name, tone = place
@@ -131,7 +131,7 @@ def _begin(event: Mapping[str, Any]) -> float:
     return began(event)
 
 
-def _place(event: Mapping[str, Any]) -> tuple[str, str, str] | None:
+def place_of(event: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """An event's lane, name and tone; None for what is shown as a span of its own."""
     kind, subject, outcome, detail = event["kind"], event["subject"], event["outcome"], event["detail"]
     tone = (

@@ -15,17 +15,18 @@ from graders.timeline.recording import Recording
 _HERE = Path(__file__).parent
 
 
-def render(recording: Recording, title: str) -> str:
-    """The whole page."""
+def render(recording: Recording, title: str, nonce: str = "") -> str:
+    """The whole page; its style and script carry the ``nonce`` that a server allows them by."""
+    allowed = f' nonce="{escape(nonce)}"' if nonce else ""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f"<title>{escape(title)}: timeline</title>"
-        f"<style>{_read('timeline.css')}</style></head><body>"
+        f"<style{allowed}>{_read('timeline.css')}</style></head><body>"
         f"{_read('timeline.html')}"
-        f'<script type="application/json" id="data">{_embedded(document(recording, title))}</script>'
-        f"<script>{_read('timeline.js')}</script></body></html>\n"
+        f'<script type="application/json" id="data"{allowed}>{_embedded(document(recording, title))}</script>'
+        f"<script{allowed}>{_read('timeline.js')}</script></body></html>\n"
     )
 
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -54,7 +54,7 @@ class PracticeAccounts:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _preparing: threading.Lock = field(default_factory=threading.Lock)
     _held: Line | None = None
-    _held_at: datetime = datetime.min.replace(tzinfo=UTC)
+    _held_at: datetime | None = None
 
     def find(self, user_id: int) -> EmulatedAccount | None:
         """The learner's, if it runs. A note of one that is gone is dropped."""
@@ -118,7 +118,7 @@ class PracticeAccounts:
     def sweep(self) -> None:
         """Set right what a restart left behind, and end what nobody uses any more."""
         with self._preparing:
-            if self._held is not None and self.now() - self._held_at > _READY:
+            if self._held and self._held_at and self.now() - self._held_at > _READY:
                 self._held.close()
                 self._held = None
         records = {_name(record.user_id): record for record in self.practice.accounts()}

@@ -71,6 +71,8 @@ class PracticeService:
     deployers: Deployers
     streams: URLSafeTimedSerializer
     now: Callable[[], datetime]
+    # Where learners on other machines forward their account's port from; empty: they can't.
+    ssh: str = ""
     _over: threading.Event = field(default_factory=threading.Event)
     _keeper: threading.Thread | None = None
 
@@ -96,6 +98,17 @@ class PracticeService:
             return int(self.streams.loads(token, max_age=_STREAM_VALID_S))
         except (BadSignature, ValueError, TypeError):
             return None
+
+    def prepare(self) -> None:
+        """Begin to have ready what opens accounts, and return at once."""
+
+        def prepare() -> None:
+            try:
+                self.accounts.prepare()
+            except SandboxError:
+                log.exception("practice_accounts_not_prepared")  # Opening one will say so to the learner.
+
+        threading.Thread(target=prepare, name="practice-prepare", daemon=True).start()
 
     def keep(self) -> None:
         """Begin to look after the accounts; safe to call again."""

@@ -19,7 +19,7 @@ FILES = dict(translations.languages())
 # Names, units and signs that are the same in every language.
 SAME = re.compile(
     r"coldstart grade +DIR --seed|coldstart (start|grade) +my-|src/app.py"
-    r"|coldstart|Coldstart|GitHub|JSON|AWS|CLI|SAM|\bs\b|\bnum\b|\bmin\b"
+    r"|coldstart|Coldstart|GitHub|JSON|AWS|CLI|SAM|\bID\b|\bMB\b|\bms\b|\bs\b|\bnum\b|\bmin\b"
 )
 
 
