@@ -19,6 +19,7 @@ _TICKED = re.compile(r"`([^`\n]+)`")
 def register(app: Flask, now: Callable[[], datetime]) -> None:
     """Add all filters."""
     app.add_template_filter(markdown.render, "markdown")
+    app.add_template_filter(translated, "translated")
     app.add_template_filter(ticks, "ticks")
     app.add_template_filter(points, "points")
     app.add_template_filter(duration, "duration")
@@ -28,6 +29,14 @@ def register(app: Flask, now: Callable[[], datetime]) -> None:
     app.add_template_filter(clock, "clock")
     app.add_template_filter(lambda at: ago(at, now()), "ago")
     app.add_template_filter(lambda at: until(at, now()), "until")
+
+
+def translated(text: str) -> str:
+    """A text in the page's language where it is one of ours; as it is, and still to be escaped, where not.
+
+    ``_()`` in a template takes what it is given for HTML and for a format: it is for texts of ours alone.
+    """
+    return str(gettext(str(text)))
 
 
 def ticks(text: str) -> Markup:

@@ -115,6 +115,17 @@ class PracticeAccounts:
                 self._held = self._kept().hold()
             self._held_at = self.now()
 
+    def release(self) -> None:
+        """Let go of everything; the accounts stay."""
+        with self._preparing:
+            if self._held is not None:
+                self._held.close()
+                self._held = None
+        with self._lock:
+            known, self._known = self._known, {}
+        for account in known.values():
+            account.close()
+
     def sweep(self) -> None:
         """Set right what a restart left behind, and end what nobody uses any more."""
         with self._preparing:
@@ -221,6 +232,8 @@ def _name(user_id: int) -> str:
 
 
 def _ended(line: Line) -> bool:
+    if line.fileno() < 0:
+        return True
     poll = select.poll()
     poll.register(line, select.POLLIN | select.POLLRDHUP)
     return bool(poll.poll(0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from settings import REPOSITORY
 log = structlog.get_logger()
 
 _SWEEP_S = 20.0
+_PATIENCE_S = 5.0
 _STREAM_VALID_S = 6 * 3600
 
 
@@ -60,6 +62,8 @@ class Deployers:
             process, self._process = self._process, None
         if process is not None and process.stdin is not None:
             process.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_PATIENCE_S)
 
 
 @dataclass
@@ -127,6 +131,7 @@ class PracticeService:
         """Stop looking after them. The accounts stay."""
         self._over.set()
         self.deployers.close()
+        self.accounts.release()
 
     def _look_after(self) -> None:
         while True:

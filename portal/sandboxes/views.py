@@ -116,7 +116,7 @@ def keys(slug: str) -> ResponseReturnValue:
         shells=exports.shells(place.account, issued),
         port=at.port,
         ssh=services().practice.ssh,
-        is_local=_is_this_machine(),
+        is_local=is_this_machine(),
     )
 
 
@@ -177,7 +177,7 @@ def _duration(named: str, custom: str) -> float:
     return seconds
 
 
-def _is_this_machine() -> bool:
+def is_this_machine() -> bool:
     """Whether the browser reaches the portal as on its own machine, where the account's port answers it."""
     host = urlsplit(f"//{request.host}").hostname or ""
     if host == "localhost":

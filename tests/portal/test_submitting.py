@@ -144,3 +144,13 @@ def test_nobody_sees_what_another_handed_in(
         assert grace.get(path).status_code == 404
     assert grace.post("/attempts/1/again").status_code == 404
     assert grace.post("/labs/say-hello/workspace/restore/1").status_code == 404
+
+
+def test_what_a_refusal_quotes_is_text_and_no_format(learner: Any, zipped: Any) -> None:
+    template = 'Resources:\n  "<b>100 %d</b>": {}\n  "<b>100 %d</b>": {}\n'
+
+    answer = learner.upload("/labs/say-hello/submissions", zipped({"template.yaml": template}))
+
+    assert answer.status_code == 422
+    assert "<b>100" not in answer.text
+    assert "&lt;b&gt;100 %d" in answer.text
