@@ -53,3 +53,7 @@ class Errands:
             raise Refused(
                 N_("This takes longer than a page waits. It goes on; logs and timeline tell how it ends.")
             ) from None
+
+
+# One for the process: it is the process whose threads are shared out.
+errands = Errands()

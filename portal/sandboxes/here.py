@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from flask import redirect, request, url_for
+from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from curriculum.loader import Lab
@@ -78,6 +78,17 @@ def attempt(action: Callable[[], object]) -> dict[str, str] | None:
     except Refused as error:
         return problem_of(error)
     return None
+
+
+def typed_text(field: str) -> str:
+    """A text as it was typed; browsers send every line end as two characters."""
+    return request.form.get(field, "").replace("\r\n", "\n")
+
+
+def shown(template: str, place: Here, tab: str, **values: Any) -> str:
+    """A page about the account, under a tab, that hears of changes."""
+    token = services().practice.token(current_user().id)
+    return render_template(template, place=place, tab=tab, stream=token, **values)
 
 
 def problem_of(error: Refused) -> dict[str, str]:

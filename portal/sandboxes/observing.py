@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
 from graders.iam import reporting
@@ -15,10 +15,8 @@ from graders.iam.inspection import Inspector
 from graders.timeline import lanes, page
 from graders.timeline.recording import record
 from graders.timeline.traces import find_traces
-from portal.sandboxes.here import Here, here
+from portal.sandboxes.here import Here, here, problem_of, shown
 from portal.sandboxes.waterfalls import waterfall
-from portal.services import services
-from portal.users.session import current_user
 from sandbox.account import Account
 from sandbox.console import logs
 from sandbox.console.refusals import Refused, asks
@@ -47,7 +45,7 @@ def show_logs(slug: str) -> ResponseReturnValue:
     groups, words = logs.groups(place.account), request.args.get("words", "").strip()
     group = request.args.get("group", "")
     lines = logs.lines(place.account, group if group in groups else "", words)
-    return _shown("sandbox_logs.html", place, "logs", groups=groups, group=group, words=words, lines=lines)
+    return shown("sandbox_logs.html", place, "logs", groups=groups, group=group, words=words, lines=lines)
 
 
 def show_traces(slug: str) -> ResponseReturnValue:
@@ -57,14 +55,14 @@ def show_traces(slug: str) -> ResponseReturnValue:
     try:
         found = _traces(place.account, words)
     except Refused as error:
-        found, problem = [], {"message": str(error), "where": error.code, "what_to_do": ""}
-    shown = [waterfall(trace) for trace in found]
-    return _shown("sandbox_traces.html", place, "traces", traces=shown, words=words, problem=problem)
+        found, problem = [], problem_of(error)
+    traces = [waterfall(trace) for trace in found]
+    return shown("sandbox_traces.html", place, "traces", traces=traces, words=words, problem=problem)
 
 
 def show_timeline(slug: str) -> ResponseReturnValue:
     """Everything that happened on one axis, in a frame of its own."""
-    return _shown("sandbox_timeline.html", here(slug), "timeline")
+    return shown("sandbox_timeline.html", here(slug), "timeline")
 
 
 def timeline_page(slug: str) -> ResponseReturnValue:
@@ -85,12 +83,12 @@ def show_rights(slug: str) -> ResponseReturnValue:
     stack = place.stack
     mine = {each.physical_id for each in stack.of("AWS::IAM::Role")} if stack is not None else set()
     granted = {each["name"]: each["granted"] for each in place.account.iam() if each["kind"] == "role"}
-    shown = [
+    mine_only = [
         {**role, "name": name, "granted": granted.get(name, [])}
         for role in roles
         if (name := role["role"].rpartition("/")[2]) in mine
     ]
-    return _shown("sandbox_rights.html", place, "rights", roles=shown)
+    return shown("sandbox_rights.html", place, "rights", roles=mine_only)
 
 
 def told(account: Account, since: int) -> list[dict[str, Any]]:
@@ -127,9 +125,3 @@ def _traces(account: Account, words: str) -> list[dict[str, Any]]:
         found = list(islice(find_traces(account.client("xray"), now, span, words), 2_000))
         span *= 24
     return sorted(found, key=lambda each: each["StartTime"], reverse=True)[:_TRACES]
-
-
-def _shown(template: str, place: Here, tab: str, **values: Any) -> str:
-    return render_template(
-        template, place=place, tab=tab, stream=services().practice.token(current_user().id), **values
-    )

@@ -10,8 +10,9 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 from flask.typing import ResponseReturnValue
 
 from portal.languages import N_
-from portal.sandboxes import console, exports, observing
-from portal.sandboxes.here import HANDLERS, Here, NoAccount, here
+from portal.sandboxes import calling, computing, exports, observing, storing
+from portal.sandboxes.errands import errands
+from portal.sandboxes.here import HANDLERS, Here, NoAccount, here, problem_of
 from portal.sandboxes.streams import follow
 from portal.services import services
 from portal.submissions.services import read_checked
@@ -27,8 +28,8 @@ streams = Blueprint("practice_streams", __name__)
 bp.before_request(require_user)
 for _kind, _handler in HANDLERS.items():
     bp.register_error_handler(_kind, _handler)
-console.register(bp)
-observing.register(bp)
+for _part in (storing, computing, calling, observing):
+    _part.register(bp)
 
 JUMPS = {"1m": 60, "15m": 900, "1h": 3600, "6h": 21_600}
 _LONGEST_S = 400 * 86_400
@@ -72,6 +73,8 @@ def close(slug: str) -> ResponseReturnValue:
 def deploy(slug: str) -> ResponseReturnValue:
     """Build and deploy the workspace."""
     lab, user = services().catalogue().get_lab(slug), current_user()
+    if not lab.manifest.deploys:
+        raise Refused(N_("This lab has nothing to deploy."))
     files = files_of(lab, user.id)
     try:
         read_checked(lab, pack(files))
@@ -93,11 +96,11 @@ def clock(slug: str) -> ResponseReturnValue:
     try:
         seconds = _duration(request.form.get("by", ""), request.form.get("custom", ""))
         last = max((event["sequence"] for event in place.account.timeline()), default=0)
-        quiet: Quiet = console.errands.run(
-            current_user().id, lambda: place.account.advance(seconds, timeout_s=console.errands.wait_s)
+        quiet: Quiet = errands.run(
+            current_user().id, lambda: place.account.advance(seconds, timeout_s=errands.wait_s)
         )
     except Refused as error:
-        return _page(slug, problem=_told(error), title=N_("The clock was not moved.")), 422
+        return _page(slug, problem=problem_of(error), title=N_("The clock was not moved.")), 422
     happened = observing.told(place.account, last)[-_HAPPENED:]
     return _page(slug, moved={"seconds": seconds, "quiet": quiet, "events": happened})
 
@@ -161,10 +164,6 @@ def _page(
 
 def _back(slug: str, anchor: str = "") -> ResponseReturnValue:
     return redirect(url_for("sandbox.show", slug=slug, _anchor=anchor or None), 303)
-
-
-def _told(error: Refused) -> dict[str, str]:
-    return {"message": str(error), "where": error.code, "what_to_do": ""}
 
 
 def _duration(named: str, custom: str) -> float:
