@@ -157,10 +157,13 @@ RUNNING = """async code => {
     const kernel = await (await fetch("/api/kernels", {method: "POST", body: "{}"})).json();
     const socket = new WebSocket(`ws://${location.host}/api/kernels/${kernel.id}/channels`);
     await new Promise((resolve, reject) => { socket.onopen = resolve; socket.onerror = reject; });
-    const said = new Promise(resolve => { socket.onmessage = event => {
+    // What is printed may come in several pieces; it is whole when the kernel rests again.
+    const said = new Promise(resolve => { let text = ""; socket.onmessage = event => {
         const message = JSON.parse(event.data);
-        if (message.msg_type === "stream") resolve(message.content.text);
-        if (message.msg_type === "error") resolve(message.content.evalue);
+        if (message.parent_header.msg_id !== "1") return;
+        if (message.msg_type === "stream" && message.content.name === "stdout") text += message.content.text;
+        if (message.msg_type === "error") text += message.content.evalue;
+        if (message.msg_type === "status" && message.content.execution_state === "idle") resolve(text);
     }});
     const header = {msg_id: "1", username: "x", session: "s", msg_type: "execute_request", version: "5.3"};
     const content = {code, silent: false, store_history: false, user_expressions: {}, allow_stdin: false};
