@@ -149,6 +149,7 @@ def test_from_an_empty_account_to_a_processed_file_and_the_learners_own_cli(
     expect(page.get_by_text("IntakeBucketName")).to_be_visible(timeout=SLOW_MS)
     expect(page.get_by_role("status").filter(has_text="Deployed.")).to_have_count(1)
 
+    page.goto("about:blank")
     site.restart()
     page.goto(f"{base}/resources")
     page.get_by_role("link", name="IntakeBucket", exact=True).click()
