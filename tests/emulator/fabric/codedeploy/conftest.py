@@ -95,6 +95,8 @@ class Shop:
         )
 
     def ring(self, name: str = "errors") -> None:
+        """Set an alarm off. Without data it goes back soon after the minute is full: that is 40 s away."""
+        self.account.advance((80 - self.account.core.clock.now().second) % 60)
         self.alarms.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="it is bad")
 
     def appspec(self, current: str = "1", **hooks: str) -> dict[str, Any]:
