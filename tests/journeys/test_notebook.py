@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +17,12 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
-CHROMIUM = "/usr/bin/chromium"
+from tests.browsing import AXE, DESKTOP, PHONE, ROOT, chromium, free_port, look_closely, needs_chromium, shoot
+
 INSTALLED = Path(os.environ.get("COLDSTART_HOME", ROOT / "var"))
 LAB = "serverless-or-containers"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="there is no Chromium"),
-]
+pytestmark = [*needs_chromium, pytest.mark.timeout(300)]
 
 
 @dataclass
@@ -47,7 +43,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         "COLDSTART_HOME": str(home),
     }
     command = [sys.executable, "-m", "cli", "serve", "--with-worker", "--with-notebooks"]
-    command += ["--port", str(free_pair())]
+    command += ["--port", str(free_port(2))]
     server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
@@ -63,76 +59,41 @@ def site(tmp_path: Path) -> Iterator[Site]:
         subprocess.run(down, cwd=ROOT, env=environment, capture_output=True)
 
 
-def free_pair() -> int:
-    while True:
-        with socket.socket() as one, socket.socket() as other:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
-            try:
-                other.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
-
-
 def test_a_notebook_is_opened_saved_and_graded(site: Site) -> None:
-    sync = pytest.importorskip("playwright.sync_api")
-    with sync.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
+        context = browser.new_context(viewport={"width": 1440, "height": 900})
+        page = context.new_page()
+        page.set_default_timeout(90_000)
+        page.goto(site.link)
+        page.goto(f"{site.address}/labs/{LAB}")
+        page.get_by_role("link", name="Open the notebook").click()
+        with context.expect_page() as opened:
+            page.get_by_role("button", name="Open JupyterLab").click()
+        notebook = opened.value
+        notebook.set_default_timeout(90_000)
         try:
-            context = browser.new_context(viewport={"width": 1440, "height": 900})
-            page = context.new_page()
-            page.set_default_timeout(90_000)
-            page.goto(site.link)
-            page.goto(f"{site.address}/labs/{LAB}")
-            page.get_by_role("link", name="Open the notebook").click()
-            with context.expect_page() as opened:
-                page.get_by_role("button", name="Open JupyterLab").click()
-            notebook = opened.value
-            notebook.set_default_timeout(90_000)
-            try:
-                work_in_jupyterlab(site, notebook)
-                assert_kept_apart(site, context, notebook)
-            finally:
-                shoot(notebook, "jupyterlab")
-            assert_for_everybody(page)
-            page.get_by_role("button", name="Submit for grading").click()
-            page.wait_for_url(re.compile(r"/attempts/\d+"))
-            page.get_by_text("of 100").first.wait_for(timeout=120_000)
-            earned = page.request.get(f"{page.url}/report.json").json()
-            shoot(page, "report")
-            worth = {item["id"]: item["points"] for item in earned["checks"]}
-            assert (worth["p1"], worth["n1"]) == (8, 0), worth
-            files = page.request.get(f"{site.address}/labs/{LAB}/workspace/download").body()
+            work_in_jupyterlab(site, notebook)
+            assert_kept_apart(site, context, notebook)
         finally:
-            browser.close()
-    import io
-    import zipfile
+            shoot(notebook, "jupyterlab")
+        for name, viewport in (("desktop", DESKTOP), ("phone", PHONE)):
+            page.set_viewport_size(viewport)  # type: ignore[arg-type]
+            shoot(page, name)
+            if AXE.is_file():
+                look_closely(page, name)
+        page.get_by_role("button", name="Submit for grading").click()
+        page.wait_for_url(re.compile(r"/attempts/\d+"))
+        page.get_by_text("of 100").first.wait_for(timeout=120_000)
+        earned = page.request.get(f"{page.url}/report.json").json()
+        shoot(page, "report")
+        worth = {item["id"]: item["points"] for item in earned["checks"]}
+        assert (worth["p1"], worth["n1"]) == (8, 0), worth
+        files = page.request.get(f"{site.address}/labs/{LAB}/workspace/download").body()
 
     with zipfile.ZipFile(io.BytesIO(files)) as archive:
         saved = json.loads(archive.read("worksheet.ipynb"))
         assert archive.read("from-a-kernel.txt") == b"written by code"
     assert "boto3" in "".join("".join(cell["source"]) for cell in saved["cells"])
-
-
-def shoot(page: Any, name: str) -> None:
-    """For those who look at pages: SHOTS=folder."""
-    if os.environ.get("SHOTS"):
-        page.screenshot(path=f"{os.environ['SHOTS']}/{name}.png", full_page=True)
-
-
-def assert_for_everybody(page: Any) -> None:
-    """axe-core finds nothing on the notebook's page, on a phone and in the dark too, and it fits."""
-    if AXE.is_file():
-        page.evaluate(AXE.read_text("utf-8"))
-    for scheme, width in (("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)):
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        page.set_viewport_size({"width": width, "height": 900})
-        shoot(page, f"notebook-{scheme}-{width}")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        if AXE.is_file():
-            found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-            assert [item["id"] for item in found["violations"]] == [], (scheme, width)
 
 
 ANSWER = """def measured_duration_ms(lines):

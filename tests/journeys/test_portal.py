@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,27 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from curriculum.loader import Catalogue, Lab
 from records.database import Database
 from records.store import Store
 from sandbox.submissions import pack
+from tests.browsing import ROOT, chromium, free_port, needs_chromium, shoot
 
-ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-]
 GRADED_MS = 120_000
 LEASE_S = 3
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.timeout(400),
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium"),
-]
+pytestmark = [*needs_chromium, pytest.mark.timeout(400)]
 
 
 @dataclass
@@ -69,9 +58,7 @@ class Served:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     home = tmp_path / "home"
     environment = {**os.environ, "COLDSTART_HOME": str(home), "COLDSTART_LEASE_S": str(LEASE_S)}
     with (tmp_path / "serve.log").open("w") as log:
@@ -100,12 +87,10 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 @pytest.fixture
 def page(served: Served) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with chromium() as browser:
         page = browser.new_page(base_url=served.address, viewport={"width": 1280, "height": 800})
         page.goto(served.link)
         yield page
-        browser.close()
 
 
 @pytest.fixture
@@ -131,7 +116,10 @@ def test_the_reference_earns_everything_that_is_assessed_and_a_mutant_is_named(
 
     hand_in(lab, lab.reference("reference-python"))
     expect(page.get_by_text("Deploy the stack").first).to_be_visible(timeout=GRADED_MS)
+    shoot(page, "grading")
+    page.reload()
     expect(page.get_by_role("heading", name="Passed", exact=True)).to_be_visible(timeout=GRADED_MS)
+    shoot(page, "passed")
 
     report = json.loads(page.request.get(f"{page.url}/report.json").text())
     assert report["points"] == report["points_possible"] > 0
@@ -148,6 +136,7 @@ def test_the_reference_earns_everything_that_is_assessed_and_a_mutant_is_named(
     expect(failed).to_contain_text("failed")
     expect(failed).to_contain_text("What we saw")
     expect(failed.locator(".meaning").filter(has_text=mutant.what)).to_be_visible()
+    shoot(page, "not-passed")
 
     page.goto("/attempts")
     expect(page.get_by_role("row")).to_have_count(3)

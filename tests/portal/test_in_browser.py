@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from curriculum.loader import Catalogue
 from graders.skeleton import skeleton
@@ -29,22 +23,11 @@ from records.sharing import Sharing
 from records.store import Store
 from records.workspaces import Workspaces
 from sandbox.submissions import pack
+from tests.browsing import DESKTOP, PHONE, chromium, free_port, look_closely, needs_axe, needs_chromium, serve
 from worker.grading import grader
 from worker.loop import Worker
 
-ROOT = Path(__file__).parents[2]
-AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-]
-DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium"),
-]
+pytestmark = needs_chromium
 
 
 @dataclass
@@ -84,47 +67,21 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             target = labs / slug / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(body, "utf-8")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     database = Database(f"sqlite:///{home / 'coldstart.db'}")
     database.upgrade()
-    server = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "gunicorn", "app:asgi", "-k", "asgi", "-b", f"127.0.0.1:{port}"),
-            *("--no-control-socket", "--log-level", "warning", "--graceful-timeout", "1"),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "COLDSTART_HOME": str(home), "COLDSTART_LABS_FOLDER": str(labs)},
-    )
+    server = serve(home, labs, port := free_port())
     try:
-        address = f"http://127.0.0.1:{port}"
-        _until_ready(address)
-        yield Site(address, database, Catalogue(labs))
+        yield Site(f"http://127.0.0.1:{port}", database, Catalogue(labs))
     finally:
         server.terminate()
         server.wait(15)
         database.close()
 
 
-def _until_ready(address: str, within_s: float = 30.0) -> None:
-    end = time.monotonic() + within_s
-    while True:
-        try:
-            with urllib.request.urlopen(f"{address}/healthz", timeout=2):
-                return
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.05)
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -222,7 +179,7 @@ PAGES = {
 }
 
 
-@pytest.mark.skipif(not AXE.is_file(), reason="no axe-core: cd frontend && npm ci --ignore-scripts")
+@needs_axe
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("name", PAGES)
 def test_axe_finds_nothing_and_everything_fits(
@@ -230,24 +187,7 @@ def test_axe_finds_nothing_and_everything_fits(
 ) -> None:
     login = "" if name.startswith(("sign", "shared")) else "ada"
     page = visit(login, PAGES[name].format(**graded), viewport=viewport)
-    for details in page.locator("details").all():
-        details.evaluate("element => { element.open = true }")
-    # Under the page's own policy no foreign script runs; the test's tool gets in beside it.
-    page.evaluate(AXE.read_text("utf-8"))
-    for scheme in ("light", "dark", "contrast"):
-        if scheme == "contrast":
-            page.evaluate("document.documentElement.dataset.theme = 'contrast'")
-        else:
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        told = [
-            f"{item['id']}: {node['html'][:160]} {node['failureSummary']}"
-            for item in found["violations"]
-            for node in item["nodes"]
-        ]
-        assert told == [], scheme
-        wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert page.evaluate(wider) == 0
+    look_closely(page, name)
 
 
 def test_the_first_tab_leads_past_the_menu_and_focus_can_be_seen(visit: Callable[..., Page]) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import functools
 import re
 import shutil
-import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from curriculum.loader import Catalogue
 from graders.skeleton import skeleton
@@ -25,14 +23,21 @@ from records.people import People
 from records.store import Store
 from sandbox.providers.emulated import KeptSandboxes
 from tests.applications import harness
+from tests.browsing import (
+    DESKTOP,
+    PHONE,
+    ROOT,
+    chromium,
+    free_port,
+    look_closely,
+    needs_axe,
+    needs_chromium,
+    serve,
+    shoot,
+)
 from tests.portal.practising import FILES, furnish
-from tests.portal.test_in_browser import ARGUMENTS, AXE, CHROMIUM, DESKTOP, PHONE, ROOT, _until_ready
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium"),
-]
+pytestmark = [*needs_chromium, pytest.mark.timeout(300)]
 SLOW_MS = 30_000
 INVOICES = "supplierId;invoiceNo;lineNo;description;quantity;unitPrice\nS-1;A-7;1;Bolts;200;0,15\n"
 
@@ -61,12 +66,11 @@ class Site:
         self.server.terminate()
         self.server.wait(15)
         self.server = self.start()
-        _until_ready(self.address)
 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    with tempfile.TemporaryDirectory(prefix="practice-") as made, socket.socket() as probe:
+    with tempfile.TemporaryDirectory(prefix="practice-") as made:
         home, labs = Path(made) / "home", Path(made) / "labs"
         for path, body in skeleton("say-hello", "X01").items():
             target = labs / "say-hello" / path
@@ -74,25 +78,13 @@ def site() -> Iterator[Site]:
             target.write_text(body, "utf-8")
         shutil.copytree(ROOT / "labs" / "invoice-intake", labs / "invoice-intake")
         furnish(home)
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
         database = Database(f"sqlite:///{home / 'coldstart.db'}")
         database.upgrade()
 
-        def start() -> subprocess.Popen[bytes]:
-            return subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "gunicorn", "app:asgi", "-k", "asgi", "-b", f"127.0.0.1:{port}"),
-                    *("--no-control-socket", "--log-level", "warning", "--graceful-timeout", "1"),
-                ],
-                cwd=ROOT,
-                env={**os.environ, "COLDSTART_HOME": str(home), "COLDSTART_LABS_FOLDER": str(labs)},
-            )
-
+        port = free_port()
+        start = functools.partial(serve, home, labs, port)
         site = Site(f"http://127.0.0.1:{port}", database, home, start(), start)
         try:
-            _until_ready(site.address)
             yield site
         finally:
             site.server.terminate()
@@ -105,10 +97,8 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -144,10 +134,12 @@ def test_from_an_empty_account_to_a_processed_file_and_the_learners_own_cli(
     page.get_by_role("link", name="Practice account").click()
     page.get_by_role("button", name="Open the account").click()
     expect(page.get_by_text("Nothing is deployed yet.")).to_be_visible(timeout=SLOW_MS)
+    shoot(page, "opened")
     page.get_by_role("button", name="Deploy the workspace").click()
     # Nobody reloads: the page hears of it.
     expect(page.get_by_text("IntakeBucketName")).to_be_visible(timeout=SLOW_MS)
     expect(page.get_by_role("status").filter(has_text="Deployed.")).to_have_count(1)
+    shoot(page, "deployed")
 
     page.goto("about:blank")
     site.restart()
@@ -160,26 +152,32 @@ def test_from_an_empty_account_to_a_processed_file_and_the_learners_own_cli(
     page.get_by_role("button", name="Put").click()
     expect(page.get_by_role("link", name="incoming/first.csv")).to_be_visible()
     expect(page.get_by_role("link", name="processed/first.csv.json")).to_be_visible(timeout=SLOW_MS)
+    shoot(page, "bucket")
 
     page.get_by_role("link", name="Logs").click()
     expect(page.get_by_text("RowsIngested").first).to_be_visible()
+    shoot(page, "logs")
     page.get_by_role("link", name="Resources", exact=True).click()
     page.get_by_role("link", name="Invoices", exact=True).click()
     expect(page.locator("#items details")).to_have_count(1)
+    shoot(page, "table")
 
     page.get_by_role("link", name="Timeline").click()
     frame = page.frame_locator("iframe")
     expect(frame.get_by_text("Deliveries").first).to_be_visible()
     frame.get_by_role("searchbox").fill("first.csv")
     expect(frame.locator("#list tr").first).to_be_visible()
+    shoot(page, "timeline")
 
     page.get_by_role("link", name="Rights").click()
     expect(page.get_by_text("dynamodb:BatchWriteItem").first).to_be_visible()
+    shoot(page, "rights")
 
     page.get_by_role("link", name="Overview").click()
     before = page.locator("#now time").get_attribute("datetime") or ""
     page.get_by_role("button", name="+6h").click()
     expect(page.get_by_role("heading", name="What happened meanwhile")).to_be_visible(timeout=SLOW_MS)
+    shoot(page, "moved")
     after = page.locator("#now time").get_attribute("datetime") or ""
     assert (datetime.fromisoformat(after) - datetime.fromisoformat(before)).total_seconds() >= 6 * 3600
 
@@ -187,6 +185,7 @@ def test_from_an_empty_account_to_a_processed_file_and_the_learners_own_cli(
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy bash").click()
     expect(page.get_by_role("button", name="Copied bash")).to_be_visible()
+    shoot(page, "keys")
     exports = page.evaluate("navigator.clipboard.readText()")
     listed = _in_a_shell(exports, "aws s3api list-buckets --query 'Buckets[].Name' --output text")
     assert "invoice-intake-intake-" in listed
@@ -215,28 +214,31 @@ def test_logs_and_executions_are_followed_without_a_reload(visit: Callable[..., 
     other.get_by_label("Event", exact=True).fill('{"pathParameters": {"name": "followed"}}')
     other.get_by_role("button", name="Call it").click()
     expect(other.get_by_text("REPORT RequestId")).to_be_visible()
+    shoot(other, "called")
     expect(page.get_by_text(re.compile("seen .*followed"))).to_be_visible(timeout=SLOW_MS)
 
     other.get_by_role("link", name="Traces").click()
     expect(other.locator(".falls svg rect").first).to_be_visible()
+    shoot(other, "traces")
     other.goto("/labs/say-hello/sandbox/resources")
     other.get_by_role("link", name="Flow", exact=True).click()
     other.get_by_role("button", name="Start", exact=True).click()
     expect(other.locator(".diagram .state.done")).to_have_count(5, timeout=SLOW_MS)
+    shoot(other, "execution")
 
 
 PAGES = ("", "/resources", "/logs", "/traces", "/timeline", "/rights")
 RESOURCES = ("Hello", "Things", "Files", "Letters", "Orders", "Flow", "ServerlessHttpApi")
 
 
-@pytest.mark.skipif(not AXE.is_file(), reason="no axe-core: cd frontend && npm ci --ignore-scripts")
+@needs_axe
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_axe_finds_nothing_and_everything_fits(
     visit: Callable[..., Page], site: Site, viewport: dict[str, int]
 ) -> None:
     base = "/labs/say-hello/sandbox"
     page = visit("cleo", base, viewport=viewport)
-    _look_closely(page, "closed")
+    look_closely(page, "closed")
     if page.get_by_role("button", name="Open the account").count():
         site.work_on("cleo", "say-hello", FILES)
         page.get_by_role("button", name="Open the account").click()
@@ -262,33 +264,12 @@ def test_axe_finds_nothing_and_everything_fits(
                 page.get_by_role("button", name="Call it").click()
             case "Flow":
                 page.get_by_role("button", name="Start", exact=True).click()
-        _look_closely(page, name)
+        look_closely(page, name)
     page.goto(base)
     page.get_by_role("button", name="+1h").click()
-    _look_closely(page, "moved")
+    look_closely(page, "moved")
     page.get_by_role("button", name="Show keys").click()
-    _look_closely(page, "keys")
-
-
-def _look_closely(page: Page, name: str) -> None:
-    for details in page.locator("details").all():
-        details.evaluate("element => { element.open = true }")
-    page.evaluate(AXE.read_text("utf-8"))
-    for scheme in ("light", "dark", "contrast"):
-        if scheme == "contrast":
-            page.evaluate("document.documentElement.dataset.theme = 'contrast'")
-        else:
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-        # What stands in the frame is a page of its own, with its own tests.
-        found = page.evaluate("axe.run({exclude: ['iframe']}, {resultTypes: ['violations']})")
-        told = [
-            f"{item['id']}: {node['html'][:160]} {node['failureSummary']}"
-            for item in found["violations"]
-            for node in item["nodes"]
-        ]
-        assert told == [], (name, scheme)
-        wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert page.evaluate(wider) == 0, name
+    look_closely(page, "keys")
 
 
 def _in_a_shell(exports: str, command: str) -> str:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from graders.timeline.page import render
 from graders.timeline.recording import Mark, Recording
+from tests.browsing import chromium, needs_chromium
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 BEGIN = datetime(2026, 3, 1, 10, tzinfo=UTC).timestamp()
 FUNCTION = "arn:aws:lambda:eu-north-1:111122223333:function:work"
 TRACE = "1-65e1a7c0-000000000000000000000001"
 LINKED = "1-65e1a7c0-000000000000000000000002"
 HOSTILE = "</script><script>window.ran = 1</script><img src=x onerror='window.ran = 1'>"
 
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium")
+pytestmark = needs_chromium
 
 
 def event(sequence: int, after_s: float, kind: str, subject: str, outcome: str = "ok", **detail: Any) -> Any:
@@ -131,8 +129,7 @@ def recording() -> Recording:
 def page(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     file: Path = tmp_path_factory.mktemp("timeline") / "timeline.html"
     file.write_text(render(recording, "A lab"), "utf-8")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
@@ -140,7 +137,6 @@ def page(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> Iter
         page.goto(file.as_uri())
         yield page
         assert set(asked) == {file.as_uri()}
-        browser.close()
 
 
 @pytest.fixture(autouse=True)
