@@ -38,9 +38,10 @@ format: install ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-verify: install ## The exhaustive suites: every lab's solutions and mutants, ten runs each
+verify: install ## The exhaustive suites: every lab's solutions and mutants, ten runs each, and in three skins
 	@$(BIN)/pytest -q -m slow
 	@for lab in labs/*/lab.toml; do $(BIN)/coldstart lab verify "$$(basename "$$(dirname "$$lab")")" --runs 10 || exit 1; done
+	@for lab in labs/*/skins.toml; do for key in 3 4 5; do tools/verify-skin "$$(basename "$$(dirname "$$lab")")" $$key || exit 1; done; done
 
 bench: install ## Measure what we promise to be fast at
 	@$(BIN)/python -m benchmarks

@@ -12,14 +12,16 @@ from cli.output import DONE, NOT_PASSED, OUR_FAULT, errors_for_humans, out, prin
 from cli.remote import RemotePortal
 from cli.watching import Watcher
 from curriculum.loader import Catalogue
+from curriculum.skins import dress
 from graders.backend import open_backend
 from graders.report import html, junit, terminal
 from graders.runner import Graded, grade
 from graders.timeline import page
 from sandbox.submissions import Submission, pack, read_folder, read_zip
+from settings import Settings
 
 # What a portal decides for itself, or can't be had from there.
-_LOCAL = ("seed", "only", "timeline_file", "provider", "squeeze", "keep")
+_LOCAL = ("seed", "only", "timeline_file", "provider", "squeeze", "keep", "skin")
 _EXIT = {"passed": DONE, "not_passed": NOT_PASSED, "inconclusive": OUR_FAULT}
 
 
@@ -48,6 +50,7 @@ _EXIT = {"passed": DONE, "not_passed": NOT_PASSED, "inconclusive": OUR_FAULT}
     help="Run the first seed once more with each role limited to its smallest policy.",
 )
 @click.option("--keep", is_flag=True, help="Keep the first seed's account until Enter is pressed.")
+@click.option("--skin", metavar="KEY", help="Against the lab as KEY dresses it: see coldstart lab skin.")
 @click.option("--remote", is_flag=True, help="Hand in at a portal, with the token in $COLDSTART_TOKEN.")
 @click.option(
     "--portal",
@@ -72,6 +75,7 @@ def command(
     provider: str,
     squeeze: bool,
     keep: bool,
+    skin: str | None,
     remote: bool,
     portal: str,
     token: str,
@@ -85,6 +89,8 @@ def command(
             _tell(graded, as_json, junit_file, html_file)
             raise SystemExit(_EXIT[graded.outcome])
         lab = Catalogue().get_lab(slug)
+        if skin:
+            lab = dress(lab, skin, Settings().home / "skins")
         with open_backend(provider) as backend, Watcher(progress) as watcher:
             graded = grade(
                 lab,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from rich.text import Text
 from cli.output import BAD_INPUT, NOT_PASSED, OUR_FAULT, errors_for_humans, out, print_json, progress, stop
 from curriculum.errors import ManifestInvalid
 from curriculum.loader import LABS, Catalogue
+from curriculum.skins import dress
 from graders.authoring import lint
 from graders.backend import open_backend
 from graders.findings import Outcome
@@ -107,6 +109,26 @@ def release_command(slug: str, labs_folder: Path) -> None:
                 target = lab.folder / "starter" / runtime / source.name
                 target.write_bytes(body)
                 progress.print(f"Wrote {target}", markup=False)
+
+
+@command.command("skin", help="Write lab SLUG as KEY dresses it: other words and rules, the same work.")
+@click.argument("slug")
+@click.argument("key")
+@click.option(
+    "--into", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of lab folders."
+)
+def skin_command(slug: str, key: str, into: Path) -> None:
+    """Write a lab's folder in a skin."""
+    with errors_for_humans():
+        lab = Catalogue().get_lab(slug)
+        if (into / lab.slug).exists():
+            stop(f"{into / lab.slug} exists; nothing was written. Give another folder.", BAD_INPUT)
+        dressed = dress(lab, key, Settings().home / "skins")
+        shutil.copytree(dressed.folder, into / lab.slug)
+    progress.print(
+        f"Wrote {into / lab.slug}, skin {dressed.skin}. Next: coldstart lab verify {lab.slug} --labs {into}",
+        markup=False,
+    )
 
 
 @command.command("verify", help="Grade every solution of lab SLUG and print the matrix mutants × checks.")

@@ -9,21 +9,26 @@ import click
 
 from cli.output import BAD_INPUT, errors_for_humans, progress, stop
 from curriculum.loader import Catalogue, Lab, accepted_runtimes, family_of
+from curriculum.skins import dress
 from sandbox.building.isolated import is_program
+from settings import Settings
 
 
 @click.command("start", help="Write the brief, the contract and the starter of lab SLUG into DIR.")
 @click.argument("slug")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--skin", metavar="KEY", help="The lab as KEY dresses it: see coldstart lab skin.")
 @click.option(
     "--runtime",
     metavar="R",
     help="python, nodejs, java or go, or one of Lambda's names, as nodejs22.x; by default the lab's first.",
 )
-def command(slug: str, folder: Path, runtime: str | None) -> None:
+def command(slug: str, folder: Path, skin: str | None, runtime: str | None) -> None:
     """Write a lab's starter."""
     with errors_for_humans():
         lab = Catalogue().get_lab(slug)
+        if skin:
+            lab = dress(lab, skin, Settings().home / "skins")
         files = _files(lab, runtime)
         taken = [path for path in files if (folder / path).exists()]
         if taken:
@@ -37,8 +42,10 @@ def command(slug: str, folder: Path, runtime: str | None) -> None:
             target.write_bytes(body)
             if is_program(path, body):
                 target.chmod(0o755)
+    worn = f" --skin {skin}" if skin else ""
     progress.print(
-        f"Wrote {len(files)} files to {folder}. Read BRIEF.md, then: coldstart grade {lab.slug} {folder}"
+        f"Wrote {len(files)} files to {folder}. Read BRIEF.md, then: "
+        f"coldstart grade {lab.slug} {folder}{worn}"
     )
 
 

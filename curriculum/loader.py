@@ -19,11 +19,12 @@ _IGNORED = frozenset({"__pycache__"})
 
 @dataclass(frozen=True)
 class Lab:
-    """One exercise: a folder, known by its slug."""
+    """One exercise: a folder, known by its slug. ``skin`` names the skin it wears, if it is not its own."""
 
     slug: str
     folder: Path
     manifest: Manifest
+    skin: str = ""
 
     @property
     def code(self) -> str:

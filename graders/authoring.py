@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from curriculum.errors import ManifestInvalid
 from curriculum.loader import Catalogue, Lab
+from curriculum.skins import FILE as SKINS
+from curriculum.skins import skin_problems
 from graders.checks import LabChecks
 from graders.errors import LabBroken
 from graders.findings import Visibility
@@ -41,6 +43,10 @@ def lint(lab: Lab) -> tuple[Problem, ...]:
     """Everything that is wrong with a lab's folder; empty when nothing is."""
     found = list(_documents(lab))
     found += _notebooks(lab)
+    try:
+        found += (Problem(SKINS, what) for what in skin_problems(lab))
+    except ManifestInvalid as error:
+        found += (Problem(SKINS, what) for what in error.problems)
     try:
         found += _imports(lab)
         checks = load_checks(lab.checks_path)

@@ -45,6 +45,7 @@ def document(
         "checks": [check_document(item) for item in results],
         "iam": runs[0].iam,
         "cost": {},
+        **({"skin": lab.skin} if lab.skin else {}),
         "submission_digest": submission_digest,
         "grader_digest": grader_digest,
     }

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
 from curriculum.loader import Catalogue, Lab
 from graders.authoring import lint
-from graders.backend import Backend, open_backend
+from graders.backend import Backend
 from graders.checks import LabChecks
 from graders.findings import Outcome
 from graders.labs import load_checks
@@ -21,12 +20,6 @@ from graders.verification import cases, verify
 from sandbox.submissions import Submission
 
 LABS = {lab.slug: lab for lab in Catalogue().labs}
-
-
-@pytest.fixture(scope="module")
-def backend() -> Iterator[Backend]:
-    with open_backend("emulated") as opened:
-        yield opened
 
 
 @pytest.fixture(params=sorted(LABS))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from curriculum.loader import Catalogue
-from graders.backend import Backend, open_backend
+from graders.backend import Backend
 from graders.findings import Outcome
 from graders.labs import load_checks
 from graders.progress import nobody
@@ -17,12 +15,6 @@ from graders.verification import cases
 LAB = Catalogue().get_lab("payment-webhook")
 # Without r1 and s4, which start functions anew and really wait for a secret to grow old.
 QUICK = frozenset({"f1", "f2", "f3", "o1", "s1", "s3", "s5", "i1"})
-
-
-@pytest.fixture(scope="module")
-def backend() -> Iterator[Backend]:
-    with open_backend("emulated") as opened:
-        yield opened
 
 
 def lost(backend: Backend, name: str, only: frozenset[str]) -> list[str]:

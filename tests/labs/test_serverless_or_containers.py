@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from curriculum.loader import Catalogue
-from graders.backend import Backend, open_backend
+from graders.backend import Backend
 from graders.findings import Outcome
 from graders.labs import load_checks
 from graders.progress import nobody
@@ -19,12 +18,6 @@ from sandbox.submissions import Submission
 
 LAB = Catalogue().get_lab("serverless-or-containers")
 CELLS = frozenset({"n1", "c1", "n2", "d2", "p1"})
-
-
-@pytest.fixture(scope="module")
-def backend() -> Iterator[Backend]:
-    with open_backend("emulated") as opened:
-        yield opened
 
 
 def lost(backend: Backend, name: str, only: frozenset[str] | None) -> set[str]:
