@@ -6,6 +6,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 
 from a2wsgi import WSGIMiddleware
 from flask import Flask
@@ -14,6 +15,7 @@ from itsdangerous import URLSafeTimedSerializer
 from curriculum.loader import Catalogue
 from portal import factory
 from portal.hints.services import HintService
+from portal.mailing import Postman, Server, by_smtp, into_folder
 from portal.notebooks.door import Door
 from portal.sandboxes.accounts import PracticeAccounts, place_of
 from portal.sandboxes.services import Deployers, PracticeService
@@ -21,13 +23,17 @@ from portal.sandboxes.streams import PracticeStreams
 from portal.services import Services
 from portal.submissions.services import SubmissionService
 from portal.submissions.streams import Streams
+from portal.users.providers import read_providers
 from portal.users.services import Accounts
+from records.credentials import Credentials
 from records.database import Database
 from records.hints import Hints
+from records.mails import Mails
 from records.notebooks import Tickets
 from records.people import People
 from records.practice import Practice
 from records.queue import Queue
+from records.sessions import Sessions
 from records.sharing import Sharing
 from records.store import Store
 from records.workspaces import Workspaces
@@ -52,7 +58,19 @@ class Portal:
         services = Services(
             # Read anew for each request: a lab that an author saves is there at once.
             catalogue=lambda: Catalogue(settings.labs_folder),
-            accounts=Accounts(People(self.database), self.store, now, settings.sign_up),
+            accounts=Accounts(
+                People(self.database),
+                Sessions(self.database),
+                self.store,
+                Mails(self.database),
+                self.postman,
+                now,
+                settings.public_url,
+                settings.sign_up,
+                settings.verify_email,
+            ),
+            credentials=Credentials(self.database),
+            providers=read_providers(settings.sign_in_with),
             submissions=SubmissionService(self.store, now),
             store=self.store,
             sharing=Sharing(self.database),
@@ -69,7 +87,26 @@ class Portal:
             secret_key=settings.signing_key(),
             upload_limit_bytes=settings.upload_limit_bytes,
             secure_cookies=settings.secure_cookies,
+            trusted_proxies=settings.trusted_proxies,
         )
+
+    @cached_property
+    def postman(self) -> Postman:
+        """Who hands mails over."""
+        settings = self.settings
+        host = urlsplit(settings.public_url).hostname or "localhost"
+        send = into_folder(settings.home / "outbox")
+        if settings.mail_host:
+            send = by_smtp(
+                Server(
+                    settings.mail_host,
+                    settings.mail_port,
+                    settings.mail_security,
+                    settings.mail_user,
+                    settings.mail_password,
+                )
+            )
+        return Postman(Mails(self.database), send, settings.mail_from or f"Coldstart <no-reply@{host}>", now)
 
     @cached_property
     def practice(self) -> PracticeService:
@@ -98,6 +135,7 @@ class Portal:
         """The ASGI application: event streams as coroutines, all else on threads."""
         threaded: Any = WSGIMiddleware(self.flask, workers=_WSGI_THREADS)
         self.practice.keep()
+        self.postman.start()
         return Streams(PracticeStreams(threaded, self.practice), self.store, self.streams)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -59,7 +61,35 @@ class Settings(BaseSettings):
         default="",
         description="Where learners forward their practice account's port from, such as `lab@example.com`.",
     )
+    url: str = Field(
+        default="",
+        description="Where people reach the portal, for links in mails; made of host and port when empty.",
+    )
     sign_up: bool = Field(default=True, description="Whether visitors may create accounts.")
+    verify_email: bool = Field(
+        default=True, description="Whether a new account needs an address, confirmed by a mailed link."
+    )
+    sign_in_with: list[dict[str, str]] = Field(
+        default=[],
+        description="Where else people may have an account, as JSON: see docs/operating.md.",
+    )
+    mail_host: str = Field(
+        default="", description="The SMTP server; mails are files in the home folder's `outbox` when empty."
+    )
+    mail_port: int = Field(default=587, ge=1, le=65535, description="The SMTP server's port.")
+    mail_security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="How the connection is encrypted: starttls, tls or none."
+    )
+    mail_user: str = Field(default="", description="The login at the SMTP server, if it wants one.")
+    mail_password: str = Field(default="", description="The password at the SMTP server.")
+    mail_from: str = Field(
+        default="", description="Who mails are from, such as `Coldstart <lab@example.com>`."
+    )
+    trusted_proxies: int = Field(
+        default=0,
+        ge=0,
+        description="Proxies before the portal whose word on addresses and HTTPS is believed.",
+    )
     secure_cookies: bool = Field(default=False, description="Send the session cookie over HTTPS only.")
     upload_limit_bytes: int = Field(
         default=20_000_000, gt=0, description="The largest request the portal reads."
@@ -74,13 +104,22 @@ class Settings(BaseSettings):
         return f"http://{f'[{host}]' if ':' in host else host}:{self.notebooks_port or self.port + 1}"
 
     @property
+    def public_url(self) -> str:
+        """Where people reach the portal, without a slash at its end."""
+        host = self.host if self.host not in ("0.0.0.0", "::") else "127.0.0.1"
+        return self.url.rstrip("/") or f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
     def database(self) -> str:
         """The database's URL."""
         return self.database_url or f"sqlite:///{self.home.absolute() / 'coldstart.db'}"
 
     def environment(self) -> dict[str, str]:
         """What a process is started with that is to have these settings."""
-        return {f"{_PREFIX}{name.upper()}": str(value) for name, value in self}
+        return {
+            f"{_PREFIX}{name.upper()}": json.dumps(value) if isinstance(value, list) else str(value)
+            for name, value in self
+        }
 
     def signing_key(self) -> str:
         """The key that signs sessions: the setting, or one made once and kept readable by the owner only."""

@@ -10,13 +10,16 @@ from pathlib import Path
 import click
 
 from cli.output import BAD_INPUT, stop
+from records.credentials import SCOPES, Credentials
 from records.database import Database
 from records.errors import LoginTaken
+from records.mails import Mails
 from records.people import People, User
+from records.sessions import Sessions
 from settings import Settings
 
 
-@click.group("admin", help="Users, sign-in links, tokens, the database and its backup.")
+@click.group("admin", help="Users, sign-in links, tokens, mails, the database and its backup.")
 def command() -> None:
     """Administration."""
 
@@ -34,7 +37,7 @@ def _user(people: People, login: str) -> User:
     return found
 
 
-@command.group("users", help="Add users.")
+@command.group("users", help="Add, list, close users.")
 def users() -> None:
     """Users."""
 
@@ -53,6 +56,50 @@ def add(login: str, name: str, role: str) -> None:
     _print_link(people, user)
 
 
+@users.command("list", help="Everybody: login, role, address, and whether the account is closed.")
+def list_users() -> None:
+    """List users."""
+    for user in People(_database()).all():
+        closed = f"closed {user.disabled_at:%Y-%m-%d}" if user.disabled_at else ""
+        click.echo("\t".join([user.login, user.role, user.email or "-", closed]).rstrip())
+
+
+@users.command("role", help="Make a user an admin, or a learner again.")
+@click.argument("login")
+@click.argument("role", type=click.Choice(["learner", "admin"]))
+def role(login: str, role: str) -> None:
+    """Change a role."""
+    people = People(_database())
+    people.change(_user(people, login).id, role=role)
+
+
+@users.command("close", help="Close an account: nobody signs in to it, its tokens are refused.")
+@click.argument("login")
+def close(login: str) -> None:
+    """Close an account."""
+    database = _database()
+    people = People(database)
+    user = _user(people, login)
+    people.change(user.id, disabled_at=datetime.now(UTC))
+    Sessions(database).end_all(user.id)
+    people.end_sessions(user.id)
+
+
+@users.command("reopen", help="Open a closed account again.")
+@click.argument("login")
+def reopen(login: str) -> None:
+    """Reopen an account."""
+    people = People(_database())
+    people.change(_user(people, login).id, disabled_at=None)
+
+
+@command.command("mails", help="Mails that wait to be handed over, and why.")
+def mails() -> None:
+    """List waiting mails."""
+    for to, tries, error in Mails(_database()).waiting():
+        click.echo(f"{to}\t{tries} tries\t{error}".rstrip())
+
+
 @command.command("link", help="Print a link that signs a user in once.")
 @click.argument("login")
 def link(login: str) -> None:
@@ -64,10 +111,14 @@ def link(login: str) -> None:
 @command.command("token", help="Print a new API token of a user. It is shown once.")
 @click.argument("login")
 @click.option("--name", default="command line", show_default=True)
-def token(login: str, name: str) -> None:
+@click.option(
+    "--scope", "scopes", type=click.Choice(SCOPES), multiple=True, help="What it is for; all by default."
+)
+def token(login: str, name: str, scopes: tuple[str, ...]) -> None:
     """An API token."""
-    people = People(_database())
-    click.echo(people.make_token(_user(people, login).id, name, datetime.now(UTC)))
+    database = _database()
+    user = _user(People(database), login)
+    click.echo(Credentials(database).make_token(user.id, name, datetime.now(UTC), scopes or SCOPES))
 
 
 @command.group("db", help="The database's tables.")
@@ -99,6 +150,5 @@ def backup(file: Path) -> None:
 
 
 def _print_link(people: People, user: User) -> None:
-    settings = Settings()
     made = people.make_link(user.id, datetime.now(UTC))
-    click.echo(f"http://{settings.host}:{settings.port}/sign-in/link/{made}")
+    click.echo(f"{Settings().public_url}/sign-in/link/{made}")

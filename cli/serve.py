@@ -38,6 +38,7 @@ def command(host: str | None, port: int | None, with_worker: bool, with_notebook
     """Serve until stopped; end everything that was started."""
     settings = Settings()
     host, port = host or settings.host, port or settings.port
+    settings = settings.model_copy(update={"host": host, "port": port})
     _refuse_taken(host, port)
     if with_notebooks:
         settings = _with_notebooks(settings, host, port)
@@ -108,11 +109,10 @@ def _portal(host: str, port: int, processes: int) -> list[str]:
 def _start(arguments: list[str], settings: Settings) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
     environment: Mapping[str, str] = {**os.environ, "PYTHONPATH": path, "COLDSTART_HOME": str(settings.home)}
+    environment = {**environment, "COLDSTART_HOST": settings.host, "COLDSTART_PORT": str(settings.port)}
     if settings.notebooks_url:
         environment = {
             **environment,
-            "COLDSTART_HOST": settings.host,
-            "COLDSTART_PORT": str(settings.port),
             "COLDSTART_NOTEBOOKS_URL": settings.notebooks_url,
             "COLDSTART_NOTEBOOKS_PORT": str(settings.notebooks_port),
         }

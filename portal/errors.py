@@ -37,7 +37,7 @@ _TEXTS = {
 
 
 class TooManyTries(Exception):
-    """Somebody failed to sign in too often."""
+    """Somebody did something too often."""
 
 
 def answer(status: int, message: str, *, where: str = "", what_to_do: str = "") -> ResponseReturnValue:
@@ -97,7 +97,7 @@ def register(app: Flask) -> None:
     @app.errorhandler(TooManyTries)
     def slow(error: TooManyTries) -> ResponseReturnValue:
         return answer(
-            429, N_("Too many failed sign-ins."), what_to_do=N_("Wait fifteen minutes and try again.")
+            429, N_("That was tried too often of late."), what_to_do=N_("Wait fifteen minutes and try again.")
         )
 
     @app.errorhandler(Exception)

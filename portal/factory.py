@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flask import Flask, Response, g, request, url_for
 from flask_wtf.csrf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from portal import errors, filters, languages
 from portal.api.views import bp as api
@@ -24,6 +25,8 @@ from portal.submissions.reviewing import bp as reviewing
 from portal.submissions.reviewing import shared
 from portal.submissions.views import bp as submissions
 from portal.submissions.views import streams
+from portal.users import elsewhere, passkeys
+from portal.users.account import bp as account
 from portal.users.session import find_user
 from portal.users.views import bp as users
 from portal.workspace.history import bp as history
@@ -39,7 +42,14 @@ _HEADERS = {
 }
 
 
-def create(services: Services, *, secret_key: str, upload_limit_bytes: int, secure_cookies: bool) -> Flask:
+def create(
+    services: Services,
+    *,
+    secret_key: str,
+    upload_limit_bytes: int,
+    secure_cookies: bool,
+    trusted_proxies: int = 0,
+) -> Flask:
     """The portal."""
     app = Flask(__name__)
     app.config.update(
@@ -56,6 +66,8 @@ def create(services: Services, *, secret_key: str, upload_limit_bytes: int, secu
         WTF_CSRF_SSL_STRICT=secure_cookies,
     )
     app.extensions["coldstart"] = services
+    if trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=trusted_proxies, x_proto=trusted_proxies)  # type: ignore[method-assign]
     guard = CSRFProtect(app)
     # Tokens in a header are no cookies: no other site can make a browser send them.
     guard.exempt(api)
@@ -63,6 +75,8 @@ def create(services: Services, *, secret_key: str, upload_limit_bytes: int, secu
     guard.exempt(languages.bp)
     for blueprint in (
         users,
+        account,
+        passkeys.bp,
         catalogue,
         workspace,
         history,
@@ -77,12 +91,14 @@ def create(services: Services, *, secret_key: str, upload_limit_bytes: int, secu
         api,
     ):
         app.register_blueprint(blueprint)
+    elsewhere.register(app, services.providers)
     languages.register(app)
     errors.register(app)
     app.before_request(_nonce)
     app.after_request(_secure)
     app.add_url_rule("/healthz", "healthz", _healthz)
     app.context_processor(_shared)
+    app.add_template_global(passkeys.offered, "passkeys_offered")
     app.add_template_global(assets(Path(app.static_folder or "")), "asset")
     filters.register(app, services.now)
     return app

@@ -13,6 +13,22 @@ from markupsafe import Markup, escape
 
 from portal import markdown
 
+# Each is said by later ones too, so the order decides.
+_BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
 _TICKED = re.compile(r"`([^`\n]+)`")
 
 
@@ -27,8 +43,16 @@ def register(app: Flask, now: Callable[[], datetime]) -> None:
     app.add_template_filter(precise, "precise")
     app.add_template_filter(moment, "moment")
     app.add_template_filter(clock, "clock")
+    app.add_template_filter(device, "device")
     app.add_template_filter(lambda at: ago(at, now()), "ago")
     app.add_template_filter(lambda at: until(at, now()), "until")
+
+
+def device(agent: str) -> str:
+    """A browser's own description in a few words: ``Firefox, Linux``."""
+    browser = next((name for mark, name in _BROWSERS if mark in agent), agent.split("/")[0][:30] or "?")
+    system = next((name for mark, name in _SYSTEMS if mark in agent), "")
+    return ", ".join(filter(None, [browser, system]))
 
 
 def translated(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -15,7 +15,9 @@ from portal.hints.services import HintService
 from portal.notebooks.door import Door
 from portal.sandboxes.services import PracticeService
 from portal.submissions.services import SubmissionService
+from portal.users.providers import Provider
 from portal.users.services import Accounts
+from records.credentials import Credentials
 from records.queue import Queue
 from records.sharing import Sharing
 from records.store import Store
@@ -28,6 +30,8 @@ class Services:
 
     catalogue: Callable[[], Catalogue]
     accounts: Accounts
+    credentials: Credentials
+    providers: Sequence[Provider]
     submissions: SubmissionService
     store: Store
     sharing: Sharing

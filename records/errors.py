@@ -16,6 +16,13 @@ class NotFound(RecordsError):
         super().__init__(f"There is no {kind} {key}.")
 
 
+class Taken(RecordsError):
+    """Somebody has that already."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"Somebody has that {kind} already.")
+
+
 class AlreadyOpen(RecordsError):
     """A learner's attempt at a lab waits or runs already."""
 

@@ -1,4 +1,4 @@
-"""Users, their links and tokens, and failed sign-ins."""
+"""Users, links that sign them in, and failed tries."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from records.database import Database
 from records.errors import LoginTaken, NotFound
-from records.tables import sign_in_failures, sign_in_links, tokens, users
+from records.tables import blobs, metadata, sign_in_failures, sign_in_links, users
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,14 @@ class User:
     password_hash: str | None
     role: str
     session_epoch: int
+    email: str | None = None
+    disabled_at: datetime | None = None
 
 
 _USER = [users.c[name] for name in User.__dataclass_fields__]
+
+# Values of one query: SQLite takes some ten thousand, others fewer.
+_AT_ONCE = 500
 
 
 def hashed(token: str) -> str:
@@ -43,15 +49,22 @@ class People:
     database: Database
 
     def add(
-        self, login: str, name: str, password_hash: str | None, at: datetime, role: str = "learner"
+        self,
+        login: str,
+        name: str,
+        password_hash: str | None,
+        at: datetime,
+        role: str = "learner",
+        email: str | None = None,
     ) -> User:
-        """A new user; raises LoginTaken."""
+        """A new user, with an address that is verified; raises LoginTaken."""
         values = {
             "login": login,
             "name": name,
             "password_hash": password_hash,
             "role": role,
             "created_at": at,
+            "email": email,
         }
         try:
             with self.database.write() as connection:
@@ -101,25 +114,43 @@ class People:
             ).first()
         return self.get(row.user_id) if row and row.expires_at >= at else None
 
-    def make_token(self, user_id: int, name: str, at: datetime) -> str:
-        """A token for the API. It is shown once; only its digest is kept."""
-        token = f"cst_{secrets.token_urlsafe(32)}"
-        with self.database.write() as connection:
-            connection.execute(
-                insert(tokens).values(user_id=user_id, name=name, token_hash=hashed(token), created_at=at)
-            )
-        return token
+    def by_email(self, email: str) -> User | None:
+        """The user with this verified address."""
+        with self.database.read() as connection:
+            row = connection.execute(select(*_USER).where(users.c.email == email)).mappings().first()
+        return User(**row) if row else None
 
-    def of_token(self, token: str, at: datetime) -> User | None:
-        """The user of an API token."""
+    def all(self) -> list[User]:
+        """Everybody, by login."""
+        with self.database.read() as connection:
+            return [
+                User(**row) for row in connection.execute(select(*_USER).order_by(users.c.login)).mappings()
+            ]
+
+    def change(self, user_id: int, **values: Any) -> None:
+        """Set name, email, password_hash, role or disabled_at; raises LoginTaken for an address in use."""
+        try:
+            with self.database.write() as connection:
+                connection.execute(update(users).where(users.c.id == user_id).values(**values))
+        except IntegrityError:
+            raise LoginTaken(str(values.get("email"))) from None
+
+    def remove(self, user_id: int) -> None:
+        """Delete a user and all that is theirs, with the bodies of files that nobody else has."""
+        holders = [table for table in metadata.sorted_tables if "blob" in table.c]
         with self.database.write() as connection:
-            user_id = connection.scalar(
-                update(tokens)
-                .where(tokens.c.token_hash == hashed(token))
-                .values(used_at=at)
-                .returning(tokens.c.user_id)
-            )
-        return self.get(user_id) if user_id is not None else None
+            theirs: set[str] = set()
+            for table in holders:
+                held = select(table.c.blob).where(table.c.user_id == user_id, table.c.blob.is_not(None))
+                theirs |= set(connection.scalars(held))
+            connection.execute(delete(users).where(users.c.id == user_id))
+            for table in holders:
+                found = sorted(theirs)
+                for start in range(0, len(found), _AT_ONCE):
+                    some = table.c.blob.in_(found[start : start + _AT_ONCE])
+                    theirs -= set(connection.scalars(select(table.c.blob).where(some)))
+            for digest in theirs:
+                connection.execute(delete(blobs).where(blobs.c.digest == digest))
 
     def failures(self, subjects: Sequence[str], since: datetime) -> int:
         """The most failed sign-ins that one of these subjects has since then."""

@@ -291,6 +291,12 @@ class Store:
 
     # Audit
 
+    def notes_of(self, user_id: int) -> list[dict[str, Any]]:
+        """What was noted of a user, the oldest first."""
+        query = select(audit.c.at, audit.c.action, audit.c.detail).where(audit.c.user_id == user_id)
+        with self.database.read() as connection:
+            return [dict(row) for row in connection.execute(query.order_by(audit.c.id)).mappings()]
+
     def note(self, user_id: int | None, action: str, at: datetime, **detail: Any) -> None:
         """One line in the audit trail."""
         with self.database.write() as connection:

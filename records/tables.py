@@ -73,6 +73,80 @@ users = Table(
     # Raised to end every session of this user.
     Column("session_epoch", Integer, nullable=False, default=0),
     Column("created_at", Moment, nullable=False),
+    # Verified: nothing else gets here.
+    Column("email", String(254), unique=True),
+    Column("disabled_at", Moment),
+)
+
+# Where somebody is signed in. The cookie has the token, we its digest.
+sessions = Table(
+    "sessions",
+    metadata,
+    _id(),
+    _user(),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("agent", String(200), nullable=False),
+    Column("address", String(60), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    Index(None, "user_id"),
+)
+
+# Links in mails: to sign up, to choose a new password, to take another address. Each works once.
+mail_links = Table(
+    "mail_links",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("purpose", String(10), nullable=False),
+    _user(nullable=True),
+    Column("email", String(254), nullable=False),
+    # Of a sign-up: what the account is to be made with.
+    Column("body", JSON, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)
+
+# Kept until it was handed over; then only that and when.
+mails = Table(
+    "mails",
+    metadata,
+    _id(),
+    Column("to", String(254), nullable=False),
+    Column("subject", String(200), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("sent_at", Moment),
+    Column("error", String(300), nullable=False, default=""),
+    Index(None, "sent_at", "due_at"),
+)
+
+passkeys = Table(
+    "passkeys",
+    metadata,
+    _id(),
+    _user(),
+    Column("name", String(80), nullable=False),
+    Column("credential_id", String(1400), nullable=False, unique=True),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("sign_count", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("used_at", Moment),
+    Index(None, "user_id"),
+)
+
+# Who somebody is to an OpenID Connect issuer.
+identities = Table(
+    "identities",
+    metadata,
+    _id(),
+    _user(),
+    Column("provider", String(40), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("shown", String(254), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("provider", "subject"),
+    Index(None, "user_id"),
 )
 
 sign_in_links = Table(
@@ -99,8 +173,11 @@ tokens = Table(
     _user(),
     Column("name", String(80), nullable=False),
     Column("token_hash", String(64), nullable=False, unique=True),
+    # Words separated by spaces.
+    Column("scopes", String(200), nullable=False, default=""),
     Column("created_at", Moment, nullable=False),
     Column("used_at", Moment),
+    Column("expires_at", Moment),
 )
 
 # In the database and not on disk: a worker on another machine, a backup and a transaction see the same.

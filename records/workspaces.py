@@ -37,6 +37,12 @@ class Workspaces:
 
     database: Database
 
+    def labs_of(self, user_id: int) -> list[str]:
+        """The labs that a user has files of."""
+        query = select(workspace_files.c.lab).where(workspace_files.c.user_id == user_id).distinct()
+        with self.database.read() as connection:
+            return sorted(connection.scalars(query))
+
     def digests(self, user_id: int, lab: str) -> dict[str, str]:
         """What each file of a workspace holds now."""
         query = select(workspace_files.c.path, workspace_files.c.blob).where(

@@ -70,15 +70,18 @@ def free_port(in_a_row: int = 1) -> int:
         return port
 
 
-def serve(home: Path, labs: Path, port: int) -> subprocess.Popen[bytes]:
-    """Start the portal alone, as an operator's gunicorn does, and wait until it answers."""
+def serve(home: Path, labs: Path, port: int, **more: str) -> subprocess.Popen[bytes]:
+    """Start the portal alone, as an operator's gunicorn does, and wait until it answers.
+
+    ``more`` are further variables of its environment.
+    """
     server = subprocess.Popen(
         [
             *(sys.executable, "-m", "gunicorn", "app:asgi", "-k", "asgi", "-b", f"127.0.0.1:{port}"),
             *("--no-control-socket", "--log-level", "warning", "--graceful-timeout", "1"),
         ],
         cwd=ROOT,
-        env={**os.environ, "COLDSTART_HOME": str(home), "COLDSTART_LABS_FOLDER": str(labs)},
+        env={**os.environ, "COLDSTART_HOME": str(home), "COLDSTART_LABS_FOLDER": str(labs), **more},
     )
     try:
         _until_ready(f"http://127.0.0.1:{port}")

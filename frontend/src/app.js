@@ -2,7 +2,11 @@
 import { theme } from "./theme.js";
 import { uploads } from "./upload.js";
 import { live } from "./live.js";
+import { copying } from "./copying.js";
+import { passkeys } from "./passkeys.js";
 
 theme();
 uploads();
 live();
+copying();
+passkeys();

@@ -14,18 +14,30 @@ from portal.submissions.streams import token_for
 from records.people import User
 from records.store import Attempt
 
+# What a token has to be for. A route that is not here is nobody's.
+SCOPES = {
+    "api.labs": "read",
+    "api.lab": "read",
+    "api.attempts": "read",
+    "api.attempt": "read",
+    "api.report": "read",
+    "api.submit": "submit",
+}
+
 bp = Blueprint("api", __name__, url_prefix="/api/v1")
 
 
 @bp.before_request
 def authenticate() -> ResponseReturnValue | None:
     """Every call carries `Authorization: Bearer <token>`."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    user = (
-        services().accounts.people.of_token(token, services().now()) if scheme.lower() == "bearer" else None
-    )
-    if user is None:
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    token = services().credentials.token(given, services().now()) if scheme.lower() == "bearer" else None
+    user = services().accounts.people.get(token.user_id) if token else None
+    if token is None or user is None or user.disabled_at is not None:
         return answer(401, "Send a valid token as `Authorization: Bearer cst_…`.")
+    needed = SCOPES.get(request.endpoint or "")
+    if needed is None or not token.may(needed):
+        return answer(403, f"This token is not for that: it needs the scope `{needed or 'none there is'}`.")
     g.api_user = user
     return None
 

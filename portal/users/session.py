@@ -8,20 +8,24 @@ from flask.typing import ResponseReturnValue
 from portal.services import services
 from records.errors import NotFound
 from records.people import User
+from records.sessions import Session
 
 
 def begin(user: User) -> None:
     """Sign a user in, in a session of its own."""
+    accounts = services().accounts
     session.clear()
-    session["user"] = user.id
-    session["epoch"] = user.session_epoch
+    session["key"] = accounts.sessions.begin(
+        user.id, request.user_agent.string, request.remote_addr or "", services().now()
+    )
     session.permanent = True
+    g.pop("user", None)
 
 
 def find_user() -> User | None:
     """The signed-in user of this request, if there is one."""
     if "user" not in g:
-        g.user = _from_session()
+        g.user, g.user_session = _from_session()
     return g.user  # type: ignore[no-any-return]
 
 
@@ -32,6 +36,12 @@ def current_user() -> User:
     return user
 
 
+def current_session() -> Session:
+    """The session of this request; only behind :func:`require_user`."""
+    assert find_user() is not None, "this view needs require_user"
+    return g.user_session  # type: ignore[no-any-return]
+
+
 def require_user() -> ResponseReturnValue | None:
     """For ``before_request``: to the sign-in page, and back afterwards."""
     if find_user() is not None:
@@ -40,11 +50,13 @@ def require_user() -> ResponseReturnValue | None:
     return redirect(url_for("users.sign_in", next=following), 303)
 
 
-def _from_session() -> User | None:
-    if "user" not in session:
-        return None
+def _from_session() -> tuple[User | None, Session | None]:
+    accounts = services().accounts
+    found = accounts.sessions.find(session["key"], services().now()) if "key" in session else None
+    if found is None:
+        return None, None
     try:
-        user = services().accounts.people.get(session["user"])
+        user = accounts.people.get(found.user_id)
     except NotFound:
-        return None
-    return user if user.session_epoch == session.get("epoch") else None
+        return None, None
+    return (user, found) if user.disabled_at is None else (None, None)

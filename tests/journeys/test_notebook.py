@@ -67,7 +67,7 @@ def test_a_notebook_is_opened_saved_and_graded(site: Site) -> None:
         page.goto(site.link)
         page.goto(f"{site.address}/labs/{LAB}")
         page.get_by_role("link", name="Open the notebook").click()
-        with context.expect_page() as opened:
+        with context.expect_page(timeout=90_000) as opened:
             page.get_by_role("button", name="Open JupyterLab").click()
         notebook = opened.value
         notebook.set_default_timeout(90_000)

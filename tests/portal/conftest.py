@@ -21,6 +21,7 @@ from werkzeug.test import TestResponse
 from app import Portal
 from curriculum.loader import Catalogue
 from graders.skeleton import skeleton
+from records.credentials import Credentials
 from records.people import People, User
 from records.queue import Queue
 from settings import Settings
@@ -97,7 +98,9 @@ def reference(labs_folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def settings(tmp_path: Path, labs_folder: Path) -> Settings:
-    return Settings(home=tmp_path / "home", labs_folder=labs_folder, secret_key="for tests only")
+    return Settings(
+        home=tmp_path / "home", labs_folder=labs_folder, secret_key="for tests only", verify_email=False
+    )
 
 
 @pytest.fixture
@@ -116,6 +119,11 @@ def app(portal: Portal) -> Flask:
 @pytest.fixture
 def people(portal: Portal) -> People:
     return People(portal.database)
+
+
+@pytest.fixture
+def credentials(portal: Portal) -> Credentials:
+    return Credentials(portal.database)
 
 
 @pytest.fixture

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from portal.api.views import SCOPES
+from records.credentials import SCOPES as credentials_scopes
+
 
 @pytest.fixture
-def key(people: Any, ada: Any) -> dict[str, str]:
-    return {"Authorization": f"Bearer {people.make_token(ada.id, 'test', datetime.now(UTC))}"}
+def key(credentials: Any, ada: Any) -> dict[str, str]:
+    return {"Authorization": f"Bearer {credentials.make_token(ada.id, 'test', datetime.now(UTC))}"}
 
 
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer cst_wrong"}, {"Authorization": "Basic x"}])
@@ -64,10 +67,56 @@ def test_one_attempt_at_a_time(visitor: Any, key: dict[str, str], zipped: Any, r
 
 
 def test_attempts_of_others_are_not_found(
-    visitor: Any, key: dict[str, str], people: Any, zipped: Any, reference: Any
+    visitor: Any, key: dict[str, str], people: Any, credentials: Any, zipped: Any, reference: Any
 ) -> None:
     sent = visitor.client.post("/api/v1/labs/say-hello/submissions", data=zipped(reference), headers=key)
     grace = people.add("grace", "Grace", None, datetime.now(UTC))
-    other = {"Authorization": f"Bearer {people.make_token(grace.id, 'test', datetime.now(UTC))}"}
+    other = {"Authorization": f"Bearer {credentials.make_token(grace.id, 'test', datetime.now(UTC))}"}
 
     assert visitor.get(f"/api/v1/attempts/{sent.json['id']}", headers=other).status_code == 404
+
+
+def test_every_route_needs_a_scope_that_a_token_can_have(app: Any) -> None:
+    routes = {rule.endpoint for rule in app.url_map.iter_rules() if rule.endpoint.startswith("api.")}
+
+    assert routes == SCOPES.keys()
+    assert set(SCOPES.values()) <= set(credentials_scopes)
+
+
+@pytest.mark.parametrize("endpoint", sorted(SCOPES))
+def test_a_token_with_every_scope_but_the_one_is_refused(
+    app: Any, visitor: Any, credentials: Any, ada: Any, endpoint: str
+) -> None:
+    rule = next(rule for rule in app.url_map.iter_rules() if rule.endpoint == endpoint)
+    others = [scope for scope in credentials_scopes if scope != SCOPES[endpoint]]
+    token = credentials.make_token(ada.id, "others", datetime.now(UTC), others)
+    path = rule.rule.replace("<slug>", "say-hello").replace("<int:attempt_id>", "1")
+    method = "POST" if "POST" in rule.methods else "GET"
+
+    answer = visitor.client.open(path, method=method, headers={"Authorization": f"Bearer {token}"})
+
+    assert answer.status_code == 403
+    assert SCOPES[endpoint] in answer.json["error"]
+
+
+def test_a_token_ends_when_it_expires_when_it_is_revoked_and_with_the_account(
+    visitor: Any, credentials: Any, people: Any, ada: Any
+) -> None:
+    made = [
+        credentials.make_token(ada.id, "old", datetime.now(UTC) - timedelta(days=8), valid=timedelta(days=7)),
+        credentials.make_token(ada.id, "revoked", datetime.now(UTC)),
+        credentials.make_token(ada.id, "good", datetime.now(UTC)),
+    ]
+    credentials.revoke(
+        ada.id, next(item.id for item in credentials.tokens_of(ada.id) if item.name == "revoked")
+    )
+
+    def statuses() -> list[int]:
+        return [
+            visitor.get("/api/v1/labs", headers={"Authorization": f"Bearer {token}"}).status_code
+            for token in made
+        ]
+
+    assert statuses() == [401, 401, 200]
+    people.change(ada.id, disabled_at=datetime.now(UTC))
+    assert statuses() == [401, 401, 401]

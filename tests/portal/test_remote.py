@@ -36,9 +36,9 @@ def folder(tmp_path: Path, reference: dict[str, bytes]) -> Path:
 
 
 @pytest.fixture
-def hand_in(address: str, people: Any, ada: Any, folder: Path) -> Callable[..., Result]:
+def hand_in(address: str, credentials: Any, ada: Any, folder: Path) -> Callable[..., Result]:
     """Runs the command against the portal, as ada."""
-    token = people.make_token(ada.id, "laptop", datetime.now(UTC))
+    token = credentials.make_token(ada.id, "laptop", datetime.now(UTC))
 
     def run(*words: str, **variables: str) -> Result:
         known = {"COLDSTART_PORTAL": address, "COLDSTART_TOKEN": token}

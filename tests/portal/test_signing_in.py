@@ -88,12 +88,27 @@ def test_a_link_signs_in_once(visitor: Any, ada: Any, people: Any) -> None:
     assert "used before or is too old" in again.text
 
 
-def test_signing_out_ends_every_session_of_the_user(ada: Any, signed_in: Any) -> None:
+def test_signing_out_ends_this_session_and_no_other(ada: Any, signed_in: Any, people: Any) -> None:
     here, elsewhere = signed_in(ada), signed_in(ada)
 
     here.post("/sign-out")
 
-    assert elsewhere.get("/").status_code == 303
+    assert here.get("/").status_code == 303
+    assert elsewhere.get("/").status_code == 200
+    # What was opened from them ends with the last one.
+    assert people.get(ada.id).session_epoch == 0
+    elsewhere.post("/sign-out")
+    assert people.get(ada.id).session_epoch == 1
+
+
+def test_a_session_s_cookie_is_worth_nothing_after_signing_out(ada: Any, signed_in: Any) -> None:
+    here = signed_in(ada)
+    kept = here.client.get_cookie("coldstart").value
+    here.post("/sign-out")
+
+    here.client.set_cookie("coldstart", kept)
+
+    assert here.get("/").status_code == 303
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from records.credentials import Credentials
 from records.errors import LoginTaken
 from records.tables import sign_in_links, tokens
 
@@ -35,11 +36,14 @@ def test_an_old_link_does_not_sign_in(records: Any) -> None:
 
 def test_a_token_names_its_user_and_is_kept_as_a_digest_only(records: Any, database: Any) -> None:
     ada = records.learner("ada")
-    token = records.people.make_token(ada.id, "laptop", records.clock())
+    credentials = Credentials(database)
+    token = credentials.make_token(ada.id, "laptop", records.clock())
     link = records.people.make_link(ada.id, records.clock())
 
-    assert records.people.of_token(token, records.clock()) == ada
-    assert records.people.of_token(f"{token}x", records.clock()) is None
+    found = credentials.token(token, records.clock())
+    assert found is not None
+    assert found.user_id == ada.id
+    assert credentials.token(f"{token}x", records.clock()) is None
     with database.read() as connection:
         kept = [*connection.scalars(select(tokens.c.token_hash))]
         kept += connection.scalars(select(sign_in_links.c.token_hash))
