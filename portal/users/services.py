@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -80,8 +81,10 @@ class Accounts:
     verify_email: bool = True
     hasher: PasswordHasher = field(default_factory=PasswordHasher)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_decoy", self.hasher.hash("no account has this password"))
+    @cached_property
+    def _decoy(self) -> str:
+        """Compared with where there is nothing to compare with, so that this takes as long."""
+        return self.hasher.hash("no account has this password")
 
     # --- passwords
 
@@ -105,8 +108,9 @@ class Accounts:
 
     def knows(self, user: User | None, password: str) -> bool:
         """Whether that is the user's password; takes as long for nobody's."""
+        decoy = self._decoy
         usable = user is not None and user.password_hash and user.disabled_at is None
-        stored = user.password_hash if user and usable else str(getattr(self, "_decoy"))  # noqa: B009
+        stored = user.password_hash if user and usable else decoy
         try:
             return self.hasher.verify(str(stored), password[: MAXIMUM_PASSWORD + 1]) and bool(usable)
         except (VerificationError, InvalidHashError):

@@ -9,7 +9,7 @@ import pytest
 
 from tests.applications.harness import Application, Shell, by_sam
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.clients, pytest.mark.slow, pytest.mark.timeout(600)]
 
 ORDERS = [
     {"id": "a", "country": "US", "total": 10},

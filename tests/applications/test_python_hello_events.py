@@ -8,7 +8,7 @@ import pytest
 
 from tests.applications.harness import Shell, by_sam
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.clients, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def test_it_greets_as_its_parameters_say(shell: Shell) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import re
+import shutil
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +23,7 @@ from app import Portal
 from curriculum.loader import Catalogue
 from graders.skeleton import skeleton
 from records.credentials import Credentials
+from records.database import Database
 from records.people import People, User
 from records.queue import Queue
 from settings import Settings
@@ -103,10 +105,21 @@ def settings(tmp_path: Path, labs_folder: Path) -> Settings:
     )
 
 
+@pytest.fixture(scope="package")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with all tables and nothing in them, to be copied."""
+    path = tmp_path_factory.mktemp("empty") / "coldstart.db"
+    database = Database(f"sqlite:///{path}")
+    database.upgrade()
+    database.close()
+    return path
+
+
 @pytest.fixture
-def portal(settings: Settings) -> Iterator[Portal]:
+def portal(settings: Settings, empty_database: Path) -> Iterator[Portal]:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    shutil.copy(empty_database, settings.home / "coldstart.db")
     portal = Portal(settings)
-    portal.database.upgrade()
     yield portal
     portal.database.close()
 

@@ -251,10 +251,11 @@ def provider() -> Iterator[EmulatedProvider]:
             recoded(REGION_OF_CLIENT, 'os.environ["PRIMARY"], config'),
             {"r1", "r5"},
             id="secondary-reads-primary",
+            marks=pytest.mark.slow,
         ),
         pytest.param(recoded('"statusCode": 503', '"statusCode": 200'), {"r1", "r5"}, id="shallow-health"),
-        pytest.param(nervous_health, {"r5"}, id="nervous-health"),
-        pytest.param(long_dns, {"r1"}, id="long-dns"),
+        pytest.param(nervous_health, {"r5"}, id="nervous-health", marks=pytest.mark.slow),
+        pytest.param(long_dns, {"r1"}, id="long-dns", marks=pytest.mark.slow),
     ],
 )
 def test_the_reference_keeps_its_promise_and_wrong_sales_are_told_apart(
