@@ -25,6 +25,7 @@ from portal.submissions.services import SubmissionService
 from portal.submissions.streams import Streams
 from portal.users.providers import read_providers
 from portal.users.services import Accounts
+from portal.workspace.repositories import Repositories
 from records.credentials import Credentials
 from records.database import Database
 from records.hints import Hints
@@ -80,6 +81,7 @@ class Portal:
             streams=self.streams,
             notebooks=Door(Tickets(self.database), settings.notebooks_url, settings.notebooks_address, now),
             practice=self.practice,
+            repositories=Repositories(settings.home / "git"),
             now=now,
         )
         return factory.create(

@@ -29,6 +29,7 @@ from portal.users import elsewhere, passkeys
 from portal.users.account import bp as account
 from portal.users.session import find_user
 from portal.users.views import bp as users
+from portal.workspace.git import bp as git
 from portal.workspace.history import bp as history
 from portal.workspace.views import bp as workspace
 
@@ -71,6 +72,7 @@ def create(
     guard = CSRFProtect(app)
     # Tokens in a header are no cookies: no other site can make a browser send them.
     guard.exempt(api)
+    guard.exempt(git)
     # A language is nothing to protect, and a visitor gets no session for choosing one.
     guard.exempt(languages.bp)
     for blueprint in (
@@ -79,6 +81,7 @@ def create(
         passkeys.bp,
         catalogue,
         workspace,
+        git,
         history,
         notebooks,
         sandbox,

@@ -17,6 +17,7 @@ from portal.sandboxes.services import PracticeService
 from portal.submissions.services import SubmissionService
 from portal.users.providers import Provider
 from portal.users.services import Accounts
+from portal.workspace.repositories import Repositories
 from records.credentials import Credentials
 from records.queue import Queue
 from records.sharing import Sharing
@@ -41,6 +42,7 @@ class Services:
     streams: URLSafeTimedSerializer
     notebooks: Door
     practice: PracticeService
+    repositories: Repositories
     now: Callable[[], datetime]
 
 

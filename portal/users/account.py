@@ -160,6 +160,7 @@ def delete() -> ResponseReturnValue:
     if request.form.get("login", "").strip().casefold() != user.login:
         return _page([gettext("To delete your account, write its login as it is shown.")])
     services().practice.accounts.close(user.id)
+    services().repositories.forget(user.id)
     accounts.end_all(user.id)
     accounts.people.remove(user.id)
     services().store.note(None, "account_deleted", services().now())
