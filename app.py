@@ -25,6 +25,7 @@ from portal.submissions.services import SubmissionService
 from portal.submissions.streams import Streams
 from portal.users.providers import read_providers
 from portal.users.services import Accounts
+from portal.workspace.linting import Linter
 from portal.workspace.repositories import Repositories
 from records.credentials import Credentials
 from records.database import Database
@@ -82,6 +83,7 @@ class Portal:
             notebooks=Door(Tickets(self.database), settings.notebooks_url, settings.notebooks_address, now),
             practice=self.practice,
             repositories=Repositories(settings.home / "git"),
+            linter=self.linter,
             now=now,
         )
         return factory.create(
@@ -111,6 +113,11 @@ class Portal:
         return Postman(Mails(self.database), send, settings.mail_from or f"Coldstart <no-reply@{host}>", now)
 
     @cached_property
+    def linter(self) -> Linter:
+        """Who reads templates while they are written."""
+        return Linter()
+
+    @cached_property
     def practice(self) -> PracticeService:
         """Practice accounts and what is deployed into them."""
         settings = self.settings
@@ -138,6 +145,7 @@ class Portal:
         threaded: Any = WSGIMiddleware(self.flask, workers=_WSGI_THREADS)
         self.practice.keep()
         self.postman.start()
+        self.linter.warm_up()
         return Streams(PracticeStreams(threaded, self.practice), self.store, self.streams)
 
 

@@ -17,6 +17,7 @@ from portal.sandboxes.services import PracticeService
 from portal.submissions.services import SubmissionService
 from portal.users.providers import Provider
 from portal.users.services import Accounts
+from portal.workspace.linting import Linter
 from portal.workspace.repositories import Repositories
 from records.credentials import Credentials
 from records.queue import Queue
@@ -43,6 +44,7 @@ class Services:
     notebooks: Door
     practice: PracticeService
     repositories: Repositories
+    linter: Linter
     now: Callable[[], datetime]
 
 

@@ -128,3 +128,19 @@ export function goTo(view, number) {
   const line = view.state.doc.line(Math.min(Math.max(number, 1), view.state.doc.lines));
   view.dispatch({ selection: { anchor: line.from }, effects: EditorView.scrollIntoView(line.from, { y: "center" }) });
 }
+
+// Marks each problem `{line, column, end_line, end_column, level, message}` where it is.
+export function markAll(view, problems) {
+  const { doc } = view.state;
+  const place = (line, column) => {
+    const found = doc.line(Math.min(Math.max(line, 1), doc.lines));
+    return Math.min(found.from + Math.max(column, 1) - 1, found.to);
+  };
+  const diagnostics = problems.map((problem) => {
+    const from = place(problem.line, problem.column);
+    const to = Math.max(from, place(problem.end_line, problem.end_column));
+    const severity = problem.level === "error" ? "error" : problem.level === "warning" ? "warning" : "info";
+    return { from, to, severity, message: problem.message, source: problem.rule };
+  });
+  view.dispatch(setDiagnostics(view.state, diagnostics));
+}

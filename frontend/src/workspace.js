@@ -1,5 +1,5 @@
 import { t } from "./texts.js";
-import { goTo, mark, stateOf, viewIn } from "./codemirror.js";
+import { goTo, mark, markAll, stateOf, viewIn } from "./codemirror.js";
 
 const PAUSE_MS = 600;
 const RETRY_MS = 4000;
@@ -109,6 +109,7 @@ export class Workspace {
     if (this.view) this.view.setState(state);
     else this.view = viewIn(this.pane, state);
     this.render();
+    if (this.lints?.path === path) markAll(this.view, this.lints.problems);
     if (line) goTo(this.view, line);
     if (line || focus) this.view.focus();
   }
@@ -149,7 +150,11 @@ export class Workspace {
           return false;
         }
         this.markList(path);
-        if ("problem" in saved) this.diagnose(path, saved.problem);
+        if ("problem" in saved) {
+          this.diagnose(path, saved.problem);
+          if (saved.problem) this.showLint(path, []);
+          else this.lint(path);
+        }
       }
       if (this.unsaved.size) return this.flushLater();
       this.say("saved", t("All changes saved"));
@@ -234,6 +239,53 @@ export class Workspace {
     const path = [...this.states.keys()].find((name) => /^template\.(ya?ml|json)$/.test(name));
     const first = this.root.dataset.problem ? JSON.parse(this.root.dataset.problem) : null;
     if (path && first) this.diagnose(path, first);
+    else if (path) this.lint(path);
+  }
+
+  // What cfn-lint has against the template. Asked for when it was saved; an answer to an older text is none.
+  async lint(path) {
+    const text = this.textOf(path);
+    const headers = { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": this.csrf };
+    const asked = { method: "POST", headers, body: JSON.stringify({ path }) };
+    const answer = await fetch(this.root.dataset.lints, asked).catch(() => null);
+    const told = answer?.ok ? await answer.json().catch(() => null) : null;
+    if (told?.problems && this.textOf(path) === text) this.showLint(path, told.problems);
+  }
+
+  textOf(path) {
+    return (path === this.current ? this.view.state : this.states.get(path))?.doc.toString();
+  }
+
+  showLint(path, problems) {
+    this.lints = { path, problems };
+    if (path === this.current) markAll(this.view, problems);
+    const box = this.root.querySelector("[data-lint]");
+    box.hidden = !problems.length;
+    const errors = problems.filter((problem) => problem.level === "error").length;
+    box.querySelector("[data-lint-count]").textContent = t("%(path)s: %(errors)s errors, %(others)s remarks", {
+      path,
+      errors,
+      others: problems.length - errors,
+    });
+    if (errors) box.open = true;
+    box.querySelector("ol").replaceChildren(
+      ...problems.map((problem) => {
+        const item = document.createElement("li");
+        item.className = problem.level;
+        const link = document.createElement("a");
+        link.href = `#${path}:${problem.line}`;
+        link.textContent = t("Line %(line)s", { line: problem.line });
+        link.addEventListener("click", (event) => {
+          event.preventDefault();
+          this.open(path, problem.line, true);
+        });
+        const rule = document.createElement("span");
+        rule.className = "code";
+        rule.textContent = problem.rule;
+        item.append(link, ` ${problem.message} `, rule);
+        return item;
+      }),
+    );
   }
 
   say(kind, text) {

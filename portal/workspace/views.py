@@ -75,6 +75,7 @@ def workspace_page(
         problem=problem,
         problem_title=title,
         template_problem=problems[0] if problems else None,
+        git_address=services().accounts.url + url_for("git.refs", slug=lab.slug).removesuffix("/info/refs"),
     )
 
 
@@ -148,6 +149,17 @@ def _elsewhere(path: str, stored: Stored) -> ResponseReturnValue:
         "theirs": (stored.other or b"").decode("utf-8", "replace"),
     }
     return jsonify(told), 409
+
+
+@bp.post("/lint")
+def lint(slug: str) -> ResponseReturnValue:
+    """What cfn-lint and the SAM translator have against a template as it is saved: ``{"path"}``."""
+    lab, body = services().catalogue().get_lab(slug), request.get_json()
+    path = str(body.get("path", "")) if isinstance(body, dict) else ""
+    content = services().store.workspace(current_user().id, lab.slug).get(path)
+    if content is None or path not in TEMPLATE_NAMES:
+        raise BadSubmission(N_("This file does not exist any more."), where=path)
+    return jsonify(path=path, problems=services().linter.lint(content.decode("utf-8", "replace")))
 
 
 @bp.delete("/files")

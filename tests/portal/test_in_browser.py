@@ -281,6 +281,22 @@ def test_a_mistake_in_the_template_is_told_with_its_line_while_one_types(visit: 
     expect(page.get_by_role("alert").first).to_contain_text("This was not graded.")
 
 
+def test_the_linter_s_remarks_are_listed_and_lead_to_their_lines(visit: Callable[..., Page]) -> None:
+    page = visit("linted", "/labs/say-hello/workspace")
+    page.get_by_label("Contents of template.yaml").click()
+    page.keyboard.press("Control+Home")
+    page.keyboard.type("Mapings: {}\n")
+
+    problem = page.locator("[data-lint] li").filter(has_text="Mapings")
+    expect(problem).to_be_visible(timeout=20_000)
+    expect(page.locator(".cm-lint-marker-error")).to_be_visible()
+    problem.get_by_role("link", name="Line 1").click()
+    expect(page.get_by_label("Contents of template.yaml")).to_be_focused()
+    page.keyboard.press("Shift+ArrowDown")
+    page.keyboard.press("Delete")
+    expect(problem).to_be_hidden(timeout=20_000)
+
+
 def test_a_running_attempt_is_followed_and_turns_into_its_report(
     visit: Callable[..., Page], site: Site
 ) -> None:
