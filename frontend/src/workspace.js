@@ -29,6 +29,47 @@ export class Workspace {
     if (path) this.open(path, line);
     else this.render();
     this.look();
+    this.recover();
+  }
+
+  // What could not be saved is kept in this browser, and offered again when the page is opened.
+  keepHere() {
+    const kept = Object.fromEntries([...this.unsaved].map((path) => [path, this.textOf(path)]));
+    try {
+      if (this.unsaved.size) localStorage.setItem(this.root.dataset.kept, JSON.stringify(kept));
+      else localStorage.removeItem(this.root.dataset.kept);
+    } catch {
+      // Storage is full or forbidden: the text is still in the editor.
+    }
+  }
+
+  recover() {
+    let kept = {};
+    try {
+      kept = JSON.parse(localStorage.getItem(this.root.dataset.kept) ?? "{}");
+    } catch {
+      // What is not ours is nothing to bring back.
+    }
+    const paths = Object.keys(kept).filter((path) => typeof kept[path] === "string" && kept[path] !== this.textOf(path));
+    const notice = this.root.querySelector("[data-recover]");
+    if (!paths.length) return;
+    notice.hidden = false;
+    notice.querySelector("[data-paths]").textContent = paths.join(", ");
+    const done = () => {
+      notice.hidden = true;
+      this.keepHere();
+    };
+    notice.querySelector("[value=drop]").addEventListener("click", done);
+    notice.querySelector("[value=take]").addEventListener("click", async () => {
+      for (const path of paths) {
+        this.states.set(path, this.fresh(path, kept[path]));
+        this.unsaved.add(path);
+      }
+      this.current = undefined;
+      this.open(paths[0], 0, true);
+      await this.flush();
+      done();
+    });
   }
 
   fresh(path, text) {
@@ -147,6 +188,7 @@ export class Workspace {
         const saved = await this.store(path, text);
         if (!saved) {
           this.unsaved.add(path);
+          this.keepHere();
           return false;
         }
         this.markList(path);
@@ -158,6 +200,7 @@ export class Workspace {
       }
       if (this.unsaved.size) return this.flushLater();
       this.say("saved", t("All changes saved"));
+      this.keepHere();
       return true;
     });
     return this.saving;
@@ -209,7 +252,7 @@ export class Workspace {
       return null;
     }
     if (answer.redirected || answer.status === 401) {
-      this.say("failed", t("Not saved: you were signed out. Sign in in another tab; your text stays here"));
+      this.say("failed", t("Not saved: you were signed out. Sign in again; this browser keeps your text"));
       return null;
     }
     const told = await answer.json().catch(() => ({}));

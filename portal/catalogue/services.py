@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from curriculum.loader import Catalogue, Lab, Track
+from curriculum.manifest import LEVELS
 from graders.checks import Check
 from graders.findings import Visibility
 from graders.labs import load_checks
@@ -26,6 +27,8 @@ class Progress:
     best: Attempt | None = None
     passed: bool = False
     open: Attempt | None = None
+    # What is best done before, and whether it is.
+    after: tuple[tuple[Lab, bool], ...] = ()
 
     @property
     def state(self) -> str:
@@ -99,8 +102,74 @@ def shelves(catalogue: Catalogue, attempts: list[Attempt]) -> list[Shelf]:
 
 
 def _shelf(track: Track, labs: dict[str, Lab], attempts: list[Attempt]) -> Shelf:
-    here = tuple(progress(labs[item.slug], attempts) for item in track.labs if item.slug in labs)
-    return Shelf(track.title, track.summary, track.level, here)
+    here = {item.slug: progress(labs[item.slug], attempts) for item in track.labs if item.slug in labs}
+    before = {item.slug: [here[slug] for slug in item.after if slug in here] for item in track.labs}
+    found = tuple(
+        replace(item, after=tuple((other.lab, other.passed) for other in before[slug]))
+        for slug, item in here.items()
+    )
+    return Shelf(track.title, track.summary, track.level, found)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A level on the way from junior to architect, or a competency: how many labs, how many passed."""
+
+    code: str
+    title: str
+    labs: int
+    passed: int
+
+
+def levels(found: Iterable[Shelf]) -> list[Step]:
+    """All levels in their order, those without labs too."""
+    labs = _each_once(found)
+    return [
+        _step(level, level.capitalize(), [item for item in labs if item.lab.manifest.level == level])
+        for level in LEVELS
+    ]
+
+
+def competencies(catalogue: Catalogue, found: Iterable[Shelf]) -> list[Step]:
+    """The competencies that labs train."""
+    labs = _each_once(found)
+    steps = [
+        _step(code, title, [item for item in labs if code in item.lab.manifest.competencies])
+        for code, title in catalogue.competencies.items()
+    ]
+    return [step for step in steps if step.labs]
+
+
+def _each_once(found: Iterable[Shelf]) -> list[Progress]:
+    return list({item.lab.slug: item for shelf in found for item in shelf.labs}.values())
+
+
+def _step(code: str, title: str, labs: list[Progress]) -> Step:
+    return Step(code, title, len(labs), sum(item.passed for item in labs))
+
+
+def search(catalogue: Catalogue, found: Iterable[Shelf], words: str, competency: str = "") -> list[Shelf]:
+    """The shelves with the labs that have every word somewhere, and train the competency if one is named."""
+    wanted = words.casefold().split()
+    return [
+        replace(shelf, labs=labs)
+        for shelf in found
+        if (labs := tuple(item for item in shelf.labs if _fits(catalogue, item.lab, wanted, competency)))
+    ]
+
+
+def _fits(catalogue: Catalogue, lab: Lab, words: list[str], competency: str) -> bool:
+    manifest = lab.manifest
+    if competency and competency not in manifest.competencies:
+        return False
+    told = (
+        *(lab.code, lab.title, manifest.summary, manifest.level, lab.brief),
+        *manifest.services,
+        *(RUNTIME_NAMES.get(name, name) for name in manifest.runtimes),
+        *(catalogue.competencies.get(code, "") for code in manifest.competencies),
+    )
+    text = "\n".join(told).casefold()
+    return all(word in text for word in words)
 
 
 @dataclass(frozen=True, slots=True)

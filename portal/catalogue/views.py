@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flask import Blueprint, render_template
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from curriculum.loader import Lab
 from graders.shared import TITLES, WITHOUT_STACK
-from portal.catalogue.services import RUNTIME_NAMES, judged, progress, shelves, tally
+from portal.catalogue.services import (
+    RUNTIME_NAMES,
+    competencies,
+    judged,
+    levels,
+    progress,
+    search,
+    shelves,
+    tally,
+)
 from portal.languages import N_
 from portal.services import services
 from portal.users.session import current_user, require_user
@@ -20,13 +29,22 @@ bp.before_request(require_user)
 
 @bp.get("/")
 def home() -> ResponseReturnValue:
-    """All tracks and labs with the learner's progress."""
+    """All tracks and labs with the learner's progress; with ``q`` or ``competency`` those that fit."""
     attempts = services().store.attempts_of(current_user().id, limit=5000)
-    found = shelves(services().catalogue(), attempts)
+    catalogue = services().catalogue()
+    found = shelves(catalogue, attempts)
+    words, competency = request.args.get("q", "").strip()[:100], request.args.get("competency", "")
+    shown = search(catalogue, found, words, competency) if words or competency else found
     labs = {item.lab.slug: item for shelf in found for item in shelf.labs}
     return render_template(
         "home.html",
-        shelves=found,
+        shelves=shown,
+        searched=bool(words or competency),
+        words=words,
+        competency=catalogue.competencies.get(competency, competency),
+        matches=len({item.lab.slug for shelf in shown for item in shelf.labs}),
+        levels=levels(found),
+        competencies=competencies(catalogue, found),
         tally=tally(found, len(attempts)),
         running=[item for item in labs.values() if item.open],
     )

@@ -75,6 +75,7 @@ def workspace_page(
         problem=problem,
         problem_title=title,
         template_problem=problems[0] if problems else None,
+        current_id=current_user().id,
         git_address=services().accounts.url + url_for("git.refs", slug=lab.slug).removesuffix("/info/refs"),
     )
 

@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from curriculum.loader import Catalogue
+from portal.catalogue.services import competencies, levels, search, shelves
+
 
 def test_the_catalogue_lists_every_lab_with_what_the_learner_did(
     learner: Any, zipped: Any, reference: Any, work: Any
@@ -78,3 +83,43 @@ def test_one_wrong_manifest_is_ours_and_shows_no_traceback(learner: Any, labs_fo
     assert answer.status_code == 500
     assert "The fault is ours." in answer.text
     assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("queue", {"campaign-dispatch"}),
+        ("QUEUE sqs", {"campaign-dispatch"}),
+        ("a01", {"shipping-quote"}),
+        ("zebra", set()),
+    ],
+)
+def test_labs_are_found_by_the_words_of_title_services_and_brief(words: str, found: set[str]) -> None:
+    catalogue = Catalogue()
+
+    shown = search(catalogue, shelves(catalogue, []), words)
+
+    slugs = {item.lab.slug for shelf in shown for item in shelf.labs}
+    assert found <= slugs
+    assert len(slugs) < len(catalogue.labs)
+    assert bool(slugs) is bool(found)
+
+
+def test_a_search_says_how_many_it_found_and_leads_back(learner: Any) -> None:
+    page = learner.get("/?q=hello").text
+    assert "1 lab for “hello”" in page
+    assert "Say goodbye" not in page
+    assert "Nothing fits" in learner.get("/?q=%3Cscript%3E").text
+    assert "&lt;script&gt;" in learner.get("/?q=%3Cscript%3E").text
+    assert "2 labs" in learner.get("/?competency=C1").text
+
+
+def test_levels_competencies_and_what_comes_before_are_told() -> None:
+    catalogue = Catalogue()
+    found = shelves(catalogue, [])
+
+    assert [step.code for step in levels(found)] == ["associate", "practitioner", "senior", "architect"]
+    assert sum(step.labs for step in levels(found)) == len(catalogue.labs)
+    assert all(step.labs and not step.passed for step in competencies(catalogue, found))
+    intake = next(item for shelf in found for item in shelf.labs if item.lab.slug == "invoice-intake")
+    assert [(lab.slug, passed) for lab, passed in intake.after] == [("shipping-quote", False)]

@@ -19,6 +19,7 @@ from records.database import Database
 from records.hints import Hints
 from records.people import People
 from records.queue import Queue
+from records.sessions import Sessions
 from records.sharing import Sharing
 from records.store import Store
 from records.workspaces import Workspaces
@@ -109,7 +110,8 @@ def visit(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
 
 def _is_ours(told: Any) -> bool:
     # A refusal is an answer: the browser notes each one, and the tests that provoke them look at the page.
-    return told.type in ("error", "warning") and "responded with a status of 4" not in told.text
+    provoked = ("responded with a status of 4", "ERR_INTERNET_DISCONNECTED")
+    return told.type in ("error", "warning") and not any(text in told.text for text in provoked)
 
 
 @pytest.fixture(scope="module")
@@ -244,6 +246,38 @@ def test_of_two_windows_the_later_one_is_asked(visit: Callable[..., Page], site:
     user = site.people.find("twofold")
     assert user is not None
     assert site.store.workspace(user.id, "say-hello")["src/app.py"].startswith(b"# second")
+
+
+@pytest.mark.parametrize("lost", ["session", "network"])
+def test_what_could_not_be_saved_is_kept_and_brought_back(
+    visit: Callable[..., Page], site: Site, lost: str
+) -> None:
+    login = f"cut-off-{lost}"
+    page = visit(login, "/labs/say-hello/workspace")
+    page.get_by_role("button", name="src/app.py").click()
+    page.keyboard.press("Control+Home")
+    user = site.people.find(login)
+    assert user is not None
+    if lost == "session":
+        site.people.end_sessions(user.id)
+        Sessions(site.database).end_all(user.id)
+    else:
+        page.context.set_offline(True)
+    page.keyboard.type("# typed in vain")
+    expect(page.get_by_text(re.compile("Not saved: "))).to_be_visible()
+    context = page.context
+    page.close()
+    context.set_offline(False)
+
+    page = context.new_page()
+    page.goto(site.link(login))
+    page.goto("/labs/say-hello/workspace")
+    expect(page.get_by_text("This browser kept what could not be saved.")).to_be_visible()
+    page.get_by_role("button", name="Bring it back").click()
+    expect(page.get_by_text("All changes saved")).to_be_visible()
+    assert site.store.workspace(user.id, "say-hello")["src/app.py"].startswith(b"# typed in vain")
+    page.reload()
+    expect(page.get_by_text("This browser kept")).to_be_hidden()
 
 
 def test_files_are_made_renamed_and_deleted(visit: Callable[..., Page]) -> None:
