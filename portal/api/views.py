@@ -8,6 +8,7 @@ from flask import Blueprint, g, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 
 from curriculum.loader import Lab
+from portal.bodies import pieces
 from portal.errors import answer
 from portal.services import services
 from portal.submissions.streams import token_for
@@ -59,7 +60,7 @@ def lab(slug: str) -> ResponseReturnValue:
 def submit(slug: str) -> ResponseReturnValue:
     """Hand in a zip: the request's body."""
     found = services().catalogue().get_lab(slug)
-    attempt = services().submissions.submit(_user().id, found, "api", request.get_data())
+    attempt = services().submissions.submit(_user().id, found, "api", b"".join(pieces()))
     return jsonify(_attempt(attempt)), 201
 
 

@@ -18,8 +18,10 @@ from typing import Any, BinaryIO
 import structlog
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from curriculum.loader import Lab
+from portal.bodies import pieces
 from portal.services import services
 from portal.workspace.views import files_of
 from records.errors import AlreadyOpen, NotFound
@@ -152,19 +154,12 @@ def _head(user: User, lab: Lab) -> bytes:
 
 
 def _body(into: BinaryIO) -> bool:
-    """Write the request's body, unpacked if git packed it; false when that is too large."""
-    limit = request.max_content_length or 20_000_000
-    # Large pushes come in pieces of no known number: the server ends that stream, and we stop at the limit.
-    stream: Any = request.environ["wsgi.input"] if request.content_length is None else request.stream
-    if request.headers.get("Content-Encoding") in ("gzip", "x-gzip"):
-        stream = gzip.GzipFile(fileobj=stream)
-    left = limit
-    with contextlib.suppress(EOFError, gzip.BadGzipFile):
-        while piece := stream.read(65_536):
-            left -= len(piece)
-            if left < 0:
-                return False
-            into.write(piece)
+    """Write the request's body; false when that is too large."""
+    try:
+        with contextlib.suppress(EOFError, gzip.BadGzipFile):
+            into.writelines(pieces())
+    except RequestEntityTooLarge:
+        return False
     return True
 
 

@@ -18,7 +18,8 @@ TEMPLATES = sorted(translations.PORTAL.glob("**/templates/**/*.html"))
 FILES = dict(translations.languages())
 # Names, units and signs that are the same in every language.
 SAME = re.compile(
-    r"git clone|git push origin HEAD:submit|coldstart grade +DIR --seed|coldstart (start|grade) +my-|src/app.py"
+    r"git clone|git push origin HEAD:submit"
+    r"|coldstart grade +DIR --seed|coldstart (start|grade) +my-|src/app.py"
     r"|coldstart|Coldstart|GitHub|JSON|AWS|CLI|SAM|\bID\b|\bMB\b|\bms\b|\bs\b|\bnum\b|\bmin\b"
 )
 
