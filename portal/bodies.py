@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +12,9 @@ from flask import current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 _PIECE = 65_536
+# So much of what is not wanted is still read, and forgotten: who is cut off while sending reads no answer.
+_DRAINED_BYTES = 300_000_000
+_DRAINED_S = 60.0
 
 
 def pieces() -> Iterator[bytes]:
@@ -31,3 +36,14 @@ def pieces() -> Iterator[bytes]:
         if left < 0:
             raise RequestEntityTooLarge
         yield piece
+
+
+def drain() -> None:
+    """Read and forget what is still being sent, so that who sends it gets to read our answer."""
+    if "100-continue" in request.headers.get("Expect", ""):
+        return
+    stream, left = request.environ["wsgi.input"], _DRAINED_BYTES
+    end = time.monotonic() + _DRAINED_S
+    with contextlib.suppress(OSError):
+        while left > 0 and time.monotonic() < end and (piece := stream.read(_PIECE)):
+            left -= len(piece)

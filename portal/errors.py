@@ -10,6 +10,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from curriculum.errors import ManifestInvalid, UnknownLab, UnknownTrack
+from portal.bodies import drain
 from portal.languages import N_
 from records.errors import AlreadyOpen, NotFound
 from sandbox.errors import BadSubmission
@@ -62,6 +63,8 @@ def register(app: Flask) -> None:
         if isinstance(error.response, Response):
             return error.response
         status = error.code or 500
+        if status == 413:
+            drain()
         return answer(status, _TEXTS.get(status, error.description or N_("This did not work.")))
 
     @app.errorhandler(CSRFError)

@@ -21,7 +21,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from curriculum.loader import Lab
-from portal.bodies import pieces
+from portal.bodies import drain, pieces
 from portal.services import services
 from portal.workspace.views import files_of
 from records.errors import AlreadyOpen, NotFound
@@ -65,6 +65,7 @@ def _answer(slug: str, service: str, what: str) -> ResponseReturnValue:
     with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as answer:
         asked.write(_head(user, lab))
         if what == "serve" and not _body(asked):
+            drain()
             return _refuse(413, "This is larger than a workspace may be.")
         asked.seek(0)
         place = services().repositories.place(user.id, lab.slug)

@@ -212,6 +212,7 @@ def test_only_a_token_for_the_workspace_opens_it(site: Site) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"{site.address}/git/{LAB}.git/info/refs?service=git-upload-pack")
     assert refused.value.headers["WWW-Authenticate"].startswith("Basic")
+    refused.value.close()
 
 
 def test_what_is_no_git_is_refused_and_hurts_nobody(site: Site) -> None:
@@ -224,8 +225,10 @@ def test_what_is_no_git_is_refused_and_hurts_nobody(site: Site) -> None:
             {"Authorization": f"Basic {key}", "Content-Type": "application/x-git-receive-pack-request"},
         )
         try:
-            return int(urllib.request.urlopen(request).status)
+            with urllib.request.urlopen(request) as answer:
+                return int(answer.status)
         except urllib.error.HTTPError as error:
+            error.close()
             return error.code
 
     assert post(b"garbage") in (200, 503)
