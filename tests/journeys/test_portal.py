@@ -51,6 +51,16 @@ class Served:
                 return int(child)
         raise AssertionError("there is no worker")
 
+    def mailed_link(self) -> str:
+        """The link in the newest mail, once it was handed over."""
+        end = time.monotonic() + 20
+        while not (mails := sorted((self.home / "outbox").glob("*.eml"))):
+            assert time.monotonic() < end, "no mail"
+            time.sleep(0.05)
+        found = re.search(rf"{self.address}\S+", mails[-1].read_text("utf-8"))
+        assert found
+        return found[0]
+
     def healthy(self) -> bool:
         with urllib.request.urlopen(f"{self.address}/healthz", timeout=5) as answer:
             return bool(answer.status == 200)
@@ -109,12 +119,40 @@ def hand_in(page: Page, tmp_path: Path) -> Callable[[Lab, dict[str, bytes]], Non
     return submit
 
 
-def test_the_reference_earns_everything_that_is_assessed_and_a_mutant_is_named(
-    page: Page, hand_in: Callable[[Lab, dict[str, bytes]], None]
+def test_from_the_first_visit_to_the_first_pass_and_a_mutant_is_named(
+    page: Page, served: Served, hand_in: Callable[[Lab, dict[str, bytes]], None], tmp_path: Path
 ) -> None:
     lab = Catalogue().get_lab("a02")
+    page.context.clear_cookies()
+    page.goto("/")
+    shoot(page, "door")
+    page.get_by_role("link", name="Create an account").click()
+    page.get_by_label("E-mail").fill("grace@example.org")
+    page.get_by_label("Name").fill("Grace")
+    page.get_by_label("Password").fill("correct horse battery")
+    page.get_by_role("button", name="Create account").click()
+    expect(page.get_by_role("heading", name="Look at your mail")).to_be_visible()
+    page.goto(served.mailed_link())
+    page.get_by_role("button", name="Create account").click()
+    page.get_by_role("searchbox").fill("S3 CSV")
+    page.get_by_role("button", name="Search", exact=True).click()
+    shoot(page, "found")
+    page.get_by_role("link", name=lab.title).click()
+    shoot(page, "lab")
+    page.get_by_role("link", name="Open the editor").first.click()
+    archive = tmp_path / "answer.zip"
+    archive.write_bytes(pack(lab.reference("reference-python")))
+    page.get_by_text("Replace by a zip").click()
+    page.get_by_label("Zip with the new files").set_input_files(archive)
+    page.get_by_role("button", name="Replace all files").click()
+    page.get_by_role("button", name="src/app.py").click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type("# mine now")
+    expect(page.get_by_text("All changes saved")).to_be_visible()
+    shoot(page, "editor")
 
-    hand_in(lab, lab.reference("reference-python"))
+    page.get_by_role("button", name="Submit for grading").click()
+    page.wait_for_url(re.compile(r"/attempts/\d+$"))
     expect(page.get_by_text("Deploy the stack").first).to_be_visible(timeout=GRADED_MS)
     shoot(page, "grading")
     page.reload()
