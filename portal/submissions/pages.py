@@ -22,6 +22,7 @@ class LabName:
     code: str
     title: str
     exists: bool = True
+    version: str = ""
 
 
 def lab_of(attempt: Attempt) -> LabName:
@@ -30,7 +31,7 @@ def lab_of(attempt: Attempt) -> LabName:
         lab = services().catalogue().get_lab(attempt.lab)
     except UnknownLab:
         return LabName(attempt.lab, attempt.lab, attempt.lab, False)
-    return LabName(lab.slug, lab.code, lab.title)
+    return LabName(lab.slug, lab.code, lab.title, version=lab.manifest.version)
 
 
 def report_page(attempt: Attempt, **more: Any) -> str:

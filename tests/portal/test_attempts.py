@@ -234,3 +234,18 @@ def test_the_report_as_json_is_the_promised_document(
     graded(learner, work, zipped(reference))
 
     assert learner.get("/attempts/1/report.json").json["schema"] == "coldstart.report/1"
+
+
+def test_a_report_says_that_its_lab_has_another_version_now(
+    learner: Any, labs_folder: Any, zipped: Any, reference: Any, work: Any
+) -> None:
+    learner.upload("/labs/say-hello/submissions", zipped(reference))
+    work()
+    assert "The lab is at version" not in learner.get("/attempts/1").text
+
+    manifest = labs_folder / "say-hello" / "lab.toml"
+    manifest.write_text(manifest.read_text().replace('version = "0.1"', 'version = "0.2"'))
+
+    page = learner.get("/attempts/1").text
+    assert "version 0.1" in page
+    assert "The lab is at version 0.2 now" in page
