@@ -16,6 +16,9 @@ export class Workspace {
     this.problem = root.querySelector("[data-problem]");
     this.title = root.querySelector("[data-current]");
     this.states = new Map();
+    this.closed = new Set();
+    // Files that are no text: they are listed, moved and deleted, and not edited.
+    this.binary = new Set(JSON.parse(root.dataset.binary));
     this.unsaved = new Set();
     this.saving = Promise.resolve();
     this.timer = 0;
@@ -85,6 +88,12 @@ export class Workspace {
   }
 
   wire() {
+    this.list.addEventListener("keydown", (event) => this.walk(event));
+    for (const input of this.root.querySelectorAll("[data-add] input[type=file]")) {
+      input.addEventListener("change", async () => {
+        if (input.files.length && (await this.flush()) !== false) input.form.requestSubmit();
+      });
+    }
     this.root.querySelector("[data-new]").addEventListener("click", () => this.ask("new"));
     this.root.querySelector("[data-rename]").addEventListener("click", () => this.ask("rename"));
     this.root.querySelector("[data-delete]").addEventListener("click", () => this.ask("delete"));
@@ -123,29 +132,88 @@ export class Workspace {
   }
 
   render() {
-    const buttons = [...this.states.keys()].sort().map((path) => {
+    this.list.replaceChildren(...this.items(tree(this.paths()), ""));
+    this.title.textContent = this.folder ?? this.current ?? t("No file");
+    const nothing = !this.folder && !this.current;
+    for (const name of ["rename", "delete"]) this.root.querySelector(`[data-${name}]`).disabled = nothing;
+  }
+
+  paths() {
+    return [...this.states.keys(), ...this.binary];
+  }
+
+  // A folder's files and folders as list items: folders open and close, files are edited.
+  items(folder, prefix) {
+    const folders = [...folder.folders].map(([name, inside]) => {
+      const path = `${prefix}${name}/`;
+      const open = !this.closed.has(path);
+      const button = this.button(`${name}/`, path, path === this.folder);
+      button.setAttribute("aria-expanded", String(open));
+      button.addEventListener("click", () => {
+        if (open && this.folder === path) this.closed.add(path);
+        else this.closed.delete(path);
+        this.folder = path;
+        this.render();
+        this.list.querySelector(`[data-path="${CSS.escape(path)}"]`)?.focus();
+      });
       const item = document.createElement("li");
-      const button = document.createElement("button");
-      button.type = "button";
-      const cut = path.lastIndexOf("/") + 1;
-      const folder = document.createElement("span");
-      folder.className = "folder";
-      folder.textContent = path.slice(0, cut);
-      button.append(folder, path.slice(cut));
-      if (path === this.current) button.setAttribute("aria-current", "true");
+      const list = document.createElement("ul");
+      list.hidden = !open;
+      list.append(...this.items(inside, path));
+      item.append(button, list);
+      return item;
+    });
+    const files = folder.files.map((name) => {
+      const path = prefix + name;
+      const binary = this.binary.has(path);
+      const button = this.button(name, path, path === (this.folder ?? this.current));
       button.classList.toggle("unsaved", this.unsaved.has(path));
-      button.addEventListener("click", () => this.open(path, 0, true));
+      button.classList.toggle("no-text", binary);
+      button.addEventListener("click", () => {
+        if (!binary) return this.open(path, 0, true);
+        this.folder = path;
+        this.render();
+        this.list.querySelector(`[data-path="${CSS.escape(path)}"]`)?.focus();
+      });
+      const item = document.createElement("li");
       item.append(button);
       return item;
     });
-    this.list.replaceChildren(...buttons);
-    this.title.textContent = this.current ?? t("No file");
-    for (const name of ["rename", "delete"]) this.root.querySelector(`[data-${name}]`).disabled = !this.current;
+    return [...folders, ...files];
+  }
+
+  button(text, path, current) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = text;
+    button.dataset.path = path;
+    button.setAttribute("aria-label", path);
+    if (current) button.setAttribute("aria-current", "true");
+    return button;
+  }
+
+  // Up and down go from one to the next, right and left open and close folders.
+  walk(event) {
+    const buttons = [...this.list.querySelectorAll("button")].filter((button) => button.offsetParent);
+    const at = buttons.indexOf(document.activeElement);
+    if (at < 0) return;
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const expanded = buttons[at].getAttribute("aria-expanded");
+    if (step) buttons[Math.min(Math.max(at + step, 0), buttons.length - 1)].focus();
+    else if (event.key === "Home") buttons[0].focus();
+    else if (event.key === "End") buttons.at(-1).focus();
+    else if (event.key === "ArrowRight" && expanded === "false") buttons[at].click();
+    else if (event.key === "ArrowLeft" && expanded === "true") {
+      this.folder = buttons[at].dataset.path;
+      buttons[at].click();
+    } else return;
+    event.preventDefault();
   }
 
   open(path, line = 0, focus = false) {
     this.keep();
     this.current = path;
+    this.folder = undefined;
     const state = this.states.get(path);
     if (this.view) this.view.setState(state);
     else this.view = viewIn(this.pane, state);
@@ -168,8 +236,8 @@ export class Workspace {
   }
 
   markList(path) {
-    const index = [...this.states.keys()].sort().indexOf(path);
-    this.list.children[index]?.firstElementChild.classList.toggle("unsaved", this.unsaved.has(path));
+    const button = this.list.querySelector(`[data-path="${CSS.escape(path)}"]`);
+    button?.classList.toggle("unsaved", this.unsaved.has(path));
   }
 
   // Saves one after the other, so that the last text typed is the last one stored.
@@ -339,8 +407,9 @@ export class Workspace {
   ask(what) {
     const dialog = this.root.querySelector(`dialog[data-ask=${what}]`);
     const input = dialog.querySelector("input");
-    if (input) input.value = what === "rename" ? this.current : "";
-    for (const place of dialog.querySelectorAll("[data-name]")) place.textContent = this.current;
+    const chosen = this.folder ?? this.current;
+    if (input) input.value = what === "rename" ? chosen : (this.folder ?? "");
+    for (const place of dialog.querySelectorAll("[data-name]")) place.textContent = chosen;
     dialog.querySelector("[role=alert]").textContent = "";
     dialog.showModal();
     input?.select();
@@ -370,6 +439,8 @@ export class Workspace {
   }
 
   async rename(path) {
+    if (this.binary.has(this.folder)) return this.moveBinary(this.folder, path);
+    if (this.folder) return this.move(this.folder, path.endsWith("/") ? path : `${path}/`);
     if (path === this.current) return true;
     await this.flush();
     const moved = await this.send("PUT", this.address, { path, from: this.current });
@@ -385,7 +456,46 @@ export class Workspace {
     return true;
   }
 
+  // Every file of a folder goes where its folder goes.
+  async move(from, to) {
+    this.folder = undefined;
+    for (const path of this.paths().filter((name) => name.startsWith(from))) {
+      const goal = to + path.slice(from.length);
+      if (this.binary.has(path)) {
+        if (!(await this.moveBinary(path, goal))) return false;
+        continue;
+      }
+      this.open(path);
+      if (!(await this.rename(goal))) return false;
+    }
+    return true;
+  }
+
+  async moveBinary(from, to) {
+    this.folder = undefined;
+    if (from !== to && !(await this.send("PUT", this.address, { path: to, from }))) return false;
+    this.binary.delete(from);
+    this.binary.add(to);
+    this.render();
+    return true;
+  }
+
   async delete() {
+    if (this.folder) {
+      const inside = this.paths().filter((name) => name === this.folder || name.startsWith(this.folder));
+      this.folder = undefined;
+      for (const path of inside) {
+        if (this.binary.has(path)) {
+          if (!(await this.send("DELETE", `${this.address}?path=${encodeURIComponent(path)}`))) return false;
+          this.binary.delete(path);
+          continue;
+        }
+        this.open(path);
+        if (!(await this.delete())) return false;
+      }
+      this.render();
+      return true;
+    }
     const gone = this.current;
     if (!(await this.send("DELETE", `${this.address}?path=${encodeURIComponent(gone)}`))) return false;
     this.states.delete(gone);
@@ -402,4 +512,19 @@ export class Workspace {
     this.say("saved", t("%(path)s deleted", { path: gone }));
     return true;
   }
+}
+
+// Paths as folders in folders, each in the order of its names.
+function tree(paths) {
+  const root = { folders: new Map(), files: [] };
+  for (const path of paths.sort()) {
+    const parts = path.split("/");
+    let at = root;
+    for (const name of parts.slice(0, -1)) {
+      if (!at.folders.has(name)) at.folders.set(name, { folders: new Map(), files: [] });
+      at = at.folders.get(name);
+    }
+    at.files.push(parts.at(-1));
+  }
+  return root;
 }

@@ -187,6 +187,25 @@ def upload(slug: str) -> ResponseReturnValue:
     return redirect(url_for("workspace.show", slug=lab.slug), 303)
 
 
+@bp.post("/add")
+def add(slug: str) -> ResponseReturnValue:
+    """Add files, or a folder's: each under the path that its browser names."""
+    lab, user = services().catalogue().get_lab(slug), current_user()
+    sent = {item.filename or "": item.read() for item in request.files.getlist("files") if item.filename}
+    if not sent:
+        raise BadSubmission(N_("No file was chosen."), where="files")
+    before = files_of(lab, user.id)
+    limits = Limits(unpacked_bytes=lab.manifest.limit_bytes)
+    try:
+        checked = read_zip(pack({**before, **sent}), limits=limits).files
+    except BadSubmission as error:
+        told = {"message": str(error.args[0]), "where": error.where, "what_to_do": error.what_to_do}
+        return workspace_page(lab, told, title=N_("These files were not added.")), 422
+    fresh = {path: body for path, body in sent.items() if path in checked and before.get(path) != body}
+    services().store.save_files(user.id, lab.slug, fresh, services().now())
+    return redirect(url_for("workspace.show", slug=lab.slug), 303)
+
+
 @bp.post("/reset")
 def reset(slug: str) -> ResponseReturnValue:
     """Start again from a starter; the earlier saves stay in the history."""

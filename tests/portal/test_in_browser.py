@@ -303,6 +303,44 @@ def test_files_are_made_renamed_and_deleted(visit: Callable[..., Page]) -> None:
     expect(page.get_by_role("button", name=re.compile("less|more"))).to_have_count(0)
 
 
+def test_folders_are_walked_moved_filled_and_deleted_by_keyboard_alone(
+    visit: Callable[..., Page], site: Site, tmp_path: Path
+) -> None:
+    page = visit("walker", "/labs/say-hello/workspace")
+    page.get_by_role("button", name="src/", exact=True).focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("button", name="src/app.py")).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("button", name="src/app.py")).to_be_hidden()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("button", name="src/app.py")).to_be_visible()
+
+    page.get_by_role("button", name="Rename").press("Enter")
+    page.get_by_role("textbox", name="Path").fill("lib/deep")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="lib/deep/app.py")).to_be_visible()
+    expect(page.get_by_role("button", name="src/", exact=True)).to_have_count(0)
+
+    folder = tmp_path / "more"
+    (folder / "in").mkdir(parents=True)
+    (folder / "in" / "räk smörgås.txt").write_text("ja", "utf-8")
+    (folder / "in" / "data.bin").write_bytes(bytes(range(256)))
+    page.get_by_label("Add a folder").set_input_files(folder)
+    expect(page.get_by_role("button", name="more/in/räk smörgås.txt")).to_be_visible()
+    user = site.people.find("walker")
+    assert user is not None
+    kept = site.store.workspace(user.id, "say-hello")
+    assert kept["more/in/data.bin"] == bytes(range(256))
+    assert "lib/deep/app.py" in kept
+
+    page.get_by_role("button", name="more/", exact=True).press("Enter")
+    page.get_by_role("button", name="Delete").press("Enter")
+    page.get_by_role("dialog").get_by_role("button", name="Delete").press("Enter")
+    expect(page.get_by_role("button", name="more/", exact=True)).to_have_count(0)
+    assert not [path for path in site.store.workspace(user.id, "say-hello") if path.startswith("more/")]
+
+
 def test_a_mistake_in_the_template_is_told_with_its_line_while_one_types(visit: Callable[..., Page]) -> None:
     page = visit("slipper", "/labs/say-hello/workspace")
     page.get_by_label("Contents of template.yaml").click()
