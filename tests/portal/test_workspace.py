@@ -118,7 +118,7 @@ def test_a_bad_zip_leaves_the_files_alone_and_is_told_in_the_editor(learner: Any
 def test_files_that_are_no_text_are_named_and_kept(learner: Any, zipped: Any) -> None:
     learner.upload(f"{WORK}/upload", zipped({"template.yaml": "A: 1", "logo.bin": b"\xff\xfe\x00"}))
 
-    assert "data-binary=\"[&#34;logo.bin&#34;]\"" in learner.get(WORK).text
+    assert 'data-binary="[&#34;logo.bin&#34;]"' in learner.get(WORK).text
 
 
 def test_saving_needs_the_pages_token(learner: Any) -> None:
