@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from flask import Blueprint, g, jsonify, request, url_for
+from flask import Blueprint, current_app, g, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 
 from curriculum.loader import Lab
+from portal.api.description import describe
 from portal.bodies import pieces
 from portal.errors import answer
 from portal.services import services
@@ -25,12 +27,16 @@ SCOPES = {
     "api.submit": "submit",
 }
 
+_ARGUMENT = re.compile(r"<(?:\w+:)?(\w+)>")
+
 bp = Blueprint("api", __name__, url_prefix="/api/v1")
 
 
 @bp.before_request
 def authenticate() -> ResponseReturnValue | None:
     """Every call carries `Authorization: Bearer <token>`."""
+    if request.endpoint == "api.openapi":
+        return None
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     token = services().credentials.token(given, services().now()) if scheme.lower() == "bearer" else None
     user = services().accounts.people.get(token.user_id) if token else None
@@ -41,6 +47,14 @@ def authenticate() -> ResponseReturnValue | None:
         return answer(403, f"This token is not for that: it needs the scope `{needed or 'none there is'}`.")
     g.api_user = user
     return None
+
+
+@bp.get("/openapi.json")
+def openapi() -> ResponseReturnValue:
+    """What there is here, for programs that read descriptions. The one route that needs no token."""
+    rules = current_app.url_map.iter_rules()
+    paths = {rule.endpoint: _ARGUMENT.sub(r"{\1}", rule.rule) for rule in rules if rule.endpoint in SCOPES}
+    return jsonify(describe(paths, SCOPES, services().accounts.url))
 
 
 @bp.get("/labs")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import jsonschema
 import pytest
 
 from portal.api.views import SCOPES
@@ -79,7 +81,7 @@ def test_attempts_of_others_are_not_found(
 def test_every_route_needs_a_scope_that_a_token_can_have(app: Any) -> None:
     routes = {rule.endpoint for rule in app.url_map.iter_rules() if rule.endpoint.startswith("api.")}
 
-    assert routes == SCOPES.keys()
+    assert routes - {"api.openapi"} == SCOPES.keys()
     assert set(SCOPES.values()) <= set(credentials_scopes)
 
 
@@ -120,3 +122,37 @@ def test_a_token_ends_when_it_expires_when_it_is_revoked_and_with_the_account(
     assert statuses() == [401, 401, 200]
     people.change(ada.id, disabled_at=datetime.now(UTC))
     assert statuses() == [401, 401, 401]
+
+
+def test_the_api_describes_itself_and_answers_as_it_says(
+    visitor: Any, app: Any, key: dict[str, str], zipped: Any, reference: Any, work: Any
+) -> None:
+    told = visitor.get("/api/v1/openapi.json").json
+    described = {(path, method) for path, item in told["paths"].items() for method in item}
+    rules = {
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower())
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+        if rule.endpoint in SCOPES
+    }
+    assert described == rules
+
+    def fits(path: str, method: str, answer: Any) -> None:
+        operation = told["paths"][path][method]
+        content = operation["responses"][str(answer.status_code)]["content"]
+        schema = {**content["application/json"]["schema"], "components": told["components"]}
+        jsonschema.Draft202012Validator(schema).validate(answer.json)
+
+    fits("/api/v1/labs", "get", visitor.get("/api/v1/labs", headers=key))
+    fits("/api/v1/labs/{slug}", "get", visitor.get("/api/v1/labs/say-hello", headers=key))
+    path = "/api/v1/labs/say-hello/submissions"
+    submit = "/api/v1/labs/{slug}/submissions"
+    fits(submit, "post", visitor.client.post(path, data=b"no zip", headers=key))
+    fits(submit, "post", visitor.client.post(path, data=zipped(reference), headers=key))
+    fits("/api/v1/attempts", "get", visitor.get("/api/v1/attempts", headers=key))
+    fits("/api/v1/attempts/{attempt_id}/report", "get", visitor.get("/api/v1/attempts/1/report", headers=key))
+    work()
+    fits("/api/v1/attempts/{attempt_id}", "get", visitor.get("/api/v1/attempts/1", headers=key))
+    fits("/api/v1/attempts/{attempt_id}/report", "get", visitor.get("/api/v1/attempts/1/report", headers=key))
+    fits("/api/v1/attempts/{attempt_id}", "get", visitor.get("/api/v1/attempts/2", headers=key))
+    fits("/api/v1/labs", "get", visitor.get("/api/v1/labs"))
