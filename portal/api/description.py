@@ -146,7 +146,7 @@ def describe(paths: Mapping[str, str], scopes: Mapping[str, str], url: str) -> d
                 "token": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "A token from the account's page. Operations name the scope that it needs.",
+                    "description": "A token from the account's page; operations name the scope they need.",
                 }
             },
         },
