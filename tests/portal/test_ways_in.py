@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from portal.users.providers import read_providers
 from records.credentials import Credentials
 from records.database import Database
+from records.mails import Mails
 from records.people import People
 from tests.browsing import (
     DESKTOP,
@@ -285,6 +286,56 @@ def test_axe_finds_nothing_and_everything_fits(
     page.goto("/account")
     look_closely(page, "account")
     shoot(page, "account")
+
+
+@needs_axe
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_pages_that_mails_and_others_lead_to_are_for_everybody(
+    visit: Callable[..., Page], site: Site, viewport: dict[str, int]
+) -> None:
+    people, mails, now = People(site.database), Mails(site.database), datetime.now(UTC)
+    name = f"pages-{viewport['width']}"
+    address = f"{name}@example.org"
+    user = people.add(address, name, None, now, email=address)
+    page = visit(site.link(address), viewport=viewport)
+
+    def linked(purpose: str, path: str, user_id: int | None) -> None:
+        token = mails.make_link(purpose, f"{purpose}@example.org", now, timedelta(hours=1), user_id=user_id)
+        page.goto(path + token)
+        look_closely(page, purpose)
+
+    linked("change", "/account/email/", user.id)
+    page.goto("/account")
+    page.get_by_text("New token").click()
+    page.get_by_label("What for").fill("laptop")
+    page.get_by_role("button", name="Make it").click()
+    look_closely(page, "token")
+    page.goto("/account")
+    page.get_by_text("Delete the account").click()
+    page.get_by_label("Write your login").fill("somebody else")
+    page.get_by_role("button", name="Delete it for good").click()
+    look_closely(page, "refused")
+
+    other = visit("/sign-in/forgotten", viewport=viewport)
+    other.get_by_label("E-mail").fill("nobody@example.org")
+    other.get_by_role("button", name="Send the link").click()
+    look_closely(other, "mail sent")
+    page = other
+    linked("sign-up", "/sign-up/confirm/", None)
+    linked("reset", "/sign-in/reset/", user.id)
+    other.goto("/sign-in/reset/old")
+    look_closely(other, "old link")
+    _by_campus(other, name)
+    expect(other.get_by_role("heading", name="You have an account already")).to_be_visible()
+    look_closely(other, "known elsewhere")
+
+    leaving = visit(site.link(address), viewport=viewport)
+    leaving.goto("/account")
+    leaving.get_by_text("Delete the account").click()
+    leaving.get_by_label("Write your login").fill(address)
+    leaving.get_by_role("button", name="Delete it for good").click()
+    expect(leaving.get_by_role("heading", name="Your account is deleted")).to_be_visible()
+    look_closely(leaving, "deleted")
 
 
 @pytest.mark.parametrize(
