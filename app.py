@@ -15,6 +15,7 @@ from itsdangerous import URLSafeTimedSerializer
 from curriculum.loader import Catalogue
 from portal import factory
 from portal.hints.services import HintService
+from portal.hub.client import Hub
 from portal.mailing import Postman, Server, by_smtp, into_folder
 from portal.notebooks.door import Door
 from portal.sandboxes.accounts import PracticeAccounts, place_of
@@ -84,6 +85,11 @@ class Portal:
             practice=self.practice,
             repositories=Repositories(settings.home / "git"),
             linter=self.linter,
+            hub=Hub(
+                settings.hub_url.rstrip("/") if settings.hub_secret else "",
+                settings.hub_secret,
+                Tickets(self.database),
+            ),
             now=now,
         )
         return factory.create(

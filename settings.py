@@ -53,6 +53,10 @@ class Settings(BaseSettings):
         default=1800, gt=0, description="Seconds without use after which a learner's JupyterLab ends."
     )
     notebooks_limit: int = Field(default=10, ge=1, description="JupyterLabs that run at the same time.")
+    hub_url: str = Field(
+        default="", description="Where a JupyterHub is that signs its people in here; empty: there is none."
+    )
+    hub_secret: str = Field(default="", description="What that JupyterHub proves itself with.")
     practice_limit: int = Field(default=20, ge=1, description="Practice accounts open at the same time.")
     practice_idle_s: float = Field(
         default=3600, gt=0, description="Seconds without use after which a practice account ends."

@@ -17,6 +17,7 @@ from portal import errors, filters, languages
 from portal.api.views import bp as api
 from portal.catalogue.views import bp as catalogue
 from portal.hints.views import bp as hints
+from portal.hub import provider as hub
 from portal.notebooks.views import bp as notebooks
 from portal.sandboxes.views import bp as sandbox
 from portal.sandboxes.views import streams as practice_streams
@@ -95,6 +96,8 @@ def create(
     ):
         app.register_blueprint(blueprint)
     elsewhere.register(app, services.providers)
+    hub.register(app, services.hub)
+    guard.exempt(hub.bp)
     languages.register(app)
     errors.register(app)
     app.before_request(_nonce)

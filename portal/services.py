@@ -12,6 +12,7 @@ from itsdangerous import URLSafeTimedSerializer
 
 from curriculum.loader import Catalogue
 from portal.hints.services import HintService
+from portal.hub.client import Hub
 from portal.notebooks.door import Door
 from portal.sandboxes.services import PracticeService
 from portal.submissions.services import SubmissionService
@@ -45,6 +46,7 @@ class Services:
     practice: PracticeService
     repositories: Repositories
     linter: Linter
+    hub: Hub
     now: Callable[[], datetime]
 
 

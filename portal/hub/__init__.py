@@ -1,0 +1,1 @@
+"""The portal as the place where a JupyterHub's people sign in."""
