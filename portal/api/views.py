@@ -114,6 +114,7 @@ def _lab(found: Lab) -> dict[str, Any]:
         "summary": manifest.summary,
         "runtimes": list(manifest.runtimes),
         "services": list(manifest.services),
+        "notebooks": list(found.notebooks),
     }
 
 

@@ -33,8 +33,12 @@ def ask(visitor: Any, **changed: str) -> Any:
 
 def redeem(visitor: Any, code: str, **changed: str) -> Any:
     form = {
-        "grant_type": "authorization_code", "code": code, "redirect_uri": BACK,
-        "client_id": "jupyterhub", "client_secret": SECRET, **changed,
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": BACK,
+        "client_id": "jupyterhub",
+        "client_secret": SECRET,
+        **changed,
     }
     return visitor.client.post("/oauth/token", data=form)
 
