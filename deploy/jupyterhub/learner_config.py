@@ -29,3 +29,7 @@ def _save(folder):
 
 
 c.FileContentsManager.post_save_hook = hand_on
+# No questions about news, nothing installed from elsewhere.
+c.LabApp.news_url = None
+c.LabApp.extension_manager = "readonly"
+c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
