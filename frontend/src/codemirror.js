@@ -3,9 +3,9 @@ import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirro
 import { go } from "@codemirror/lang-go";
 import { java } from "@codemirror/lang-java";
 import { javascript } from "@codemirror/lang-javascript";
-import { json } from "@codemirror/lang-json";
+import { json, jsonLanguage } from "@codemirror/lang-json";
 import { python } from "@codemirror/lang-python";
-import { yaml } from "@codemirror/lang-yaml";
+import { yaml, yamlLanguage } from "@codemirror/lang-yaml";
 import {
   HighlightStyle,
   bracketMatching,
@@ -63,11 +63,37 @@ const look = EditorView.theme({
   ".cm-tooltip-autocomplete > ul > li[aria-selected]": { backgroundColor: "var(--accent)", color: "var(--on-accent)" },
 });
 
+// What the Amazon States Language has words for: https://states-language.net/spec.html
+const STATES = {
+  fields:
+    "Arguments Assign Branches Catch Choices Comment Condition Default End ErrorEquals HeartbeatSeconds InputPath IntervalSeconds " +
+    "ItemBatcher ItemProcessor ItemReader ItemSelector Items ItemsPath JitterStrategy MaxAttempts MaxConcurrency MaxDelaySeconds Next " +
+    "Output OutputPath Parameters ProcessorConfig QueryLanguage Resource Result ResultPath ResultSelector ResultWriter Retry Seconds " +
+    "StartAt States TimeoutSeconds Timestamp ToleratedFailurePercentage Type Variable BackoffRate BooleanEquals IsPresent " +
+    "NumericEquals NumericGreaterThan NumericLessThan StringEquals StringMatches And Or Not Error Cause",
+  values:
+    "Task Pass Choice Wait Succeed Fail Parallel Map INLINE DISTRIBUTED STANDARD EXPRESS JSONata JSONPath FULL NONE " +
+    "States.ALL States.TaskFailed States.Timeout States.HeartbeatTimeout States.Permissions States.DataLimitExceeded " +
+    "arn:aws:states:::lambda:invoke arn:aws:states:::dynamodb:putItem arn:aws:states:::dynamodb:getItem " +
+    "arn:aws:states:::dynamodb:updateItem arn:aws:states:::sqs:sendMessage arn:aws:states:::sns:publish " +
+    "arn:aws:states:::events:putEvents arn:aws:states:::states:startExecution.sync:2",
+};
+const stateWords = [
+  ...STATES.fields.split(" ").map((label) => ({ label, type: "property" })),
+  ...STATES.values.split(" ").map((label) => ({ label, type: "constant" })),
+];
+
+function stateWord(context) {
+  const word = context.matchBefore(/[\w.:]+/);
+  return word || context.explicit ? { from: word?.from ?? context.pos, options: stateWords, validFor: /^[\w.:]*$/ } : null;
+}
+
 function language(path) {
+  const states = /\.asl\.(json|ya?ml)$/.test(path);
   const ending = path.slice(path.lastIndexOf(".") + 1).toLowerCase();
   if (ending === "py") return [python(), indentUnit.of("    ")];
-  if (ending === "yaml" || ending === "yml") return [yaml(), indentUnit.of("  ")];
-  if (ending === "json") return [json(), indentUnit.of("  ")];
+  if (ending === "yaml" || ending === "yml") return [yaml(), indentUnit.of("  "), states ? yamlLanguage.data.of({ autocomplete: stateWord }) : []];
+  if (ending === "json") return [json(), indentUnit.of("  "), states ? jsonLanguage.data.of({ autocomplete: stateWord }) : []];
   if (ending === "java") return [java(), indentUnit.of("    ")];
   if (ending === "go") return [go(), indentUnit.of("\t")];
   if (["js", "mjs", "cjs", "ts"].includes(ending)) return [javascript({ typescript: ending === "ts" }), indentUnit.of("  ")];

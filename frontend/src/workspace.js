@@ -260,6 +260,7 @@ export class Workspace {
           return false;
         }
         this.markList(path);
+        if (/\.asl\.(json|ya?ml)$/.test(path)) this.lint(path);
         if ("problem" in saved) {
           this.diagnose(path, saved.problem);
           if (saved.problem) this.showLint(path, []);

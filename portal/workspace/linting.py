@@ -23,6 +23,11 @@ LARGEST = 500_000
 _ROOT = Path(__file__).resolve().parents[2]
 
 
+def is_machine(path: str) -> bool:
+    """Whether a file is a state machine's definition, by its name: ``order.asl.json``, ``order.asl.yaml``."""
+    return path.endswith((".asl.json", ".asl.yaml", ".asl.yml"))
+
+
 @dataclass
 class Linter:
     """One process for all, one template at a time. Safe across threads."""
@@ -31,12 +36,15 @@ class Linter:
     _process: subprocess.Popen[str] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def lint(self, text: str) -> list[dict[str, Any]] | None:
-        """What is wrong with a template; None when nobody could tell: busy, too large, or too much for it."""
+    def lint(self, path: str, text: str) -> list[dict[str, Any]] | None:
+        """What is wrong with a template or state machine; None when nobody could tell.
+
+        That is: others are busy with it, the text is too large, or too much for the linter.
+        """
         if len(text) > LARGEST or not self._lock.acquire(timeout=PATIENCE_S):
             return None
         try:
-            return self._ask(text)
+            return self._ask(path, text)
         finally:
             self._lock.release()
 
@@ -53,12 +61,12 @@ class Linter:
         with self._lock:
             self._end()
 
-    def _ask(self, text: str) -> list[dict[str, Any]] | None:
+    def _ask(self, path: str, text: str) -> list[dict[str, Any]] | None:
         process = self._running()
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(json.dumps({"text": text}) + "\n")
+            process.stdin.write(json.dumps({"path": path, "text": text}) + "\n")
             process.stdin.flush()
             ready, _, _ = select.select([process.stdout], [], [], self.time_limit_s)
             answer = process.stdout.readline() if ready else ""

@@ -14,6 +14,7 @@ from portal.catalogue.services import RUNTIME_NAMES
 from portal.languages import N_
 from portal.services import services
 from portal.users.session import current_user, require_user
+from portal.workspace.linting import is_machine
 from records.errors import NotFound
 from records.workspaces import Stored
 from sandbox.errors import BadSubmission
@@ -158,9 +159,9 @@ def lint(slug: str) -> ResponseReturnValue:
     lab, body = services().catalogue().get_lab(slug), request.get_json()
     path = str(body.get("path", "")) if isinstance(body, dict) else ""
     content = services().store.workspace(current_user().id, lab.slug).get(path)
-    if content is None or path not in TEMPLATE_NAMES:
+    if content is None or not (path in TEMPLATE_NAMES or is_machine(path)):
         raise BadSubmission(N_("This file does not exist any more."), where=path)
-    return jsonify(path=path, problems=services().linter.lint(content.decode("utf-8", "replace")))
+    return jsonify(path=path, problems=services().linter.lint(path, content.decode("utf-8", "replace")))
 
 
 @bp.delete("/files")

@@ -369,6 +369,23 @@ def test_the_linter_s_remarks_are_listed_and_lead_to_their_lines(visit: Callable
     expect(problem).to_be_hidden(timeout=20_000)
 
 
+def test_state_machines_are_completed_and_read_while_one_types(
+    visit: Callable[..., Page], site: Site
+) -> None:
+    page = visit("machinist", "/labs/say-hello/workspace")
+    page.get_by_role("button", name="New").click()
+    page.get_by_role("textbox", name="Path").fill("order.asl.yaml")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_label("Contents of order.asl.yaml")).to_be_focused()
+
+    page.keyboard.type("Star")
+    page.get_by_role("option", name="StartAt").click()
+    page.keyboard.type(": Nowhere")
+
+    remark = page.locator("[data-lint] li").filter(has_text="States")
+    expect(remark).to_be_visible(timeout=20_000)
+
+
 def test_a_running_attempt_is_followed_and_turns_into_its_report(
     visit: Callable[..., Page], site: Site
 ) -> None:
