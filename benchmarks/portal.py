@@ -57,7 +57,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
 
 def _report(bench: Bench) -> dict[str, Any]:
     lab = Catalogue().get_lab("a02")
-    backend = SandboxBackend(bench.provider.open, bench.home / "builds")
+    backend = SandboxBackend(bench.provider.open, bench.home / "builds", bench.home)
     submission = read_folder(lab.folder / "solutions" / "reference-python")
     return grade(lab, submission, backend, seed=1, seeds=1).report
 
