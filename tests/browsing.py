@@ -13,12 +13,19 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from records.database import Database
+from records.people import People
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parents[1]
 SHOTS = ROOT / "var" / "shots"
@@ -84,7 +91,7 @@ def serve(home: Path, labs: Path, port: int, **more: str) -> subprocess.Popen[by
         env={**os.environ, "COLDSTART_HOME": str(home), "COLDSTART_LABS_FOLDER": str(labs), **more},
     )
     try:
-        _until_ready(f"http://127.0.0.1:{port}")
+        until_answers(f"http://127.0.0.1:{port}/healthz")
     except BaseException:
         server.kill()
         server.wait()
@@ -92,16 +99,50 @@ def serve(home: Path, labs: Path, port: int, **more: str) -> subprocess.Popen[by
     return server
 
 
-def _until_ready(address: str, within_s: float = 30.0) -> None:
+def until_answers(address: str, within_s: float = 30.0) -> None:
+    """Wait until an address answers.
+
+    Raises:
+        OSError: it did not in that time.
+    """
     end = time.monotonic() + within_s
     while True:
         try:
-            with urllib.request.urlopen(f"{address}/healthz", timeout=2):
+            with urllib.request.urlopen(address, timeout=2):
                 return
         except OSError:
             if time.monotonic() > end:
                 raise
             time.sleep(0.05)
+
+
+def until(done: Callable[[], T], told: str, within_s: float = 30.0) -> T:
+    """Wait until another process did something; what ``done`` answers then."""
+    end = time.monotonic() + within_s
+    while not (found := done()):
+        assert time.monotonic() < end, told
+        time.sleep(0.05)
+    return found
+
+
+def sign_in_link(database: Database, address: str, login: str) -> str:
+    """A link that signs somebody in once; who is not there yet is added."""
+    people, now = People(database), datetime.now(UTC)
+    user = people.find(login) or people.add(login, login.title(), None, now)
+    return f"{address}/sign-in/link/{people.make_link(user.id, now)}"
+
+
+def mailed_link(home: Path, address: str) -> str:
+    """The link in the newest mail, once it was handed over."""
+
+    def found() -> re.Match[str] | None:
+        newest = max((home / "outbox").glob("*.eml"), default=None)
+        text = newest.read_text("utf-8").replace("=\n", "") if newest else ""
+        return re.search(rf"{address}\S+", text)
+
+    match = until(found, "no mail with a link")
+    assert match is not None
+    return match[0]
 
 
 def shoot(page: Page, name: str) -> None:

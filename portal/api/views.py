@@ -39,8 +39,8 @@ def authenticate() -> ResponseReturnValue | None:
         return None
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     token = services().credentials.token(given, services().now()) if scheme.lower() == "bearer" else None
-    user = services().accounts.people.get(token.user_id) if token else None
-    if token is None or user is None or user.disabled_at is not None:
+    user = services().accounts.active(token.user_id) if token else None
+    if token is None or user is None:
         return answer(401, "Send a valid token as `Authorization: Bearer cst_…`.")
     needed = SCOPES.get(request.endpoint or "")
     if needed is None or not token.may(needed):

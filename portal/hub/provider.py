@@ -102,8 +102,7 @@ class _CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc]
         """It is gone already."""
 
     def authenticate_user(self, authorization_code: _Code) -> Any:
-        user = services().accounts.people.get(authorization_code.user_id)
-        return user if user.disabled_at is None else None
+        return services().accounts.active(authorization_code.user_id)
 
 
 class _S256(CodeChallenge):  # type: ignore[misc]
@@ -149,8 +148,8 @@ def userinfo() -> ResponseReturnValue:
     """Whose token that is, in the words of OpenID Connect; ``username`` is one that file systems take."""
     _, _, given = request.headers.get("Authorization", "").partition(" ")
     found = services().credentials.token(given, services().now())
-    user = services().accounts.people.get(found.user_id) if found else None
-    if user is None or user.disabled_at is not None:
+    user = services().accounts.active(found.user_id) if found else None
+    if user is None:
         return jsonify(error="invalid_token"), 401
     return jsonify(
         sub=str(user.id),

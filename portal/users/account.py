@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from flask import Blueprint, Response, redirect, render_template, request, session, url_for
@@ -12,7 +13,7 @@ from portal.services import services
 from portal.users.exporting import export
 from portal.users.services import MINIMUM_PASSWORD
 from portal.users.session import begin, current_session, current_user, require_user
-from records.credentials import SCOPES
+from records.credentials import SCOPES, Identity, Passkey
 
 TOKENS_PER_USER = 20
 _DAYS = (7, 30, 90, 365)
@@ -122,7 +123,7 @@ def remove_passkey(passkey_id: int) -> ResponseReturnValue:
     """Forget a passkey, if there is another way in."""
     user, credentials = current_user(), services().credentials
     others = [item for item in credentials.passkeys_of(user.id) if item.id != passkey_id]
-    if not (user.password_hash or user.email or others or credentials.identities_of(user.id)):
+    if not _has_another_way(others, credentials.identities_of(user.id)):
         return _page([gettext("Passkey: it is your only way in. Choose a password first.")])
     credentials.remove_passkey(user.id, passkey_id)
     services().store.note(user.id, "passkey_removed", services().now())
@@ -134,7 +135,7 @@ def unlink(identity_id: int) -> ResponseReturnValue:
     """Forget who the user is elsewhere, if there is another way in."""
     user, credentials = current_user(), services().credentials
     others = [item for item in credentials.identities_of(user.id) if item.id != identity_id]
-    if not (user.password_hash or user.email or others or credentials.passkeys_of(user.id)):
+    if not _has_another_way(credentials.passkeys_of(user.id), others):
         return _page([gettext("It is your only way in. Choose a password first.")])
     credentials.unlink(user.id, identity_id)
     return _back("passkeys")
@@ -166,6 +167,12 @@ def delete() -> ResponseReturnValue:
     services().store.note(None, "account_deleted", services().now())
     session.clear()
     return render_template("account_deleted.html")
+
+
+def _has_another_way(passkeys: Sequence[Passkey], identities: Sequence[Identity]) -> bool:
+    """Whether the user gets in again when only these are left besides password and address."""
+    user = current_user()
+    return bool(user.password_hash or user.email or passkeys or identities)
 
 
 def _refuse_unproven() -> ResponseReturnValue | None:

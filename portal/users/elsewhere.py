@@ -113,8 +113,8 @@ def _arrived(provider: Provider, person: Person) -> ResponseReturnValue:
             return answer(409, gettext("Somebody else here signs in with that account."))
         return redirect(url_for("account.show", _anchor="passkeys"), 303)
     if known is not None:
-        user = accounts.people.get(known.user_id)
-        if user.disabled_at is not None:
+        user = accounts.active(known.user_id)
+        if user is None:
             return answer(403, gettext("This account is closed. Ask whoever runs this portal."))
         begin(user)
         services().store.note(user.id, "signed_in_elsewhere", now, provider=provider.id)

@@ -129,8 +129,8 @@ def sign_in() -> ResponseReturnValue:
         )
     except (WebAuthnException, ValueError, KeyError):
         return answer(401, refused)
-    user = accounts.people.get(found.user_id)
-    if user.disabled_at is not None:
+    user = accounts.active(found.user_id)
+    if user is None:
         return answer(401, refused)
     credentials.used_passkey(found, shown.new_sign_count, services().now())
     begin(user)

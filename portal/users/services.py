@@ -14,7 +14,7 @@ from flask_babel import gettext
 
 from portal.errors import TooManyTries
 from portal.mailing import Postman
-from records.errors import LoginTaken
+from records.errors import LoginTaken, NotFound
 from records.mails import MailLink, Mails
 from records.people import People, User
 from records.sessions import Sessions
@@ -85,6 +85,14 @@ class Accounts:
     def _decoy(self) -> str:
         """Compared with where there is nothing to compare with, so that this takes as long."""
         return self.hasher.hash("no account has this password")
+
+    def active(self, user_id: int) -> User | None:
+        """The user, unless the account is gone or closed."""
+        try:
+            user = self.people.get(user_id)
+        except NotFound:
+            return None
+        return user if user.disabled_at is None else None
 
     # --- passwords
 
@@ -300,10 +308,7 @@ class Accounts:
         return len(text) <= 254 and bool(_EMAIL.fullmatch(text))
 
     def _of(self, link: MailLink | None) -> User | None:
-        if link is None or link.user_id is None:
-            return None
-        user = self.people.get(link.user_id)
-        return user if user.disabled_at is None else None
+        return self.active(link.user_id) if link is not None and link.user_id is not None else None
 
     def _name_problems(self, name: str) -> list[str]:
         return [gettext("Name: at most 120 characters.")] if len(name) > 120 else []

@@ -6,7 +6,6 @@ from flask import g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from portal.services import services
-from records.errors import NotFound
 from records.people import User
 from records.sessions import Session
 
@@ -55,8 +54,5 @@ def _from_session() -> tuple[User | None, Session | None]:
     found = accounts.sessions.find(session["key"], services().now()) if "key" in session else None
     if found is None:
         return None, None
-    try:
-        user = accounts.people.get(found.user_id)
-    except NotFound:
-        return None, None
-    return (user, found) if user.disabled_at is None else (None, None)
+    user = accounts.active(found.user_id)
+    return (user, found) if user is not None else (None, None)

@@ -24,7 +24,7 @@ from curriculum.loader import Lab
 from portal.bodies import drain, pieces
 from portal.services import services
 from portal.workspace.views import files_of
-from records.errors import AlreadyOpen, NotFound
+from records.errors import AlreadyOpen
 from records.people import User
 from sandbox.errors import BadSubmission
 from sandbox.submissions import Limits, pack, read_zip
@@ -176,11 +176,7 @@ def _user() -> User | Response:
         return _refuse(401, "There is no such token, or it has ended.")
     if not token.may("workspace"):
         return _refuse(403, "This token is not for the workspace: it needs the scope `workspace`.")
-    try:
-        user = accounts.people.get(token.user_id)
-    except NotFound:
-        return _refuse(401, "There is no such token, or it has ended.")
-    return _refuse(401, "This account is closed.") if user.disabled_at is not None else user
+    return accounts.active(token.user_id) or _refuse(401, "This account is closed.")
 
 
 def _refuse(status: int, text: str) -> Response:

@@ -7,8 +7,6 @@ import secrets
 import shutil
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +19,16 @@ from curriculum.loader import Catalogue
 from records.database import Database
 from records.people import People
 from records.store import Store
-from tests.browsing import ROOT, chromium, free_port, needs_chromium, serve, shoot
+from tests.browsing import (
+    ROOT,
+    chromium,
+    free_port,
+    needs_chromium,
+    serve,
+    shoot,
+    until,
+    until_answers,
+)
 
 DEPLOY = ROOT / "deploy" / "jupyterhub"
 LAB = "serverless-or-containers"
@@ -88,7 +95,7 @@ def site(installed: Path, tmp_path: Path) -> Iterator[Site]:
     with (tmp_path / "hub.log").open("w") as log:
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
     try:
-        _until_ready(f"{hub}/hub/health")
+        until_answers(f"{hub}/hub/health", within_s=60)
         yield Site(portal, hub, database, homes)
     finally:
         process.terminate()
@@ -122,7 +129,7 @@ def test_work_goes_to_the_hub_and_comes_back(site: Site) -> None:
             f"{LAB}/notes.txt",
             {"type": "file", "format": "text", "content": "from the hub\n"},
         )
-        _until(lambda: store.workspace(user.id, LAB)["notes.txt"] == b"from the hub\n")
+        until(lambda: store.workspace(user.id, LAB)["notes.txt"] == b"from the hub\n", "it did not come")
 
     # The token is in no file of the learner's.
     kept = subprocess.run(["grep", "-rl", "cst_", site.homes], capture_output=True, text=True)
@@ -147,23 +154,3 @@ def _contents(page: Page, base: str, method: str, path: str, body: object = None
     found: dict[str, object] = page.evaluate(script, [f"{base}/api/contents/{path}", method, body])
     assert found["status"] in (200, 201), found
     return found
-
-
-def _until(done: object, within_s: float = 30.0) -> None:
-    assert callable(done)
-    end = time.monotonic() + within_s
-    while not done():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.1)
-
-
-def _until_ready(address: str) -> None:
-    end = time.monotonic() + 60
-    while True:
-        try:
-            with urllib.request.urlopen(address, timeout=2):
-                return
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)

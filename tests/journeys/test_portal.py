@@ -25,7 +25,7 @@ from curriculum.loader import Catalogue, Lab
 from records.database import Database
 from records.store import Store
 from sandbox.submissions import pack
-from tests.browsing import ROOT, chromium, free_port, needs_chromium, shoot
+from tests.browsing import ROOT, chromium, free_port, mailed_link, needs_chromium, shoot
 
 GRADED_MS = 120_000
 LEASE_S = 3
@@ -50,16 +50,6 @@ class Served:
             if b"worker" in arguments:
                 return int(child)
         raise AssertionError("there is no worker")
-
-    def mailed_link(self) -> str:
-        """The link in the newest mail, once it was handed over."""
-        end = time.monotonic() + 20
-        while not (mails := sorted((self.home / "outbox").glob("*.eml"))):
-            assert time.monotonic() < end, "no mail"
-            time.sleep(0.05)
-        found = re.search(rf"{self.address}\S+", mails[-1].read_text("utf-8"))
-        assert found
-        return found[0]
 
     def healthy(self) -> bool:
         with urllib.request.urlopen(f"{self.address}/healthz", timeout=5) as answer:
@@ -132,7 +122,7 @@ def test_from_the_first_visit_to_the_first_pass_and_a_mutant_is_named(
     page.get_by_label("Password").fill("correct horse battery")
     page.get_by_role("button", name="Create account").click()
     expect(page.get_by_role("heading", name="Look at your mail")).to_be_visible()
-    page.goto(served.mailed_link())
+    page.goto(mailed_link(served.home, served.address))
     page.get_by_role("button", name="Create account").click()
     page.get_by_role("searchbox").fill("S3 CSV")
     page.get_by_role("button", name="Search", exact=True).click()

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from playwright.sync_api import Browser
 from werkzeug.test import TestResponse
 
 from app import Portal
@@ -27,6 +28,7 @@ from records.database import Database
 from records.people import People, User
 from records.queue import Queue
 from settings import Settings
+from tests.browsing import chromium
 from worker.grading import grader
 from worker.loop import Worker
 
@@ -167,6 +169,12 @@ def signed_in(app: Flask, people: People) -> Callable[[User], Visitor]:
 def learner(ada: User, signed_in: Callable[[User], Visitor]) -> Visitor:
     """Ada, signed in."""
     return signed_in(ada)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
 
 
 _path = Path(__file__).parent.parent / "graders" / "fakes.py"

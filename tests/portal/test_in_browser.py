@@ -24,7 +24,16 @@ from records.sharing import Sharing
 from records.store import Store
 from records.workspaces import Workspaces
 from sandbox.submissions import pack
-from tests.browsing import DESKTOP, PHONE, chromium, free_port, look_closely, needs_axe, needs_chromium, serve
+from tests.browsing import (
+    DESKTOP,
+    PHONE,
+    free_port,
+    look_closely,
+    needs_axe,
+    needs_chromium,
+    serve,
+    sign_in_link,
+)
 from worker.grading import grader
 from worker.loop import Worker
 
@@ -45,9 +54,7 @@ class Site:
         self.queue = Queue(self.database, lambda: datetime.now(UTC))
 
     def link(self, login: str) -> str:
-        now = datetime.now(UTC)
-        user = self.people.find(login) or self.people.add(login, login.title(), None, now)
-        return f"{self.address}/sign-in/link/{self.people.make_link(user.id, now)}"
+        return sign_in_link(self.database, self.address, login)
 
     def hand_in(self, login: str, lab: str, files: dict[str, bytes]) -> int:
         user, now = self.people.find(login), datetime.now(UTC)
@@ -77,12 +84,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         server.terminate()
         server.wait(15)
         database.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -27,13 +27,13 @@ from tests.browsing import (
     DESKTOP,
     PHONE,
     ROOT,
-    chromium,
     free_port,
     look_closely,
     needs_axe,
     needs_chromium,
     serve,
     shoot,
+    sign_in_link,
 )
 from tests.portal.practising import FILES, furnish
 
@@ -53,9 +53,7 @@ class Site:
     start: Callable[[], subprocess.Popen[bytes]]
 
     def link(self, login: str) -> str:
-        people, now = People(self.database), datetime.now(UTC)
-        user = people.find(login) or people.add(login, login.title(), None, now)
-        return f"{self.address}/sign-in/link/{people.make_link(user.id, now)}"
+        return sign_in_link(self.database, self.address, login)
 
     def work_on(self, login: str, lab: str, files: dict[str, bytes]) -> None:
         user = People(self.database).find(login)
@@ -93,12 +91,6 @@ def site() -> Iterator[Site]:
             for account in kept.running():
                 kept.down(account.name)
             database.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

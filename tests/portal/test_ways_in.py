@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,13 +24,14 @@ from tests.browsing import (
     DESKTOP,
     PHONE,
     ROOT,
-    chromium,
     free_port,
     look_closely,
+    mailed_link,
     needs_axe,
     needs_chromium,
     serve,
     shoot,
+    sign_in_link,
 )
 
 HERE = Path(__file__).parent / "issuer"
@@ -45,9 +45,7 @@ class Site:
     home: Path
 
     def link(self, login: str) -> str:
-        people, now = People(self.database), datetime.now(UTC)
-        user = people.find(login) or people.add(login, login.title(), None, now)
-        return f"{self.address}/sign-in/link/{people.make_link(user.id, now)}"
+        return sign_in_link(self.database, self.address, login)
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +97,6 @@ def site(tmp_path_factory: pytest.TempPathFactory, issuer: Path) -> Iterator[Sit
         database.close()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
 @pytest.fixture
 def visit(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
     contexts: list[BrowserContext] = []
@@ -150,7 +142,7 @@ def test_from_signing_up_to_leaving(visit: Callable[..., Page], site: Site, tmp_
     expect(page.get_by_role("heading", name="Look at your mail")).to_be_visible()
     shoot(page, "mail-sent")
 
-    page.goto(_mailed(site, "Confirm your address"))
+    page.goto(mailed_link(site.home, site.address))
     page.get_by_role("button", name="Create account").click()
     page.get_by_role("link", name="Grace Hopper").click()
     page.get_by_label("Name of the new passkey").fill("My laptop")
@@ -364,16 +356,3 @@ def _at_campus(page: Page, name: str) -> None:
     page.get_by_placeholder("and password").fill("any")
     page.get_by_role("button", name="Sign-in").click()
     page.get_by_role("button", name="Continue").click()
-
-
-def _mailed(site: Site, subject: str) -> str:
-    """The link in the newest mail of that subject; waits until it was handed over."""
-    outbox = site.home / "outbox"
-    for _ in range(100):
-        for path in sorted(outbox.glob("*.eml"), reverse=True):
-            text = path.read_text("utf-8")
-            found = re.search(rf"{site.address}\S+", text.replace("=\n", ""))
-            if f"Subject: {subject}" in text and found:
-                return found[0]
-        time.sleep(0.1)
-    raise AssertionError(f"no mail {subject} in {outbox}")
